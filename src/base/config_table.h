@@ -1,0 +1,65 @@
+/* The table of config.h. Sorted by name. */
+#ifndef NX_BASE_CONFIG_TABLE_H
+#define NX_BASE_CONFIG_TABLE_H
+
+#define NX_KIB 1024.0
+#define NX_MIB 1048576.0
+#define NX_GIB 1073741824.0
+
+/* clang-format off */
+#define NX_CONFIG_OPTIONS(X) \
+X(api_allowed_hosts, "api.allowed_hosts", STR, "", 0, 0, 0, "further names, separated by commas, that a Host header may carry when no keys exist") \
+X(api_allowed_origins, "api.allowed_origins", STR, "", 0, 0, 0, "origins, separated by commas, whose pages may call the API from a browser") \
+X(api_idempotency_ttl, "api.idempotency_ttl", TIME, "24h", 60e3, 30*864e5, 0, "how long the answer to an Idempotency-Key is kept") \
+X(api_max_body_bytes, "api.max_body_bytes", SIZE, "32MiB", NX_KIB, NX_GIB, 0, "largest request body") \
+X(api_max_connections, "api.max_connections", INT, "4096", 8, 65536, 0, "connections held at once; the next one is refused") \
+X(api_max_depth, "api.max_depth", INT, "32", 4, 256, 0, "deepest nesting of a JSON body") \
+X(api_max_page, "api.max_page", INT, "200", 1, 10000, 0, "most items in one page of a list") \
+X(api_max_wait, "api.max_wait", TIME, "300s", 1e3, 3600e3, 0, "longest time a request may wait for its task") \
+X(api_threads, "api.threads", INT, "0", 0, 64, 0, "HTTP threads; 0: one per core, at most 4") \
+X(core_default_timeout, "core.default_timeout", TIME, "300s", 1e3, 864e5, 0, "total time of a task that names none") \
+X(core_max_attempts, "core.max_attempts", INT, "10", 1, 100, 0, "most attempts a step's retry policy may ask for") \
+X(core_max_input_bytes, "core.max_input_bytes", SIZE, "256KiB", NX_KIB, 16*NX_MIB, 0, "longest input of a task") \
+X(core_max_pending, "core.max_pending", INT, "100000", 1, 1e7, 0, "tasks that may wait or run at once; the next one is refused") \
+X(core_max_result_bytes, "core.max_result_bytes", SIZE, "4MiB", NX_KIB, 64*NX_MIB, 0, "largest output of one step") \
+X(core_max_running, "core.max_running", INT, "64", 1, 10000, 0, "steps that run at once") \
+X(core_max_steps, "core.max_steps", INT, "1000", 1, 100000, 0, "steps in one plan") \
+X(core_max_timeout, "core.max_timeout", TIME, "24h", 1e3, 30*864e5, 0, "longest timeout a task may ask for") \
+X(home, "home", STR, "", 0, 0, 0, "the data directory (default: ~/.local/share/nexus)") \
+X(knowledge_chunk_bytes, "knowledge.chunk_bytes", SIZE, "1200B", 200, 16*NX_KIB, 0, "target length of a chunk of a document") \
+X(knowledge_max_depth, "knowledge.max_depth", INT, "5", 1, 10, 0, "deepest expansion of connected entities") \
+X(knowledge_max_document_bytes, "knowledge.max_document_bytes", SIZE, "16MiB", NX_KIB, NX_GIB, 0, "largest document") \
+X(knowledge_max_documents, "knowledge.max_documents", INT, "1000", 1, 100000, 0, "documents in one request") \
+X(knowledge_max_limit, "knowledge.max_limit", INT, "200", 1, 10000, 0, "most hits of one search") \
+X(knowledge_max_query_bytes, "knowledge.max_query_bytes", SIZE, "8KiB", 64, NX_MIB, 0, "longest query or question") \
+X(listen, "listen", STR, "127.0.0.1:8600", 0, 0, 0, "address and port of the server; other than loopback needs a key") \
+X(log_format, "log.format", STR, "auto", 0, 0, 0, "auto (text on a terminal, JSON lines elsewhere), text or json") \
+X(log_level, "log.level", STR, "info", 0, 0, NX_CONFIG_HOT, "debug, info, warn or error") \
+X(memory_capacity, "memory.capacity", INT, "100", 20, 10000, 0, "items of working memory for one user and session") \
+X(memory_episode_importance, "memory.episode_importance", NUM, "0.7", 0, 1, 0, "importance above which a turn becomes an episode") \
+X(memory_max_text_bytes, "memory.max_text_bytes", SIZE, "64KiB", 64, 4*NX_MIB, 0, "longest text of one memory") \
+X(model_api_key, "model.api_key", STR, "", 0, 0, NX_CONFIG_SECRET, "key sent to the OpenAI-compatible endpoint") \
+X(model_base_url, "model.base_url", STR, "", 0, 0, 0, "OpenAI-compatible endpoint, with /v1; none: agents work by rules and tools") \
+X(model_chat, "model.chat", STR, "", 0, 0, 0, "chat model: a name at the endpoint, or the path of a GGUF file") \
+X(model_embedding, "model.embedding", STR, "minilm", 0, 0, 0, "minilm (local), none, or a model name at the endpoint") \
+X(model_embedding_idle, "model.embedding_idle", TIME, "60s", 1e3, 864e5, 0, "idle time after which the local encoder is released") \
+X(model_max_tokens, "model.max_tokens", INT, "1024", 1, 1e6, 0, "longest answer of a chat model") \
+X(model_timeout, "model.timeout", TIME, "120s", 1e3, 3600e3, 0, "longest model call") \
+X(sandbox_backend, "sandbox.backend", STR, "native", 0, 0, 0, "native or docker") \
+X(sandbox_degraded, "sandbox.degraded", BOOL, "true", 0, 0, 0, "run, and report it, when the host cannot enforce a limit; false: refuse") \
+X(sandbox_max_artifact_bytes, "sandbox.max_artifact_bytes", SIZE, "16MiB", 0, NX_GIB, 0, "artifacts kept of one run, together") \
+X(sandbox_max_code_bytes, "sandbox.max_code_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "longest program") \
+X(sandbox_max_cpu_percent, "sandbox.max_cpu_percent", INT, "400", 1, 10000, 0, "most CPU a run may ask for, in percent of one core") \
+X(sandbox_max_files, "sandbox.max_files", INT, "100", 0, 10000, 0, "files given to, or kept of, one run") \
+X(sandbox_max_memory_mb, "sandbox.max_memory_mb", INT, "4096", 16, 1048576, 0, "most memory a run may ask for, in MiB") \
+X(sandbox_max_output_bytes, "sandbox.max_output_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "output kept of each stream of a run; over it the run ends with output_limit") \
+X(sandbox_max_processes, "sandbox.max_processes", INT, "64", 1, 4096, 0, "processes and threads of one run") \
+X(sandbox_max_running, "sandbox.max_running", INT, "0", 0, 1024, 0, "runs at once; 0: two per core") \
+X(sandbox_max_time, "sandbox.max_time", TIME, "600s", 1e3, 864e5, 0, "longest run that may be asked for") \
+X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
+X(store_group_wait, "store.group_wait", TIME, "0ms", 0, 100, 0, "time the writer waits for company before it commits") \
+X(store_synchronous, "store.synchronous", STR, "full", 0, 0, 0, "full; off and normal exist for tests that prove why") \
+X(workers, "workers", INT, "0", 0, 256, 0, "worker threads; 0: one per core, at least 2")
+/* clang-format on */
+
+#endif

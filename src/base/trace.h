@@ -1,0 +1,93 @@
+/*
+ * Spans and metrics: what happened, how long it took, how often. base only records; monitoring keeps and exports.
+ *
+ * Spans follow W3C Trace Context (16-byte trace id, 8-byte span id) and the OpenTelemetry GenAI names. Metrics are
+ * declared once in the table below, each with its help and labels, and updated with relaxed atomics: a sum that is read
+ * a moment late is still right. Label values come from closed sets, never from ids.
+ */
+#ifndef NX_BASE_TRACE_H
+#define NX_BASE_TRACE_H
+
+#include "base/id.h"
+#include "base/json.h"
+
+struct nx_trace_ctx {
+	nx_id trace;
+	uint64_t span; /* 0: none */
+};
+/* "00-…-…-01". False when it is not a valid traceparent (the caller then makes a new trace). */
+bool nx_traceparent_parse(nx_str s, struct nx_trace_ctx *ret);
+void nx_traceparent_format(struct nx_trace_ctx c, char ret[56]);
+
+struct nx_span {
+	struct nx_trace_ctx ctx;
+	uint64_t parent;
+	int64_t tenant;
+	nx_id task;  /* none: not part of a task */
+	nx_id step;
+	char name[64];
+	int64_t start_us, end_us; /* wall */
+	int error;                /* 0 or NX_E… */
+	char attrs[512];          /* members of a JSON object, without the braces; what does not fit is left out */
+	size_t nattrs;
+};
+void nx_span_start(struct nx_span *s, struct nx_trace_ctx parent, const char *name);
+void nx_span_attr_str(struct nx_span *s, const char *key, nx_str v);
+void nx_span_attr_int(struct nx_span *s, const char *key, int64_t v);
+/* Sets the end and gives a copy to the sink. */
+void nx_span_end(struct nx_span *s, int error);
+void nx_span_sink_set(void (*sink)(const struct nx_span *s, void *ctx), void *ctx);
+
+/* X(symbol, KIND, name, label names separated by commas ("" none; at most 2), help), sorted by name. */
+/* clang-format off */
+#define NX_METRICS(X) \
+X(NX_M_AGENT_CPU, COUNTER_F, "nexus_agent_cpu_seconds_total", "agent", "CPU time spent by an agent's steps") \
+X(NX_M_AGENT_ERRORS, COUNTER, "nexus_agent_errors_total", "agent", "steps of an agent that failed") \
+X(NX_M_AGENT_MEMORY, GAUGE, "nexus_agent_memory_bytes", "agent", "largest memory of an agent's last step") \
+X(NX_M_AGENT_RESPONSE, HISTOGRAM, "nexus_agent_response_seconds", "agent", "time of an agent's steps") \
+X(NX_M_AGENT_STEPS, COUNTER, "nexus_agent_steps_total", "agent,outcome", "steps an agent finished") \
+X(NX_M_AGENT_SUCCESS, GAUGE_F, "nexus_agent_success_ratio", "agent", "share of an agent's recent steps that succeeded") \
+X(NX_M_AGENTS_ACTIVE, GAUGE, "nexus_agents_active", "", "agents that run a step now") \
+X(NX_M_COMMITS, COUNTER, "nexus_store_commits_total", "", "transactions committed") \
+X(NX_M_COMMIT_TIME, HISTOGRAM, "nexus_store_commit_seconds", "", "time of a group commit") \
+X(NX_M_DOCUMENTS, GAUGE, "nexus_documents", "", "documents stored") \
+X(NX_M_CHUNKS, GAUGE, "nexus_chunks", "", "chunks indexed") \
+X(NX_M_ERRORS, COUNTER, "nexus_errors_total", "code", "errors answered or logged") \
+X(NX_M_LOOP_DELAY, GAUGE_F, "nexus_loop_delay_seconds", "loop", "worst delay of a message in the last 10 s") \
+X(NX_M_MODEL_TOKENS, COUNTER, "nexus_model_tokens_total", "direction", "tokens sent to and received from models") \
+X(NX_M_MODEL_TIME, HISTOGRAM, "nexus_model_request_seconds", "provider", "time of a model call") \
+X(NX_M_CONNECTIONS, GAUGE, "nexus_open_connections", "", "open HTTP connections") \
+X(NX_M_CPU, COUNTER_F, "nexus_process_cpu_seconds_total", "", "CPU time of the server process") \
+X(NX_M_RSS, GAUGE, "nexus_process_resident_memory_bytes", "", "resident memory of the server process") \
+X(NX_M_REQUEST_TIME, HISTOGRAM, "nexus_request_duration_seconds", "operation,status", "time of HTTP requests") \
+X(NX_M_SANDBOX_RUNS, COUNTER, "nexus_sandbox_runs_total", "status", "sandbox executions") \
+X(NX_M_SANDBOX_TIME, HISTOGRAM, "nexus_sandbox_run_seconds", "language", "wall time of sandbox executions") \
+X(NX_M_SEARCH_TIME, HISTOGRAM, "nexus_search_seconds", "mode", "time of searches") \
+X(NX_M_STREAMS, GAUGE, "nexus_event_streams", "", "open event streams") \
+X(NX_M_TASKS_PENDING, GAUGE, "nexus_tasks_pending", "", "tasks that are accepted and not finished") \
+X(NX_M_TASKS, COUNTER, "nexus_tasks_total", "state", "tasks finished")
+/* clang-format on */
+
+#define NX_X_(sym, kind, name, labels, help) sym,
+enum nx_metric { NX_METRICS(NX_X_) NX_M_MAX_ };
+#undef NX_X_
+
+/* Labels are given in the table's order; pass NULL for those it does not have. A value not seen before takes a slot;
+ * when a metric has 64 already, further ones are counted under "other". */
+void nx_metric_add(enum nx_metric m, const char *l1, const char *l2, double v);
+void nx_metric_set(enum nx_metric m, const char *l1, const char *l2, double v);
+void nx_metric_observe(enum nx_metric m, const char *l1, const char *l2, double seconds);
+
+struct nx_metric_view {
+	const char *name, *help, *kind; /* "counter", "gauge", "histogram" */
+	const char *l1_name, *l1, *l2_name, *l2; /* NULL where the metric has none */
+	double value;
+	uint64_t count;            /* histogram */
+	const uint64_t *buckets;   /* cumulative counts per bound */
+	const double *bounds;
+	size_t nbounds;
+};
+/* Visits every series, grouped by metric, in the table's order. */
+void nx_metrics_visit(void (*visit)(const struct nx_metric_view *v, void *ctx), void *ctx);
+
+#endif
