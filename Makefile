@@ -1,0 +1,43 @@
+# The everyday commands. Meson and ninja do the building; scripts/setup fetches what they need.
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+export CCACHE_NOHASHDIR := 1
+PREFIX ?= /usr/local
+
+.PHONY: build demo run test asan tsan fuzz bench format install clean help
+
+build: ## build the program: build/nexus
+	@scripts/build build
+
+demo: build ## a guided tour on a temporary data directory
+	@scripts/demo
+
+run: build ## a server on 127.0.0.1:8600 with the console
+	@build/nexus serve
+
+test: ## every check and test
+	@scripts/test
+
+asan: ## unit and API tests under the address and undefined sanitizers
+	@scripts/test --asan
+
+tsan: ## unit and API tests under the thread sanitizer
+	@scripts/test --tsan
+
+fuzz: ## each fuzz target for 60 s (SECONDS=n to change)
+	@scripts/test --fuzz
+
+bench: build ## the benchmarks of docs/benchmarks.md
+	@scripts/bench
+
+format: ## clang-format over all C files
+	@scripts/check_format --fix
+
+install: build ## into PREFIX (/usr/local), DESTDIR honoured
+	@meson configure build -Dprefix='$(PREFIX)' && meson install -C build
+
+clean: ## remove build directories; downloads stay in the cache
+	rm -rf build build-*
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
