@@ -3,6 +3,7 @@
 MAKEFLAGS += --no-print-directory
 export CCACHE_NOHASHDIR := 1
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
 
 .PHONY: build demo run test asan tsan fuzz bench format install clean help
 
@@ -24,8 +25,8 @@ asan: ## unit and API tests under the address and undefined sanitizers
 tsan: ## unit and API tests under the thread sanitizer
 	@scripts/test --tsan
 
-fuzz: ## each fuzz target for 60 s (SECONDS=n to change)
-	@scripts/test --fuzz
+fuzz: ## each fuzz target for FUZZ_SECONDS (60)
+	@scripts/test --fuzz $(FUZZ_SECONDS)
 
 bench: build ## the benchmarks of docs/benchmarks.md
 	@scripts/bench

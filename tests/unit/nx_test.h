@@ -33,19 +33,20 @@ void nx_test_contains(const char *text, const char *part, const char *expr, cons
 /* A directory of this test's own below TMPDIR, removed with what is in it when the program ends. */
 const char *nx_test_dir(void);
 
-#define TEST(name_)                                                                        \
-	static void name_(void **state);                                                   \
-	static struct nx_test nx_test_##name_ = {.name = #name_, .run = name_};            \
-	__attribute__((constructor)) static void nx_test_register_##name_(void)            \
-	{                                                                                  \
-		nx_test_register(&nx_test_##name_);                                        \
-	}                                                                                  \
+#define TEST(name_)                                                             \
+	static void name_(void **state);                                        \
+	static struct nx_test nx_test_##name_ = {.name = #name_, .run = name_}; \
+	__attribute__((constructor)) static void nx_test_register_##name_(void) \
+	{                                                                       \
+		nx_test_register(&nx_test_##name_);                             \
+	}                                                                       \
 	static void name_(__attribute__((unused)) void **state)
 
 #define ASSERT_OK(e) nx_test_ok((e), #e, __FILE__, __LINE__)
 #define ASSERT_ERR(e, code) nx_test_eq((e), (code), #e, __FILE__, __LINE__)
 #define ASSERT_EQ(e, want) nx_test_eq((long long)(e), (long long)(want), #e, __FILE__, __LINE__)
-#define ASSERT_NE(e, unwanted) _assert_true((long long)(e) != (long long)(unwanted), #e " != " #unwanted, __FILE__, __LINE__)
+#define ASSERT_NE(e, unwanted) \
+	_assert_true((long long)(e) != (long long)(unwanted), #e " != " #unwanted, __FILE__, __LINE__)
 #define ASSERT_TRUE(e) _assert_true((e) ? 1 : 0, #e, __FILE__, __LINE__)
 #define ASSERT_FALSE(e) _assert_true((e) ? 0 : 1, "!(" #e ")", __FILE__, __LINE__)
 #define ASSERT_NULL(e) _assert_true((e) == NULL, #e " == NULL", __FILE__, __LINE__)
@@ -59,10 +60,10 @@ const char *nx_test_dir(void);
 #define ASSERT_CONTAINS(e, part) nx_test_contains((e), (part), #e, __FILE__, __LINE__)
 #define ASSERT_DOUBLE_EQ(e, want) nx_test_double_eq((e), (want), 1e-9, #e, __FILE__, __LINE__)
 #define ASSERT_DOUBLE_NEAR(e, want, within) nx_test_double_eq((e), (want), (within), #e, __FILE__, __LINE__)
-#define SKIP(why)                               \
-	do {                                    \
+#define SKIP(why)                                    \
+	do {                                         \
 		print_message("skipped: %s\n", why); \
-		skip();                         \
+		skip();                              \
 	} while (0)
 
 #endif
