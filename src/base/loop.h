@@ -15,6 +15,7 @@
 #include "base/error.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nx_loop;
@@ -23,17 +24,19 @@ struct uv_loop_s;
 struct nx_msg {
 	struct nx_msg *_Atomic next;
 	void (*run)(struct nx_msg *m);
+	int64_t posted_us; /* set by the post */
 };
 
 int nx_loop_new(const char *name, struct nx_loop **ret, struct nx_error **err);
-struct nx_loop *nx_loop_new_sim(const char *name);
+struct nx_loop *nx_loop_new_sim(const char *name); /* NULL when out of memory */
 /* Starts the thread (named, all signals blocked). Real loops only. */
 int nx_loop_start(struct nx_loop *l, struct nx_error **err);
 /* Runs the loop on the calling thread until nx_loop_stop. */
 void nx_loop_run(struct nx_loop *l);
-void nx_loop_stop(struct nx_loop *l); /* any thread; what was posted before is still run */
-void nx_loop_join(struct nx_loop *l);
-void nx_loop_free(struct nx_loop *l);
+/* Any thread. What was posted before is still run; what comes after is not, and stays its sender's to free. */
+void nx_loop_stop(struct nx_loop *l);
+void nx_loop_join(struct nx_loop *l); /* the caller owns the loop after it, as its maker does before the start */
+void nx_loop_free(struct nx_loop *l); /* accepts NULL; after the join */
 
 /* Any thread. */
 void nx_loop_post(struct nx_loop *l, struct nx_msg *m);
@@ -54,6 +57,7 @@ struct nx_timer {
 	int64_t due_us;
 	void (*fire)(struct nx_timer *t);
 	size_t slot; /* in the loop's heap; 0: not armed */
+	uint64_t order; /* of arming: equal times fire first come, first served */
 };
 void nx_timer_init(struct nx_timer *t, struct nx_loop *l, void (*fire)(struct nx_timer *t));
 int nx_timer_start(struct nx_timer *t, int64_t after_us, struct nx_error **err);
@@ -61,8 +65,9 @@ void nx_timer_stop(struct nx_timer *t);
 
 /*
  * Workers: threads for what computes (search, decoding, hashing). Two lanes: short jobs always find one thread that does
- * no long job. A job runs on a worker, then `done` runs on `reply` (or on the worker when reply is NULL). A long job calls
- * nx_job_yield every few milliseconds, which lets short jobs that wait on this worker run first.
+ * no long job. A job runs on a worker, then `done` runs on `reply` (or on the worker when reply is NULL); without `done`,
+ * `run` may free the job. A long job calls nx_job_yield every few milliseconds, with no rows open and no read begun, because
+ * the short jobs that wait then run first, on this very thread and its connection. They do not nest further.
  */
 struct nx_workers;
 struct nx_job {
@@ -73,9 +78,11 @@ struct nx_job {
 	bool is_long;
 	int64_t posted_us;
 };
-int nx_workers_new(unsigned threads, struct nx_workers **ret, struct nx_error **err); /* 0: one per core, at least 2 */
-struct nx_workers *nx_workers_new_sim(void); /* jobs run when posted, in the caller's thread */
-void nx_workers_free(struct nx_workers *w);  /* finishes what was posted */
+/* 0: one per core. At least 2, because the first does no long job. */
+int nx_workers_new(unsigned threads, struct nx_workers **ret, struct nx_error **err);
+/* Jobs run when posted, in the caller's thread, as worker 0. NULL when out of memory. */
+struct nx_workers *nx_workers_new_sim(void);
+void nx_workers_free(struct nx_workers *w); /* finishes what was posted; accepts NULL */
 void nx_workers_post(struct nx_workers *w, struct nx_job *j);
 void nx_job_yield(void);
 /* Index of the calling worker thread, or -1: the slot of per-thread resources such as read connections. */
