@@ -22,9 +22,9 @@ static const char *const names[] = {NX_FAULTS(NX_X_)};
  * orders nothing, and one fetch_add gives each number to one thread.
  */
 static struct {
-	int64_t nth;     /* 0: no plan */
-	unsigned fault;  /* which one, or ANY */
-	int record_fd;   /* -1: none */
+	int64_t nth;    /* 0: no plan */
+	unsigned fault; /* which one, or ANY */
+	int record_fd;  /* -1: none */
 } plan = {.record_fd = -1};
 static atomic_uint_fast64_t passed_all;
 static atomic_uint_fast64_t passed[NX_FAULT_MAX_];

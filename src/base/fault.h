@@ -14,31 +14,31 @@
 #include <stdint.h>
 
 /* Sorted. */
-#define NX_FAULTS(X)          \
-	X(arena_alloc)        \
-	X(artifact_fsync)     \
-	X(artifact_rename)    \
-	X(artifact_write)     \
-	X(core_accept)        \
-	X(core_dispatch)      \
-	X(core_finish)        \
-	X(core_step_commit)   \
-	X(http_client_start)  \
-	X(index_add)          \
-	X(ingest_chunk)       \
-	X(memory_store)       \
-	X(model_call)         \
-	X(model_embed)        \
-	X(sandbox_cgroup)     \
-	X(sandbox_collect)    \
-	X(sandbox_pipe)       \
-	X(sandbox_spawn)      \
-	X(sandbox_workdir)    \
-	X(store_begin)        \
-	X(store_checkpoint)   \
-	X(store_commit)       \
-	X(store_prepare)      \
-	X(store_read)         \
+#define NX_FAULTS(X)         \
+	X(arena_alloc)       \
+	X(artifact_fsync)    \
+	X(artifact_rename)   \
+	X(artifact_write)    \
+	X(core_accept)       \
+	X(core_dispatch)     \
+	X(core_finish)       \
+	X(core_step_commit)  \
+	X(http_client_start) \
+	X(index_add)         \
+	X(ingest_chunk)      \
+	X(memory_store)      \
+	X(model_call)        \
+	X(model_embed)       \
+	X(sandbox_cgroup)    \
+	X(sandbox_collect)   \
+	X(sandbox_pipe)      \
+	X(sandbox_spawn)     \
+	X(sandbox_workdir)   \
+	X(store_begin)       \
+	X(store_checkpoint)  \
+	X(store_commit)      \
+	X(store_prepare)     \
+	X(store_read)        \
 	X(store_step)
 
 #define NX_X_(name) NX_FAULT_##name,

@@ -26,12 +26,13 @@ struct nx_http_request {
 	unsigned max_redirects;     /* 0: none */
 	/* All of these run on the net loop. on_data may be NULL: the body is then gathered and given to done. */
 	void (*on_data)(nx_str bytes, void *ctx);
-	void (*done)(int status, nx_str body, const char *retry_after, struct nx_error *err, void *ctx); /* err is freed after */
+	void (*done)(int status, nx_str body, const char *retry_after, struct nx_error *err,
+		     void *ctx); /* err is freed after */
 	void *ctx;
 };
 
 int nx_http_client_new(struct nx_http_client **ret, struct nx_error **err); /* starts the net loop's thread */
-void nx_http_client_free(struct nx_http_client *c); /* cancels what is under way */
+void nx_http_client_free(struct nx_http_client *c);                         /* cancels what is under way */
 struct nx_loop *nx_http_client_loop(struct nx_http_client *c);
 
 /* Copies the request. The call is valid until `done` returns. */

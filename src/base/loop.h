@@ -46,7 +46,7 @@ void nx_loop_post(struct nx_loop *l, struct nx_msg *m);
 bool nx_loop_step(struct nx_loop *l, int64_t *ret_next_us);
 
 bool nx_loop_is_current(const struct nx_loop *l);
-void nx_loop_assert(const struct nx_loop *l); /* the calling thread owns it; at the top of every owned function */
+void nx_loop_assert(const struct nx_loop *l);    /* the calling thread owns it; at the top of every owned function */
 struct uv_loop_s *nx_loop_uv(struct nx_loop *l); /* NULL for a simulated loop */
 const char *nx_loop_name(const struct nx_loop *l);
 int64_t nx_loop_delay_us(const struct nx_loop *l); /* worst delay of a posted message in the last 10 s; any thread */
@@ -56,7 +56,7 @@ struct nx_timer {
 	struct nx_loop *loop;
 	int64_t due_us;
 	void (*fire)(struct nx_timer *t);
-	size_t slot; /* in the loop's heap; 0: not armed */
+	size_t slot;    /* in the loop's heap; 0: not armed */
 	uint64_t order; /* of arming: equal times fire first come, first served */
 };
 void nx_timer_init(struct nx_timer *t, struct nx_loop *l, void (*fire)(struct nx_timer *t));

@@ -26,15 +26,16 @@ static const struct {
 };
 
 /* Seconds. From a tenth of the p99 that a simple request may take to the longest default timeout. */
-static const double bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300};
+static const double bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+				1,     2.5,    5,     10,   30,    60,   120, 300};
 #define NBOUNDS nx_countof(bounds)
 
 /* Labels never change once the series is in the index; the figures are relaxed atomics. */
 struct series {
 	char l1[LABEL_MAX], l2[LABEL_MAX];
 	uint64_t hash;
-	_Atomic int64_t integer;       /* COUNTER, GAUGE; HISTOGRAM: the sum in nanoseconds */
-	_Atomic uint64_t real_bits;    /* COUNTER_F, GAUGE_F: a double */
+	_Atomic int64_t integer;    /* COUNTER, GAUGE; HISTOGRAM: the sum in nanoseconds */
+	_Atomic uint64_t real_bits; /* COUNTER_F, GAUGE_F: a double */
 	_Atomic uint64_t buckets[NBOUNDS + 1];
 };
 
@@ -178,7 +179,7 @@ void nx_metric_observe(enum nx_metric m, const char *l1, const char *l2, double 
 	size_t b = 0;
 	while (b < NBOUNDS && v > bounds[b])
 		b++;
-	atomic_fetch_add_explicit(&s->buckets[b], 1, memory_order_relaxed);                /* relaxed: as real_add */
+	atomic_fetch_add_explicit(&s->buckets[b], 1, memory_order_relaxed);               /* relaxed: as real_add */
 	atomic_fetch_add_explicit(&s->integer, (int64_t)(v * 1e9), memory_order_relaxed); /* relaxed: as real_add */
 }
 
@@ -232,7 +233,8 @@ static void visit_metric(size_t id, void (*visit)(const struct nx_metric_view *v
 	for (size_t i = 0; i < n; i++) {
 		const struct series *s = &metrics[id].series[i];
 		uint64_t cumulative[NBOUNDS];
-		struct nx_metric_view v = {.name = table[id].name, .help = table[id].help, .kind = kinds[table[id].kind]};
+		struct nx_metric_view v = {
+			.name = table[id].name, .help = table[id].help, .kind = kinds[table[id].kind]};
 		if (names.n > 0) {
 			v.l1_name = names.first;
 			v.l1 = s->l1;

@@ -23,7 +23,7 @@ struct nx_span {
 	struct nx_trace_ctx ctx;
 	uint64_t parent;
 	int64_t tenant;
-	nx_id task;  /* none: not part of a task */
+	nx_id task; /* none: not part of a task */
 	nx_id step;
 	char name[64];
 	int64_t start_us, end_us; /* wall */
@@ -79,11 +79,11 @@ void nx_metric_set(enum nx_metric m, const char *l1, const char *l2, double v);
 void nx_metric_observe(enum nx_metric m, const char *l1, const char *l2, double seconds);
 
 struct nx_metric_view {
-	const char *name, *help, *kind; /* "counter", "gauge", "histogram" */
+	const char *name, *help, *kind;          /* "counter", "gauge", "histogram" */
 	const char *l1_name, *l1, *l2_name, *l2; /* NULL where the metric has none */
 	double value;
-	uint64_t count;            /* histogram */
-	const uint64_t *buckets;   /* cumulative counts per bound */
+	uint64_t count;          /* histogram */
+	const uint64_t *buckets; /* cumulative counts per bound */
 	const double *bounds;
 	size_t nbounds;
 };
