@@ -1,7 +1,6 @@
 # The everyday commands. Meson and ninja do the building; scripts/setup fetches what they need.
 .DEFAULT_GOAL := build
 MAKEFLAGS += --no-print-directory
-export CCACHE_NOHASHDIR := 1
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 
@@ -34,11 +33,13 @@ bench: build ## the benchmarks of docs/benchmarks.md
 format: ## clang-format over all C files
 	@scripts/check_format --fix
 
-install: build ## into PREFIX (/usr/local), DESTDIR honoured
-	@meson configure build -Dprefix='$(PREFIX)' && meson install -C build
+install: ## into PREFIX (/usr/local), DESTDIR honoured
+	@scripts/build build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models' -Dtests=disabled
+	@meson configure build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models'
+	@meson install -C build-install
 
 clean: ## remove build directories; downloads stay in the cache
-	rm -rf build build-*
+	rm -rf build build-* dist
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
