@@ -28,8 +28,12 @@ BANNED = {
     "gettimeofday": "nx_time_wall_us",
     "clock_gettime": "nx_time_mono_us",
 }
-# The one file that wraps what everybody else must not call.
-ALLOWED = {("src/base/clock.c", "clock_gettime"), ("src/base/clock.c", "time")}
+# Files that wrap or need what everybody else must not call.
+ALLOWED = {
+    ("src/base/clock.c", "clock_gettime"),
+    ("src/base/clock.c", "time"),
+    ("src/execution/child.c", "clock_gettime"),  # runs in the sandbox, where the clock must not be a fake
+}
 NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 # A call, not a member (x.time(…), x->time(…)) and not the declaration of a longer name.
 CALL = re.compile(r"(?<![\w.>])(" + "|".join(BANNED) + r")\s*\(")
