@@ -3,12 +3,13 @@
  *
  * A function that can fail returns `int` (0, or a negative NX_E… code) or a pointer (NULL on failure) and takes
  * `struct nx_error **err` last. On success *err is untouched; on failure it is set, once, and gains context on the way
- * up: `return nx_error_wrap(err, "open %s", path)`. `err` may be NULL where the caller needs only the code. Libraries
- * never log an error they return; the edge logs it once.
+ * up: `return nx_error_wrap(err, "open %s", path)`. `err` may be NULL where the caller needs only the code (what adds
+ * context then returns the code of this thread's last error). Libraries never log an error they return; the edge logs it
+ * once.
  *
  * Every code has a stable name (`NX-…`, shown by `nexus explain`), listed with its causes and remedies in
  * error_codes.h. When memory for the error itself is missing, a static NX_ENOMEM error is used: it may be freed like any
- * other.
+ * other. Texts are made printable (UTF-8, no control characters) and are cut at 2 KiB.
  */
 #ifndef NX_BASE_ERROR_H
 #define NX_BASE_ERROR_H
@@ -40,6 +41,25 @@ int nx_error_under(struct nx_error **err, const char *fmt, ...) NX_PRINTF(2, 3) 
 /* A fix that can be pasted, or a sentence that says what to do. Returns the code. */
 int nx_error_hint(struct nx_error **err, const char *fmt, ...) NX_PRINTF(2, 3) NX_COLD;
 
+/*
+ * A failure is never 0. Said to the compiler where they are called, so that it and its analyzer follow `code != 0` and
+ * take what the failed call did not set for unset.
+ */
+#define nx_error_negative_(call)                 \
+	({                                       \
+		int nx_code_ = (call);           \
+		if (nx_code_ >= 0)               \
+			__builtin_unreachable(); \
+		nx_code_;                        \
+	})
+#define nx_error_set(...) nx_error_negative_(nx_error_set(__VA_ARGS__))
+#define nx_error_setv(...) nx_error_negative_(nx_error_setv(__VA_ARGS__))
+#define nx_error_set_errno(...) nx_error_negative_(nx_error_set_errno(__VA_ARGS__))
+#define nx_error_wrap(...) nx_error_negative_(nx_error_wrap(__VA_ARGS__))
+#define nx_error_at(...) nx_error_negative_(nx_error_at(__VA_ARGS__))
+#define nx_error_under(...) nx_error_negative_(nx_error_under(__VA_ARGS__))
+#define nx_error_hint(...) nx_error_negative_(nx_error_hint(__VA_ARGS__))
+
 /* All four accept NULL: 0, "no error", "" and "". Strings live as long as the error. */
 int nx_error_code(const struct nx_error *e);
 const char *nx_error_message(const struct nx_error *e);
@@ -61,8 +81,8 @@ static inline void nx_error_freep(struct nx_error **e)
 /* What is known about a code, for `nexus explain`, problem documents and the docs. */
 struct nx_error_info {
 	int code;
-	const char *name;    /* stable: "NX-INVALID" */
-	const char *title;   /* "the request is not valid" */
+	const char *name;  /* stable: "NX-INVALID" */
+	const char *title; /* "the request is not valid" */
 	const char *why, *how;
 	const char *title_ar, *why_ar, *how_ar;
 };

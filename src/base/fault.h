@@ -23,6 +23,9 @@
 	X(core_dispatch)     \
 	X(core_finish)       \
 	X(core_step_commit)  \
+	X(file_fsync)        \
+	X(file_rename)       \
+	X(file_write)        \
 	X(http_client_start) \
 	X(index_add)         \
 	X(ingest_chunk)      \

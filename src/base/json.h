@@ -14,7 +14,7 @@
 #include <yyjson.h>
 
 struct nx_json_limits {
-	size_t max_bytes; /* 0: 64 MiB */
+	size_t max_bytes;   /* 0: 64 MiB */
 	unsigned max_depth; /* 0: 64 */
 };
 
@@ -44,7 +44,7 @@ nx_str nx_json_val_str(yyjson_val *v);
  */
 bool nx_json_add_str(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, nx_str v); /* p NULL: null */
 bool nx_json_add_strz(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, const char *v);
-bool nx_json_add_id(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, nx_id id); /* none: null */
+bool nx_json_add_id(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, nx_id id);          /* none: null */
 bool nx_json_add_time(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, int64_t wall_us); /* 0: null */
 /* A copy of a read value, or of JSON text that we wrote ourselves (null when it is empty). */
 bool nx_json_add_val(yyjson_mut_doc *d, yyjson_mut_val *obj, const char *key, yyjson_val *v);

@@ -38,10 +38,10 @@ void nx_log_write(enum nx_log_level level, const char *component, const char *me
 		  const struct nx_log_field *fields); /* ended by key NULL */
 
 /* nx_log_info("api", "listening", NX_LSTRZ("address", a), NX_LINT("port", 8600)); */
-#define nx_log_(level, component, message, ...)                                                       \
-	do {                                                                                          \
-		if (nx_log_enabled(level))                                                            \
-			nx_log_write((level), (component), (message),                                 \
+#define nx_log_(level, component, message, ...)                                                               \
+	do {                                                                                                  \
+		if (nx_log_enabled(level))                                                                    \
+			nx_log_write((level), (component), (message),                                         \
 				     (const struct nx_log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = NULL}}); \
 	} while (0)
 #define nx_log_debug(...) nx_log_(NX_LOG_DEBUG, __VA_ARGS__)

@@ -13,27 +13,27 @@
 #define NX_NORETURN __attribute__((noreturn))
 
 #define nx_countof(a) (sizeof(a) / sizeof((a)[0]))
-#define nx_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define nx_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define nx_min(a, b)                        \
-	({                                  \
-		__typeof__(a) nx_a_ = (a);  \
-		__typeof__(b) nx_b_ = (b);  \
+#define nx_min(a, b)                           \
+	({                                     \
+		__typeof__(a) nx_a_ = (a);     \
+		__typeof__(b) nx_b_ = (b);     \
 		nx_a_ < nx_b_ ? nx_a_ : nx_b_; \
 	})
-#define nx_max(a, b)                        \
-	({                                  \
-		__typeof__(a) nx_a_ = (a);  \
-		__typeof__(b) nx_b_ = (b);  \
+#define nx_max(a, b)                           \
+	({                                     \
+		__typeof__(a) nx_a_ = (a);     \
+		__typeof__(b) nx_b_ = (b);     \
 		nx_a_ > nx_b_ ? nx_a_ : nx_b_; \
 	})
 
 /* Hands over ownership: yields the value and leaves NULL behind. */
-#define nx_steal(p)                         \
-	({                                  \
-		__typeof__(p) nx_p_ = (p);  \
-		(p) = NULL;                 \
-		nx_p_;                      \
+#define nx_steal(p)                        \
+	({                                 \
+		__typeof__(p) nx_p_ = (p); \
+		(p) = NULL;                \
+		nx_p_;                     \
 	})
 
 static inline int nx_steal_fd(int *fd)

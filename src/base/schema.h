@@ -36,8 +36,8 @@ enum nx_type {
 
 enum {
 	NX_F_REQUIRED = 1,
-	NX_F_NULL = 2,     /* may be null */
-	NX_F_TRIM = 4,     /* a string that must not be blank after trimming */
+	NX_F_NULL = 2,      /* may be null */
+	NX_F_TRIM = 4,      /* a string that must not be blank after trimming */
 	NX_F_WRITE_ONLY = 8 /* secret: never in a response */
 };
 
@@ -55,17 +55,17 @@ struct nx_field {
 	enum nx_type type;
 	unsigned flags;
 	size_t offset;
-	size_t has;                    /* offset of a bool that says the member was given; 0: none */
-	enum nx_type item;             /* ARRAY: type of an element */
+	size_t has;                     /* offset of a bool that says the member was given; 0: none */
+	enum nx_type item;              /* ARRAY: type of an element */
 	const struct nx_schema *schema; /* OBJECT, or ARRAY of OBJECT */
-	const char *const *names;      /* ENUM: NULL-terminated */
-	double min, max;               /* INT, NUMBER; both 0: no range */
-	size_t max_len;                /* STRING bytes, ARRAY items, MAP members; 0: NX_SCHEMA_MAX_LEN */
+	const char *const *names;       /* ENUM: NULL-terminated */
+	double min, max;                /* INT, NUMBER; both 0: no range */
+	size_t max_len;                 /* STRING bytes, ARRAY items, MAP members; 0: NX_SCHEMA_MAX_LEN */
 	double def;
 	const char *def_str;
-	const char *help;              /* one sentence, for the reference */
-	const char *json_schema;       /* replaces the produced schema of this field (unions held as ANY) */
-	const char *example;           /* JSON text */
+	const char *help;        /* one sentence, for the reference */
+	const char *json_schema; /* replaces the produced schema of this field (unions held as ANY) */
+	const char *example;     /* JSON text */
 };
 
 struct nx_schema {

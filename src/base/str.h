@@ -51,7 +51,7 @@ nx_str nx_str_cut(nx_str *s, char sep);
 nx_str nx_str_slice(nx_str s, size_t from, size_t to); /* clamped */
 ptrdiff_t nx_str_find(nx_str s, nx_str needle);        /* byte offset or -1 */
 bool nx_str_ieq_ascii(nx_str a, nx_str b);
-nx_str nx_str_dup(struct nx_arena *a, nx_str s);   /* p NULL when out of memory; a NUL follows the copy */
+nx_str nx_str_dup(struct nx_arena *a, nx_str s); /* p NULL when out of memory; a NUL follows the copy */
 char *nx_str_zdup(struct nx_arena *a, nx_str s);
 uint64_t nx_str_hash(nx_str s); /* xxh3 */
 /* Whole string as a decimal integer; false when it is anything else or does not fit. */
@@ -70,7 +70,7 @@ ptrdiff_t nx_utf8_invalid_at(nx_str s);
 /* Decodes one code point at s[*i] and advances *i. The string must be valid and *i < n. */
 uint32_t nx_utf8_next(nx_str s, size_t *i);
 size_t nx_utf8_encode(uint32_t cp, char ret[4]);
-size_t nx_utf8_length(nx_str s);            /* code points */
+size_t nx_utf8_length(nx_str s);                     /* code points */
 nx_str nx_utf8_truncate(nx_str s, size_t max_bytes); /* never inside a code point */
 /* A copy in which each maximal invalid part is U+FFFD (what a guest printed may be anything). */
 nx_str nx_utf8_repair(struct nx_arena *a, nx_str s);
