@@ -40,6 +40,9 @@
 	X(store_begin)       \
 	X(store_checkpoint)  \
 	X(store_commit)      \
+	X(store_lock)        \
+	X(store_migrate)     \
+	X(store_open)        \
 	X(store_prepare)     \
 	X(store_read)        \
 	X(store_step)

@@ -22,10 +22,11 @@ struct nx_db_ops {
 	int (*query)(struct nx_db *db, const char *sql, const struct nx_value *params, size_t n, struct nx_rows **ret,
 		     struct nx_error **err);
 	bool (*in_tx)(const struct nx_db *db);
-	/* Whether a commit from now on waits for the disk. Outside transactions only. */
-	int (*set_durable)(struct nx_db *db, bool on, struct nx_error **err);
 	/* Moves what the log holds into the database. `truncate` also empties the log, when no reader needs it. */
 	int (*checkpoint)(struct nx_db *db, bool truncate, struct nx_error **err);
+	/* The version of the tables, 0 for a new database; setting it is part of the open transaction. */
+	int (*get_version)(struct nx_db *db, int64_t *ret, struct nx_error **err);
+	int (*set_version)(struct nx_db *db, int64_t version, struct nx_error **err);
 	/* NX_ECORRUPT names the first fault. */
 	int (*check)(struct nx_db *db, bool full, struct nx_error **err);
 
@@ -42,10 +43,11 @@ struct nx_db {
 	const struct nx_db_ops *ops;
 	int64_t changes;
 	int64_t read_deadline_us; /* of the read transaction; 0: none is open */
-	int64_t log_pages;        /* pages in the log after the last commit */
+	int64_t log_pages;        /* pages in the log that are not in the database yet */
 	bool sync_failed;         /* the last failure was the disk's answer to a sync */
 	unsigned open_rows;
 	unsigned forks;           /* nx_db_forks when it was opened */
+	_Atomic unsigned *loose;  /* the count it belongs to, when it is one of nx_store_reader_new */
 };
 
 struct nx_rows {

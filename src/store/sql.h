@@ -65,7 +65,7 @@ static inline struct nx_value nx_v_int0(int64_t i)
 #define NX_NO_PARAMS NULL, 0
 
 /* Runs a statement that returns no rows (rows are discarded). NX_EEXISTS on a unique constraint, NX_ENOTFOUND on a foreign
- * key, NX_ENOSPACE on a full disk, NX_ECORRUPT, NX_EIO, NX_EINTERNAL. *ret_changes may be NULL. */
+ * key, NX_EINVAL on another constraint, NX_ENOSPACE on a full disk, NX_ECORRUPT, NX_EIO, NX_EINTERNAL. */
 int nx_db_exec(struct nx_db *db, const char *sql, const struct nx_value *params, size_t n, struct nx_error **err);
 int64_t nx_db_changes(const struct nx_db *db); /* rows changed by the last exec */
 

@@ -2,14 +2,18 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "store/datadir_internal.h"
 #include "store/sqlite_internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define WRITER_CACHE_KIB 8192
 #define READER_CACHE_KIB 4096
 #define BUSY_MS 1000            /* only recovery of the log after a crash ever holds another connection up */
 #define LOG_KEPT_BYTES 16777216 /* a log that grew beyond this is cut back when it starts anew */
+#define NX_TEXT_(x) #x
+#define NX_TEXT(x) NX_TEXT_(x)
 #define PROGRESS_OPS 1000       /* SQLite's virtual machine runs about this many in 20 µs */
 
 static struct nx_sqlite *sqlite_of(struct nx_db *db)
@@ -45,7 +49,9 @@ static int no_space(const struct nx_sqlite *d, struct nx_error **err)
 
 static int damaged(struct nx_sqlite *d, struct nx_error **err)
 {
-	int code = nx_error_set(err, NX_ECORRUPT, "%s is damaged: %s", d->path, sqlite3_errmsg(d->h));
+	int64_t page = nx_sqlite_bad_page();
+	int code = page ? nx_error_set(err, NX_ECORRUPT, "%s is damaged: page %lld is not what was written", d->path, (long long)page)
+			: nx_error_set(err, NX_ECORRUPT, "%s is damaged: %s", d->path, sqlite3_errmsg(d->h));
 	(void)nx_error_hint(err, "stop the server, keep a copy of the data directory, and restore a backup");
 	return code;
 }
@@ -111,12 +117,6 @@ static bool sqlite_in_tx(const struct nx_db *db)
 	return !sqlite3_get_autocommit(nx_container_of(db, struct nx_sqlite, base)->h);
 }
 
-static int sqlite_set_durable(struct nx_db *db, bool on, struct nx_error **err)
-{
-	nx_assert(!sqlite_in_tx(db));
-	return sqlite_script(db, on ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err);
-}
-
 static int sqlite_checkpoint(struct nx_db *db, bool truncate, struct nx_error **err)
 {
 	struct nx_sqlite *d = sqlite_of(db);
@@ -131,8 +131,29 @@ static int sqlite_checkpoint(struct nx_db *db, bool truncate, struct nx_error **
 		return 0;
 	if (rc)
 		return nx_sqlite_error(d, rc, "checkpoint", err);
-	db->log_pages = in_log > moved ? in_log - moved : 0;
+	d->log_moved = nx_max(moved, 0);
+	db->log_pages = nx_max(in_log - moved, 0);
 	return 0;
+}
+
+static int sqlite_get_version(struct nx_db *db, int64_t *ret, struct nx_error **err)
+{
+	int64_t tables = 0;
+	int rc = nx_db_get_int(db, "PRAGMA user_version", NX_NO_PARAMS, ret, err);
+	if (rc || *ret > 0)
+		return rc;
+	rc = nx_db_get_int(db, "SELECT count(*) FROM sqlite_schema", NX_NO_PARAMS, &tables, err);
+	if (!rc && tables > 0)
+		return nx_error_set(err, NX_ETYPE, "%s is not a database of NEXUS: it has tables but no version",
+				    sqlite_of(db)->path);
+	return rc;
+}
+
+static int sqlite_set_version(struct nx_db *db, int64_t version, struct nx_error **err)
+{
+	char text[96];
+	(void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d", NX_APPLICATION_ID, (int)version);
+	return sqlite_script(db, text, err);
 }
 
 static int check_rows(struct nx_db *db, const char *sql, struct nx_error **err)
@@ -184,8 +205,9 @@ static const struct nx_db_ops sqlite_ops = {
 	.script = sqlite_script,
 	.query = nx_sqlite_query,
 	.in_tx = sqlite_in_tx,
-	.set_durable = sqlite_set_durable,
 	.checkpoint = sqlite_checkpoint,
+	.get_version = sqlite_get_version,
+	.set_version = sqlite_set_version,
 	.check = sqlite_check,
 	.next = nx_sqlite_next,
 	.is_null = nx_sqlite_is_null,
@@ -205,7 +227,10 @@ static int on_progress(void *ctx)
 static int on_log_grown(void *ctx, sqlite3 *h, const char *schema, int pages)
 {
 	(void)h, (void)schema;
-	((struct nx_db *)ctx)->log_pages = pages;
+	struct nx_sqlite *d = ctx;
+	if (pages < d->log_moved)
+		d->log_moved = 0; /* the log started anew */
+	d->base.log_pages = pages - d->log_moved;
 	return SQLITE_OK;
 }
 
@@ -244,7 +269,12 @@ static int set_up_writer(struct nx_sqlite *d, enum nx_synchronous sync, struct n
 		[NX_SYNC_NORMAL] = "PRAGMA synchronous=NORMAL",
 		[NX_SYNC_OFF] = "PRAGMA synchronous=OFF",
 	};
-	int rc = sqlite_script(&d->base, sync_sql[sync], err);
+	/* Both take effect on a new database alone. */
+	int sum_bytes = NX_SQLITE_PAGE_SUM;
+	(void)sqlite3_file_control(d->h, "main", SQLITE_FCNTL_RESERVE_BYTES, &sum_bytes);
+	int rc = sqlite_script(&d->base, "PRAGMA page_size=" NX_TEXT(NX_SQLITE_PAGE), err);
+	if (!rc)
+		rc = sqlite_script(&d->base, sync_sql[sync], err);
 	if (!rc)
 		rc = want_wal(&d->base, err);
 	if (!rc)
@@ -253,7 +283,7 @@ static int set_up_writer(struct nx_sqlite *d, enum nx_synchronous sync, struct n
 	(void)snprintf(text, sizeof(text), "PRAGMA journal_size_limit=%d; PRAGMA cache_size=-%d", LOG_KEPT_BYTES, WRITER_CACHE_KIB);
 	if (!rc)
 		rc = sqlite_script(&d->base, text, err);
-	(void)sqlite3_wal_hook(d->h, on_log_grown, &d->base);
+	(void)sqlite3_wal_hook(d->h, on_log_grown, d);
 	return rc;
 }
 
@@ -278,7 +308,10 @@ static int set_up(struct nx_sqlite *d, const struct nx_sqlite_options *o, struct
 
 int nx_sqlite_open(const struct nx_sqlite_options *o, struct nx_db **ret, struct nx_error **err)
 {
+	const char *vfs = NULL;
 	int rc = check_library(err);
+	if (!rc)
+		rc = nx_sqlite_page_vfs(o->vfs, &vfs, err);
 	if (rc)
 		return rc;
 	if (NX_FAULT(store_open))
@@ -291,7 +324,7 @@ int nx_sqlite_open(const struct nx_sqlite_options *o, struct nx_db **ret, struct
 	d->base.ops = &sqlite_ops;
 	d->base.forks = nx_db_forks();
 	int flags = o->mode == NX_SQLITE_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-	rc = sqlite3_open_v2(o->path, &d->h, flags | SQLITE_OPEN_NOMUTEX, o->vfs);
+	rc = sqlite3_open_v2(o->path, &d->h, flags | SQLITE_OPEN_NOMUTEX, vfs);
 	if (!d->h)
 		rc = nx_error_set(err, NX_ENOMEM, "no memory for a connection");
 	else if (rc)

@@ -41,6 +41,7 @@ struct nx_sqlite {
 	struct nx_db base;
 	sqlite3 *h;
 	char *path;
+	int log_moved; /* pages of the log that the last checkpoint found, or put, in the database */
 	struct nx_sqlite_stmt *buckets[NX_SQLITE_BUCKETS];
 	size_t ncached;
 };
@@ -58,6 +59,14 @@ struct nx_sqlite_options {
 };
 
 int nx_sqlite_open(const struct nx_sqlite_options *o, struct nx_db **ret, struct nx_error **err);
+
+#define NX_SQLITE_PAGE 4096
+#define NX_SQLITE_PAGE_SUM 8 /* bytes at the end of a page that hold its checksum */
+
+/* The name of the VFS that checks pages and lies on `below` (NULL: the default); made on first use. */
+int nx_sqlite_page_vfs(const char *below, const char **ret, struct nx_error **err);
+/* Number of the page that failed its checksum last on this thread, once; 0: none. */
+int64_t nx_sqlite_bad_page(void);
 
 /* Turns an SQLite result into an error of ours. `sql` may be NULL. */
 int nx_sqlite_error(struct nx_sqlite *d, int rc, const char *sql, struct nx_error **err);

@@ -7,7 +7,8 @@
  *
  * Two lanes. Interactive writes are taken first and in order. Bulk writes are taken when no interactive write waits; their
  * `apply` returns NX_WRITE_MORE to be called again for its next slice (at most 2 ms of work each, committed on its own),
- * so rows of a bulk write are staged and made visible by its last slice.
+ * so rows of a bulk write are staged and made visible by its last slice. Under interactive writes without a pause
+ * one slice still runs every 20 ms, so that bulk ends.
  *
  * The checkpointer thread asks the writer for its turn and runs a passive checkpoint; wal_autocheckpoint is 0. A second
  * server on the data directory is refused (NX_EINUSE). A file newer than the program is refused (NX_EVERSION) and not
@@ -40,6 +41,16 @@ int nx_store_open(const struct nx_store_options *o, struct nx_store **ret, struc
 void nx_store_close(struct nx_store *s); /* finishes queued writes, checkpoints, releases the lock */
 const char *nx_store_dir(const struct nx_store *s);
 
+/* Who holds a data directory. */
+struct nx_store_holder {
+	int pid;
+	char address[256]; /* "" until it listens */
+};
+/* False when nobody does. Any process; opens nothing but the lock file. */
+bool nx_store_holder(const char *dir, struct nx_store_holder *ret);
+/* Writes the address that this server listens on into the lock file, for nx_store_holder and NX_EINUSE messages. */
+int nx_store_note_address(struct nx_store *s, const char *address, struct nx_error **err);
+
 struct nx_write {
 	struct nx_msg msg;
 	enum nx_lane lane;
@@ -53,7 +64,11 @@ struct nx_write {
 	struct nx_write *next;
 	struct nx_error *err;
 	int64_t queued_us;
+	int64_t slice_end_us;
 };
+/* Inside `apply` of a bulk write: true when the slice has used its 2 ms, and NX_WRITE_MORE is due. */
+bool nx_write_slice_over(const struct nx_write *w);
+
 /* Any thread. Never fails: what goes wrong comes to `done`. */
 void nx_store_write(struct nx_store *s, struct nx_write *w);
 
