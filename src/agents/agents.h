@@ -38,7 +38,7 @@ struct nx_tools *nx_agents_tools(struct nx_agents *g);
 struct nx_agent_choice {
 	const char *agent;
 	double fitness, capability, performance, efficiency, reliability;
-	nx_str why; /* one sentence */
+	nx_str why;        /* one sentence */
 	nx_str candidates; /* JSON: every candidate with its four figures */
 };
 /* NX_ENOTFOUND when nobody has a needed capability. */
@@ -52,9 +52,9 @@ enum nx_effects nx_agents_effects(struct nx_agents *g, int64_t tenant, nx_str na
 struct nx_agent_run {
 	struct nx_arena *arena;
 	int64_t tenant;
-	nx_str agent, input, intent;    /* input: what is asked, in words */
-	yyjson_val *data;               /* the step's input object, or NULL */
-	nx_str context;                 /* the context bundle, as text for a model; tainted data */
+	nx_str agent, input, intent; /* input: what is asked, in words */
+	yyjson_val *data;            /* the step's input object, or NULL */
+	nx_str context;              /* the context bundle, as text for a model; tainted data */
 	nx_str user_id, session, model;
 	nx_id task, step;
 	struct nx_trace_ctx trace;
@@ -71,18 +71,21 @@ struct nx_agent_run {
 void nx_agent_start(struct nx_agents *g, struct nx_agent_run *r);
 void nx_agent_cancel(struct nx_agents *g, struct nx_agent_run *r);
 /* Records the outcome in memory at once; nx_agents_record_tx writes the row in the caller's transaction. */
-void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool ok, const struct nx_usage *u);
-int nx_agents_record_tx(struct nx_db *db, int64_t tenant, nx_str agent, nx_str capability, bool ok, const struct nx_usage *u,
-			int64_t now_us, struct nx_error **err);
+void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool ok,
+		      const struct nx_usage *u);
+int nx_agents_record_tx(struct nx_db *db, int64_t tenant, nx_str agent, nx_str capability, bool ok,
+			const struct nx_usage *u, int64_t now_us, struct nx_error **err);
 
 /* JSON for GET /v1/agents, /v1/agents/{name}, and specs given by clients (POST /v1/agents). Workers. */
-int nx_agents_list_json(struct nx_agents *g, int64_t tenant, struct nx_arena *a, nx_str *ret_items, struct nx_error **err);
-int nx_agents_get_json(struct nx_agents *g, int64_t tenant, nx_str name, struct nx_arena *a, nx_str *ret, struct nx_error **err);
+int nx_agents_list_json(struct nx_agents *g, int64_t tenant, struct nx_arena *a, nx_str *ret_items,
+			struct nx_error **err);
+int nx_agents_get_json(struct nx_agents *g, int64_t tenant, nx_str name, struct nx_arena *a, nx_str *ret,
+		       struct nx_error **err);
 struct nx_agent_change {
 	struct nx_arena *arena;
 	int64_t tenant;
-	nx_str name;       /* of PUT and DELETE */
-	yyjson_val *spec;  /* NULL: delete */
+	nx_str name;      /* of PUT and DELETE */
+	yyjson_val *spec; /* NULL: delete */
 	struct nx_tx_hook *hook;
 	void (*done)(struct nx_agent_change *c, struct nx_error *err);
 	struct nx_loop *reply;

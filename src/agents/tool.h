@@ -28,12 +28,13 @@ struct nx_tool_call {
 	struct nx_arena *arena; /* the output is allocated here; lives until done returns */
 	int64_t tenant;
 	nx_str user_id, session;
-	nx_id task, step;       /* the step's id is the idempotency key of its effects */
+	nx_id task, step; /* the step's id is the idempotency key of its effects */
 	struct nx_trace_ctx trace;
-	yyjson_val *input;      /* as given, valid by the tool's schema */
-	void *args;             /* the same, decoded into the schema's struct */
+	yyjson_val *input; /* as given, valid by the tool's schema */
+	void *args;        /* the same, decoded into the schema's struct */
 	bool input_tainted;
-	void (*on_event)(struct nx_tool_call *c, const char *type, nx_str json); /* "stdout.delta", "message.delta"; may be NULL */
+	void (*on_event)(struct nx_tool_call *c, const char *type,
+			 nx_str json); /* "stdout.delta", "message.delta"; may be NULL */
 	void (*done)(struct nx_tool_call *c, struct nx_error *err);
 	struct nx_loop *reply;
 	void *ctx;
@@ -42,8 +43,8 @@ struct nx_tool_call {
 	bool tainted;
 	struct nx_usage usage;
 	void (*cancel)(struct nx_tool_call *c); /* set by the tool while it can be cancelled; called on `reply` */
-	void *priv;    /* the tool's */
-	struct nx_msg msg; /* private to nx_tool_finish */
+	void *priv;                             /* the tool's */
+	struct nx_msg msg;                      /* private to nx_tool_finish */
 	struct nx_error *err;
 };
 
@@ -53,8 +54,8 @@ struct nx_tool {
 	const struct nx_schema *input;
 	const char *output_help; /* what the output object holds */
 	enum nx_effects effects;
-	bool inline_;            /* start finishes before it returns, in well under a millisecond */
-	const char *capability;  /* what it serves: "calculation", "retrieval", "code", "memory", "text" */
+	bool inline_;           /* start finishes before it returns, in well under a millisecond */
+	const char *capability; /* what it serves: "calculation", "retrieval", "code", "memory", "text" */
 	void (*start)(struct nx_tool_call *c, void *self);
 	void *self;
 };
@@ -68,7 +69,8 @@ const struct nx_tool *nx_tools_find(const struct nx_tools *t, nx_str name);
 int nx_tools_need(const struct nx_tools *t, nx_str name, const struct nx_tool **ret, struct nx_error **err);
 size_t nx_tools_count(const struct nx_tools *t);
 const struct nx_tool *nx_tools_at(const struct nx_tools *t, size_t i);
-yyjson_mut_val *nx_tool_json(const struct nx_tool *t, yyjson_mut_doc *d); /* {"name","description","effects","input_schema"} */
+yyjson_mut_val *nx_tool_json(const struct nx_tool *t,
+			     yyjson_mut_doc *d); /* {"name","description","effects","input_schema"} */
 
 /* Validates `input`, then starts. Owner: the thread of `reply`. What is wrong with the input comes to done. */
 void nx_tool_start(const struct nx_tool *t, struct nx_tool_call *c);

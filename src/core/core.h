@@ -29,8 +29,8 @@ struct nx_core_parts {
 int nx_core_new(const struct nx_core_parts *p, struct nx_core **ret, struct nx_error **err);
 /* On the core loop: takes up the tasks that a crash or a stop left. `done` when the journal is recovered. */
 void nx_core_recover(struct nx_core *c, void (*done)(struct nx_error *err, void *ctx), void *ctx);
-bool nx_core_ready(const struct nx_core *c); /* any thread */
-void nx_core_free(struct nx_core *c);        /* after the loop has stopped */
+bool nx_core_ready(const struct nx_core *c);      /* any thread */
+void nx_core_free(struct nx_core *c);             /* after the loop has stopped */
 int64_t nx_core_pending(const struct nx_core *c); /* tasks not finished; any thread */
 
 extern const struct nx_schema nx_task_request_schema, nx_task_schema; /* POST /v1/tasks: body and answer */
@@ -38,8 +38,8 @@ extern const struct nx_schema nx_task_request_schema, nx_task_schema; /* POST /v
 struct nx_submit {
 	struct nx_arena *arena;
 	int64_t tenant;
-	int64_t key_id; /* 0: none */
-	yyjson_val *body; /* valid by nx_task_request_schema, or not: what is wrong comes to done */
+	int64_t key_id;    /* 0: none */
+	yyjson_val *body;  /* valid by nx_task_request_schema, or not: what is wrong comes to done */
 	nx_str bound_user; /* of the key; empty: any */
 	struct nx_trace_ctx trace;
 	struct nx_tx_hook *hook;
@@ -48,8 +48,8 @@ struct nx_submit {
 	void *ctx;
 
 	nx_id id;
-	bool finished;  /* 200; else 202 */
-	nx_str answer;  /* the task, as JSON, in the arena */
+	bool finished;     /* 200; else 202 */
+	nx_str answer;     /* the task, as JSON, in the arena */
 	struct nx_msg msg; /* private */
 	void *priv;
 };
@@ -69,7 +69,7 @@ struct nx_control {
 	void (*done)(struct nx_control *k, struct nx_error *err);
 	struct nx_loop *reply;
 	void *ctx;
-	nx_str answer; /* the task, or {"ok":true} */
+	nx_str answer;     /* the task, or {"ok":true} */
 	struct nx_msg msg; /* private */
 	struct nx_write write;
 	void *priv;
@@ -77,7 +77,8 @@ struct nx_control {
 void nx_core_control(struct nx_core *c, struct nx_control *k);
 
 /* Reads, on the calling worker. */
-int nx_task_get_json(struct nx_db *db, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret, struct nx_error **err);
+int nx_task_get_json(struct nx_db *db, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret,
+		     struct nx_error **err);
 struct nx_task_filter {
 	nx_str state, user_id, session_id;
 	int64_t before; /* row key of the cursor; 0: from the newest */
@@ -103,7 +104,7 @@ struct nx_subscription {
 	void (*on_event)(struct nx_subscription *s, const struct nx_event *e);
 	void (*on_ready)(struct nx_subscription *s, int64_t seq); /* subscribed; events after `seq` come live */
 	void (*on_gone)(struct nx_subscription *s);               /* unsubscribed: it may be freed now */
-	struct nx_subscription *next, **prev; /* private */
+	struct nx_subscription *next, **prev;                     /* private */
 	struct nx_msg msg;
 	struct nx_core *core;
 };

@@ -49,7 +49,7 @@ struct nx_exec_file {
 	nx_str bytes;
 };
 
-struct nx_exec_constraints { /* defaults: nx_exec_constraints_default */
+struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_cpu_percent; /* of one core; quota with a period of 1 s */
 	int64_t max_memory_mb;
 	int64_t max_time_us;
@@ -80,8 +80,8 @@ struct nx_exec_enforced {
 struct nx_exec_result {
 	nx_id id;
 	enum nx_exec_status status;
-	int exit_code; /* -1 when it ended by a signal or never ran */
-	int signal;    /* 0: none */
+	int exit_code;       /* -1 when it ended by a signal or never ran */
+	int signal;          /* 0: none */
 	nx_str out, err_out; /* valid UTF-8: invalid bytes were replaced */
 	bool out_truncated, err_truncated;
 	struct nx_exec_usage usage;
@@ -104,13 +104,14 @@ struct nx_exec {
 	struct nx_exec_constraints constraints;
 	struct nx_tx_hook *hook;
 	void (*on_output)(struct nx_exec *x, int fd, nx_str bytes); /* as it comes, on the loop; may be NULL */
-	void (*done)(struct nx_exec *x, struct nx_error *err);      /* on `reply`; err NULL whenever the program ran or was blocked */
+	void (*done)(struct nx_exec *x,
+		     struct nx_error *err); /* on `reply`; err NULL whenever the program ran or was blocked */
 	struct nx_loop *reply;
 	void *ctx;
 
 	struct nx_exec_result result;
-	nx_id id;   /* set by start */
-	void *run;  /* private */
+	nx_id id;          /* set by start */
+	void *run;         /* private */
 	struct nx_msg msg; /* private */
 };
 
@@ -133,7 +134,7 @@ struct nx_exec_language {
 };
 size_t nx_execution_languages(struct nx_execution *e, struct nx_exec_language *ret, size_t max);
 struct nx_exec_check {
-	const char *what;   /* "user namespaces" */
+	const char *what; /* "user namespaces" */
 	bool ok;
 	char detail[160];
 	char fix[200]; /* the exact command or setting; "" when ok */

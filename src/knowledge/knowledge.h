@@ -59,7 +59,7 @@ struct nx_ingest {
 	void *ctx;
 
 	size_t inserted, updated, unchanged, chunks;
-	nx_id *ids; /* ndocs of them, in order */
+	nx_id *ids;        /* ndocs of them, in order */
 	struct nx_job job; /* private */
 	void *priv;
 };
@@ -78,8 +78,8 @@ struct nx_knowledge_change { /* one asynchronous change with a JSON answer */
 	struct nx_arena *arena;
 	int64_t tenant;
 	nx_str space;
-	nx_str id;          /* of the object */
-	yyjson_val *body;   /* graph, entity, relationship */
+	nx_str id;        /* of the object */
+	yyjson_val *body; /* graph, entity, relationship */
 	struct nx_tx_hook *hook;
 	void (*done)(struct nx_knowledge_change *c, struct nx_error *err);
 	struct nx_loop *reply;
@@ -119,7 +119,7 @@ struct nx_hit {
 	nx_str document_name, title, text, entity_json;
 	double score;
 	double text_score, vector_score, graph_score; /* NaN: not scored that way */
-	nx_str *path; /* names of entities or titles that led here */
+	nx_str *path;                                 /* names of entities or titles that led here */
 	size_t npath;
 };
 struct nx_search {
@@ -168,7 +168,11 @@ struct nx_ask {
 	double confidence;
 	struct nx_citation *citations;
 	size_t ncitations;
-	struct nx_ask_step { const char *name; nx_str detail; int64_t us; } *steps;
+	struct nx_ask_step {
+		const char *name;
+		nx_str detail;
+		int64_t us;
+	} * steps;
 	size_t nsteps;
 	struct nx_search search;
 	void *priv;

@@ -85,10 +85,12 @@ void nx_memory_recall(struct nx_memory *m, struct nx_memory_recall *r);
 yyjson_mut_val *nx_memory_recall_json(const struct nx_memory_recall *r, yyjson_mut_doc *d);
 
 /* Objects, as the API shows them; sync, on a worker. NX_ENOTFOUND. */
-int nx_memory_get(struct nx_memory *m, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_json, struct nx_error **err);
-int nx_memory_sessions(struct nx_memory *m, int64_t tenant, nx_str user_id, int64_t after, size_t limit, struct nx_arena *a,
-		       nx_str *ret_items, int64_t *ret_next, struct nx_error **err);
-int nx_memory_session_get(struct nx_memory *m, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_json, struct nx_error **err);
+int nx_memory_get(struct nx_memory *m, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_json,
+		  struct nx_error **err);
+int nx_memory_sessions(struct nx_memory *m, int64_t tenant, nx_str user_id, int64_t after, size_t limit,
+		       struct nx_arena *a, nx_str *ret_items, int64_t *ret_next, struct nx_error **err);
+int nx_memory_session_get(struct nx_memory *m, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_json,
+			  struct nx_error **err);
 int nx_memory_turns(struct nx_memory *m, int64_t tenant, nx_id session, int64_t after, size_t limit, struct nx_arena *a,
 		    nx_str *ret_items, int64_t *ret_next, struct nx_error **err);
 
@@ -105,7 +107,7 @@ struct nx_memory_change {
 	void (*done)(struct nx_memory_change *c, struct nx_error *err);
 	struct nx_loop *reply;
 	void *ctx;
-	nx_str answer; /* JSON */
+	nx_str answer;         /* JSON */
 	struct nx_write write; /* private */
 	void *priv;
 };

@@ -25,7 +25,7 @@ struct nx_chat_tool_call {
 struct nx_chat_message {
 	enum { NX_ROLE_SYSTEM, NX_ROLE_USER, NX_ROLE_ASSISTANT, NX_ROLE_TOOL } role;
 	nx_str content;
-	nx_str tool_call_id; /* role tool */
+	nx_str tool_call_id;             /* role tool */
 	struct nx_chat_tool_call *calls; /* role assistant */
 	size_t ncalls;
 };
@@ -35,7 +35,7 @@ struct nx_chat_tool {
 
 struct nx_chat {
 	struct nx_arena *arena; /* the answer is allocated here */
-	nx_str model; /* empty: the configured one */
+	nx_str model;           /* empty: the configured one */
 	struct nx_chat_message *messages;
 	size_t nmessages;
 	struct nx_chat_tool *tools;
@@ -55,7 +55,7 @@ struct nx_chat {
 	size_t ncalls;
 	const char *finish; /* "stop", "length", "tool_calls" */
 	int64_t input_tokens, cached_tokens, output_tokens, usd_micros;
-	uint64_t id; /* for cancel; set by nx_chat_start */
+	uint64_t id;       /* for cancel; set by nx_chat_start */
 	struct nx_msg msg; /* private */
 	void *priv;        /* private */
 };
@@ -72,7 +72,7 @@ struct nx_embed {
 	struct nx_arena *arena;
 	const nx_str *texts;
 	size_t n;
-	bool is_query;      /* goes before passages that wait */
+	bool is_query; /* goes before passages that wait */
 	void (*done)(struct nx_embed *e, struct nx_error *err);
 	struct nx_loop *reply; /* NULL: on the embedder thread */
 	void *ctx;
@@ -86,8 +86,8 @@ const char *nx_embed_model(const struct nx_models *m); /* "minilm-l6-v2"; the ke
 size_t nx_embed_dims(const struct nx_models *m);       /* 384 */
 void nx_embed_start(struct nx_models *m, struct nx_embed *e);
 /* Blocks; for workers and the command line, never on a loop. */
-int nx_embed_sync(struct nx_models *m, struct nx_arena *a, const nx_str *texts, size_t n, bool is_query,
-		  float **ret, struct nx_error **err);
+int nx_embed_sync(struct nx_models *m, struct nx_arena *a, const nx_str *texts, size_t n, bool is_query, float **ret,
+		  struct nx_error **err);
 
 struct nx_model_info {
 	const char *id, *kind, *provider, *state; /* kind "chat" or "embedding"; state "ready", "idle", "missing: …" */

@@ -18,7 +18,7 @@
 #define LOCK_PAUSE_US 5000
 #define SMB_MAGIC 0xff534d42u
 #define SMB2_MAGIC 0xfe534d42u
-#define HEADER_BYTES 100     /* of an SQLite file; the fields below are big-endian (fileformat2, "The Database Header") */
+#define HEADER_BYTES 100 /* of an SQLite file; the fields below are big-endian (fileformat2, "The Database Header") */
 #define HEADER_VERSION 60
 #define HEADER_APPLICATION 68
 
@@ -62,11 +62,11 @@ static int check_filesystem(const char *dir, struct nx_error **err)
 	case SMB2_MAGIC:
 	case AFS_SUPER_MAGIC:
 	case CODA_SUPER_MAGIC:
-		(void)nx_error_set(err, NX_EUNSUPPORTED, "%s is on a network file system, where a database is not safe", dir);
+		(void)nx_error_set(err, NX_EUNSUPPORTED, "%s is on a network file system, where a database is not safe",
+				   dir);
 		(void)nx_error_hint(err, "name a directory on a local disk with --home or NEXUS_HOME");
 		return NX_EUNSUPPORTED;
-	default:
-		return 0;
+	default: return 0;
 	}
 }
 
@@ -107,7 +107,8 @@ static int in_use(const char *dir, int fd, struct nx_error **err)
 	else if (!h.address[0])
 		(void)nx_error_set(err, NX_EINUSE, "%s is in use by process %d", dir, (int)h.pid);
 	else
-		(void)nx_error_set(err, NX_EINUSE, "%s is in use by process %d, which listens on %s", dir, (int)h.pid, h.address);
+		(void)nx_error_set(err, NX_EINUSE, "%s is in use by process %d, which listens on %s", dir, (int)h.pid,
+				   h.address);
 	(void)nx_error_hint(err, "talk to that server, stop it first, or name another directory with --home");
 	return NX_EINUSE;
 }
@@ -203,7 +204,8 @@ static int foreign(const struct nx_datadir *d, const char *why, struct nx_error 
 	return NX_ETYPE;
 }
 
-static int check_header(const struct nx_datadir *d, const unsigned char *h, size_t n, int64_t *ret_version, struct nx_error **err)
+static int check_header(const struct nx_datadir *d, const unsigned char *h, size_t n, int64_t *ret_version,
+			struct nx_error **err)
 {
 	if (n < HEADER_BYTES || memcmp(h, "SQLite format 3", 16) != 0)
 		return foreign(d, "it is no SQLite file", err);
@@ -261,7 +263,8 @@ int nx_datadir_check(const struct nx_datadir *d, struct nx_error **err)
 	struct stat st;
 	if (stat(d->db_path, &st) == 0 && st.st_dev == d->db_dev && st.st_ino == d->db_ino && st.st_nlink == 1)
 		return 0;
-	(void)nx_error_set(err, NX_ECORRUPT, "%s was moved, linked or replaced while the server had it open", d->db_path);
+	(void)nx_error_set(err, NX_ECORRUPT, "%s was moved, linked or replaced while the server had it open",
+			   d->db_path);
 	(void)nx_error_hint(err, "stop the server and put the file back, or restore a backup");
 	return NX_ECORRUPT;
 }

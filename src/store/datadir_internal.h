@@ -19,8 +19,8 @@ struct nx_datadir {
 	char *dir;
 	char *db_path;
 	int lock_fd;
-	pid_t owner;    /* a child of a fork must not rewrite the lock's text */
-	dev_t db_dev;   /* of the database when it was opened */
+	pid_t owner;  /* a child of a fork must not rewrite the lock's text */
+	dev_t db_dev; /* of the database when it was opened */
 	ino_t db_ino;
 };
 

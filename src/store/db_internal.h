@@ -46,8 +46,8 @@ struct nx_db {
 	int64_t log_pages;        /* pages in the log that are not in the database yet */
 	bool sync_failed;         /* the last failure was the disk's answer to a sync */
 	unsigned open_rows;
-	unsigned forks;           /* nx_db_forks when it was opened */
-	_Atomic unsigned *loose;  /* the count it belongs to, when it is one of nx_store_reader_new */
+	unsigned forks;          /* nx_db_forks when it was opened */
+	_Atomic unsigned *loose; /* the count it belongs to, when it is one of nx_store_reader_new */
 };
 
 struct nx_rows {

@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define CREATE_LEDGER                                                                                       \
+#define CREATE_LEDGER                                                                                          \
 	"CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, name TEXT NOT NULL, hash BLOB NOT NULL," \
 	" applied_at INTEGER NOT NULL) STRICT"
 
@@ -35,8 +35,8 @@ int nx_migrations_refuse_newer(int64_t version, const struct nx_assets *set, con
 {
 	if (version <= nx_migrations_latest(set))
 		return 0;
-	int code = nx_error_set(err, NX_EVERSION, "%s has version %lld of the tables, this program knows up to %lld", path,
-				(long long)version, (long long)nx_migrations_latest(set));
+	int code = nx_error_set(err, NX_EVERSION, "%s has version %lld of the tables, this program knows up to %lld",
+				path, (long long)version, (long long)nx_migrations_latest(set));
 	(void)nx_error_hint(err, "run the newer program, or restore a backup made before it; the file was not touched");
 	return code;
 }
@@ -45,18 +45,22 @@ int nx_migrations_refuse_newer(int64_t version, const struct nx_assets *set, con
 static int check_applied(struct nx_db *db, const struct nx_assets *set, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int rc = nx_db_query(db, "SELECT version, name, hash FROM schema_migrations ORDER BY version", NX_NO_PARAMS, &rows, err);
+	int rc = nx_db_query(db, "SELECT version, name, hash FROM schema_migrations ORDER BY version", NX_NO_PARAMS,
+			     &rows, err);
 	if (rc)
 		return rc;
 	size_t i = 0;
 	while ((rc = nx_rows_next(rows, err)) > 0) {
 		nx_str name = nx_rows_text(rows, 1), hash = nx_rows_blob(rows, 2);
 		if (i >= set->count || version_at(set, i) != nx_rows_int(rows, 0))
-			return nx_error_set(err, NX_EVERSION, "migration %.*s was applied, and this program does not have it", NX_FMT(name));
+			return nx_error_set(err, NX_EVERSION,
+					    "migration %.*s was applied, and this program does not have it",
+					    NX_FMT(name));
 		unsigned char ours[32];
 		hash_at(set, i, ours);
 		if (hash.n != sizeof(ours) || memcmp(hash.p, ours, sizeof(ours)) != 0)
-			return nx_error_set(err, NX_EVERSION, "migration %.*s was changed after it was applied", NX_FMT(name));
+			return nx_error_set(err, NX_EVERSION, "migration %.*s was changed after it was applied",
+					    NX_FMT(name));
 		i++;
 	}
 	return rc;
@@ -109,8 +113,9 @@ int nx_migrations_check(struct nx_db *db, const struct nx_assets *set, const cha
 	if (rc)
 		return rc;
 	if (version < nx_migrations_latest(set))
-		return nx_error_set(err, NX_EVERSION, "%s has version %lld of the tables and needs %lld: start the server on it once", path,
-				    (long long)version, (long long)nx_migrations_latest(set));
+		return nx_error_set(err, NX_EVERSION,
+				    "%s has version %lld of the tables and needs %lld: start the server on it once",
+				    path, (long long)version, (long long)nx_migrations_latest(set));
 	return check_applied(db, set, err);
 }
 

@@ -28,8 +28,9 @@ unsigned nx_db_forks(void)
 int nx_db_usable(const struct nx_db *db, struct nx_error **err)
 {
 	if (db->forks != atomic_load_explicit(&forks, memory_order_relaxed))
-		return nx_error_set(err, NX_EINTERNAL,
-				    "a database connection was carried over a fork: only the process that opened it may use it");
+		return nx_error_set(
+			err, NX_EINTERNAL,
+			"a database connection was carried over a fork: only the process that opened it may use it");
 	return 0;
 }
 

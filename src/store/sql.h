@@ -75,11 +75,11 @@ int nx_db_query(struct nx_db *db, const char *sql, const struct nx_value *params
 /* 1: a row is current; 0: no more; negative: error. */
 int nx_rows_next(struct nx_rows *r, struct nx_error **err);
 bool nx_rows_is_null(struct nx_rows *r, int col);
-int64_t nx_rows_int(struct nx_rows *r, int col);   /* NULL: 0 */
+int64_t nx_rows_int(struct nx_rows *r, int col); /* NULL: 0 */
 double nx_rows_real(struct nx_rows *r, int col);
-nx_str nx_rows_text(struct nx_rows *r, int col);   /* borrowed until the next nx_rows_next; NULL: p NULL */
+nx_str nx_rows_text(struct nx_rows *r, int col); /* borrowed until the next nx_rows_next; NULL: p NULL */
 nx_str nx_rows_blob(struct nx_rows *r, int col);
-nx_id nx_rows_id(struct nx_rows *r, int col);      /* none when NULL or not 16 bytes */
+nx_id nx_rows_id(struct nx_rows *r, int col); /* none when NULL or not 16 bytes */
 nx_str nx_rows_textdup(struct nx_rows *r, int col, struct nx_arena *a);
 void nx_rows_done(struct nx_rows *r); /* accepts NULL */
 static inline void nx_rows_donep(struct nx_rows **r)

@@ -14,7 +14,7 @@
 #define LOG_KEPT_BYTES 16777216 /* a log that grew beyond this is cut back when it starts anew */
 #define NX_TEXT_(x) #x
 #define NX_TEXT(x) NX_TEXT_(x)
-#define PROGRESS_OPS 1000       /* SQLite's virtual machine runs about this many in 20 µs */
+#define PROGRESS_OPS 1000 /* SQLite's virtual machine runs about this many in 20 µs */
 
 static struct nx_sqlite *sqlite_of(struct nx_db *db)
 {
@@ -33,24 +33,25 @@ static int constraint_error(struct nx_sqlite *d, int extended, struct nx_error *
 		return nx_error_set(err, NX_EEXISTS, "there is a row with the same %s already", what);
 	case SQLITE_CONSTRAINT_FOREIGNKEY:
 		return nx_error_set(err, NX_ENOTFOUND, "the row refers to one that does not exist");
-	case SQLITE_CONSTRAINT_TRIGGER:
-		return nx_error_set(err, NX_ECONFLICT, "%s", text);
-	default:
-		return nx_error_set(err, NX_EINVAL, "a value does not fit its column: %s", what);
+	case SQLITE_CONSTRAINT_TRIGGER: return nx_error_set(err, NX_ECONFLICT, "%s", text);
+	default: return nx_error_set(err, NX_EINVAL, "a value does not fit its column: %s", what);
 	}
 }
 
 static int no_space(const struct nx_sqlite *d, struct nx_error **err)
 {
 	int code = nx_error_set(err, NX_ENOSPACE, "no space left to write %s", d->path);
-	(void)nx_error_hint(err, "free space on its file system; what was acknowledged is safe, and writes go on once there is room");
+	(void)nx_error_hint(
+		err,
+		"free space on its file system; what was acknowledged is safe, and writes go on once there is room");
 	return code;
 }
 
 static int damaged(struct nx_sqlite *d, struct nx_error **err)
 {
 	int64_t page = nx_sqlite_bad_page();
-	int code = page ? nx_error_set(err, NX_ECORRUPT, "%s is damaged: page %lld is not what was written", d->path, (long long)page)
+	int code = page ? nx_error_set(err, NX_ECORRUPT, "%s is damaged: page %lld is not what was written", d->path,
+				       (long long)page)
 			: nx_error_set(err, NX_ECORRUPT, "%s is damaged: %s", d->path, sqlite3_errmsg(d->h));
 	(void)nx_error_hint(err, "stop the server, keep a copy of the data directory, and restore a backup");
 	return code;
@@ -66,8 +67,8 @@ static int io_error(struct nx_sqlite *d, int extended, struct nx_error **err)
 		return nx_error_set(err, NX_ENOMEM, "no memory for the database");
 	if (e == ENOSPC || e == EDQUOT || e == EFBIG)
 		return no_space(d, err);
-	return nx_error_set(err, NX_EIO, "%s cannot be read or written: %s (%d%s%s)", d->path, sqlite3_errmsg(d->h), extended,
-			    e ? ", " : "", e ? strerror(e) : "");
+	return nx_error_set(err, NX_EIO, "%s cannot be read or written: %s (%d%s%s)", d->path, sqlite3_errmsg(d->h),
+			    extended, e ? ", " : "", e ? strerror(e) : "");
 }
 
 int nx_sqlite_error(struct nx_sqlite *d, int rc, const char *sql, struct nx_error **err)
@@ -77,31 +78,29 @@ int nx_sqlite_error(struct nx_sqlite *d, int rc, const char *sql, struct nx_erro
 		extended = rc;
 	d->base.sync_failed = false;
 	switch (rc & 0xff) {
-	case SQLITE_CONSTRAINT:
-		return constraint_error(d, extended, err);
-	case SQLITE_FULL:
-		return no_space(d, err);
-	case SQLITE_IOERR:
-		return io_error(d, extended, err);
+	case SQLITE_CONSTRAINT: return constraint_error(d, extended, err);
+	case SQLITE_FULL: return no_space(d, err);
+	case SQLITE_IOERR: return io_error(d, extended, err);
 	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return damaged(d, err);
-	case SQLITE_NOMEM:
-		return nx_error_set(err, NX_ENOMEM, "no memory for the database");
+	case SQLITE_NOTADB: return damaged(d, err);
+	case SQLITE_NOMEM: return nx_error_set(err, NX_ENOMEM, "no memory for the database");
 	case SQLITE_TOOBIG:
 		return nx_error_set(err, NX_ETOOBIG, "a value is longer than the %d bytes a row may hold",
 				    sqlite3_limit(d->h, SQLITE_LIMIT_LENGTH, -1));
 	case SQLITE_INTERRUPT:
-		return nx_db_read_expired(&d->base, err) ?: nx_error_set(err, NX_ECANCELLED, "the query was interrupted");
+		return nx_db_read_expired(&d->base, err)
+			       ?: nx_error_set(err, NX_ECANCELLED, "the query was interrupted");
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return nx_error_set(err, NX_EBUSY, "%s is locked: another program has it open", d->path);
+	case SQLITE_LOCKED: return nx_error_set(err, NX_EBUSY, "%s is locked: another program has it open", d->path);
 	case SQLITE_CANTOPEN:
-		return nx_error_set(err, NX_EIO, "%s cannot be opened: %s", d->path, strerror(sqlite3_system_errno(d->h)));
+		return nx_error_set(err, NX_EIO, "%s cannot be opened: %s", d->path,
+				    strerror(sqlite3_system_errno(d->h)));
 	case SQLITE_READONLY:
-		return nx_error_set(err, NX_EINTERNAL, "a write on a connection that only reads: %.80s", sql ? sql : "");
+		return nx_error_set(err, NX_EINTERNAL, "a write on a connection that only reads: %.80s",
+				    sql ? sql : "");
 	default:
-		return nx_error_set(err, NX_EINTERNAL, "%s (%d) in: %.80s", sqlite3_errmsg(d->h), extended, sql ? sql : "");
+		return nx_error_set(err, NX_EINTERNAL, "%s (%d) in: %.80s", sqlite3_errmsg(d->h), extended,
+				    sql ? sql : "");
 	}
 }
 
@@ -124,8 +123,8 @@ static int sqlite_checkpoint(struct nx_db *db, bool truncate, struct nx_error **
 		return nx_error_set(err, NX_EIO, "injected fault: checkpoint");
 	int in_log = -1, moved = -1;
 	(void)sqlite3_busy_timeout(d->h, 0); /* a reader that is in the way is no reason to hold up the writes */
-	int rc = sqlite3_wal_checkpoint_v2(d->h, "main", truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-					   &in_log, &moved);
+	int rc = sqlite3_wal_checkpoint_v2(
+		d->h, "main", truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
 	(void)sqlite3_busy_timeout(d->h, BUSY_MS);
 	if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
 		return 0;
@@ -152,7 +151,8 @@ static int sqlite_get_version(struct nx_db *db, int64_t *ret, struct nx_error **
 static int sqlite_set_version(struct nx_db *db, int64_t version, struct nx_error **err)
 {
 	char text[96];
-	(void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d", NX_APPLICATION_ID, (int)version);
+	(void)snprintf(text, sizeof(text), "PRAGMA application_id=%d; PRAGMA user_version=%d", NX_APPLICATION_ID,
+		       (int)version);
 	return sqlite_script(db, text, err);
 }
 
@@ -178,8 +178,10 @@ static int sqlite_check(struct nx_db *db, bool full, struct nx_error **err)
 	int rc = check_rows(db, "PRAGMA integrity_check(1)", err);
 	if (rc)
 		return rc;
-	return check_rows(db, "SELECT 'a row of ' || \"table\" || ' refers to one of ' || \"parent\" || ' that is missing'"
-			      " FROM pragma_foreign_key_check LIMIT 1", err);
+	return check_rows(db,
+			  "SELECT 'a row of ' || \"table\" || ' refers to one of ' || \"parent\" || ' that is missing'"
+			  " FROM pragma_foreign_key_check LIMIT 1",
+			  err);
 }
 
 static void sqlite_close(struct nx_db *db)
@@ -240,8 +242,9 @@ static int check_library(struct nx_error **err)
 		return nx_error_set(err, NX_EUNSUPPORTED, "SQLite %s can lose a commit: build with 3.51.3 or newer",
 				    sqlite3_libversion());
 	if (strcmp(sqlite3_sourceid(), SQLITE_SOURCE_ID) != 0)
-		return nx_error_set(err, NX_EUNSUPPORTED, "SQLite's library (%.10s) is not the one of its header (%.10s)",
-				    sqlite3_sourceid(), SQLITE_SOURCE_ID);
+		return nx_error_set(err, NX_EUNSUPPORTED,
+				    "SQLite's library (%.10s) is not the one of its header (%.10s)", sqlite3_sourceid(),
+				    SQLITE_SOURCE_ID);
 	if (!sqlite3_threadsafe())
 		return nx_error_set(err, NX_EUNSUPPORTED, "SQLite was built for one thread only");
 	return 0;
@@ -257,7 +260,8 @@ static int want_wal(struct nx_db *db, struct nx_error **err)
 	if (rc < 0)
 		return rc;
 	if (rc == 0 || !nx_str_eqz(nx_rows_text(rows, 0), "wal"))
-		return nx_error_set(err, NX_EUNSUPPORTED, "%s cannot have a write-ahead log: its file system lacks shared memory maps",
+		return nx_error_set(err, NX_EUNSUPPORTED,
+				    "%s cannot have a write-ahead log: its file system lacks shared memory maps",
 				    sqlite_of(db)->path);
 	return 0;
 }
@@ -280,7 +284,8 @@ static int set_up_writer(struct nx_sqlite *d, enum nx_synchronous sync, struct n
 	if (!rc)
 		rc = sqlite_script(&d->base, "PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0", err);
 	char text[96];
-	(void)snprintf(text, sizeof(text), "PRAGMA journal_size_limit=%d; PRAGMA cache_size=-%d", LOG_KEPT_BYTES, WRITER_CACHE_KIB);
+	(void)snprintf(text, sizeof(text), "PRAGMA journal_size_limit=%d; PRAGMA cache_size=-%d", LOG_KEPT_BYTES,
+		       WRITER_CACHE_KIB);
 	if (!rc)
 		rc = sqlite_script(&d->base, text, err);
 	(void)sqlite3_wal_hook(d->h, on_log_grown, d);

@@ -79,7 +79,8 @@ static int page_read(sqlite3_file *f, void *buf, int n, sqlite3_int64 offset)
 	if (offset == 0 && n >= HEADER_BYTES && !is_header(buf))
 		return bad(offset);
 	if (n != PAGE || offset % PAGE)
-		return n > HEADER_BYTES ? bad(offset) : SQLITE_OK; /* pages are read whole, or the first bytes of the file */
+		return n > HEADER_BYTES ? bad(offset)
+					: SQLITE_OK; /* pages are read whole, or the first bytes of the file */
 	uint64_t stored;
 	memcpy(&stored, (unsigned char *)buf + PAGE - SUM, sizeof(stored));
 	if (le64toh(stored) == sum_of(buf, offset) || is_zero(buf))

@@ -109,7 +109,8 @@ static int stmt_new(struct nx_sqlite *d, const char *sql, struct nx_sqlite_stmt 
 
 static struct nx_sqlite_stmt **bucket_of(struct nx_sqlite *d, const char *sql)
 {
-	uint64_t x = (uint64_t)(uintptr_t)sql * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 over the golden ratio (Knuth 6.4) */
+	uint64_t x =
+		(uint64_t)(uintptr_t)sql * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 over the golden ratio (Knuth 6.4) */
 	return &d->buckets[x >> 56];
 }
 _Static_assert(NX_SQLITE_BUCKETS == 256, "bucket_of takes the top 8 bits");
@@ -160,16 +161,11 @@ static int find(struct nx_sqlite *d, const char *sql, struct nx_sqlite_stmt **re
 static int bind_one(sqlite3_stmt *h, int i, const struct nx_value *v)
 {
 	switch (v->type) {
-	case NX_V_NULL:
-		return sqlite3_bind_null(h, i);
-	case NX_V_INT:
-		return sqlite3_bind_int64(h, i, v->i);
-	case NX_V_REAL:
-		return sqlite3_bind_double(h, i, v->d);
-	case NX_V_TEXT:
-		return sqlite3_bind_text64(h, i, v->s.p, v->s.n, SQLITE_STATIC, SQLITE_UTF8);
-	case NX_V_BLOB:
-		return sqlite3_bind_blob64(h, i, v->s.p, v->s.n, SQLITE_STATIC);
+	case NX_V_NULL: return sqlite3_bind_null(h, i);
+	case NX_V_INT: return sqlite3_bind_int64(h, i, v->i);
+	case NX_V_REAL: return sqlite3_bind_double(h, i, v->d);
+	case NX_V_TEXT: return sqlite3_bind_text64(h, i, v->s.p, v->s.n, SQLITE_STATIC, SQLITE_UTF8);
+	case NX_V_BLOB: return sqlite3_bind_blob64(h, i, v->s.p, v->s.n, SQLITE_STATIC);
 	}
 	return SQLITE_MISUSE;
 }

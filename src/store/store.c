@@ -7,9 +7,9 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

@@ -27,12 +27,12 @@ enum nx_synchronous { NX_SYNC_FULL, NX_SYNC_NORMAL, NX_SYNC_OFF };
 enum nx_lane { NX_LANE_INTERACTIVE, NX_LANE_BULK };
 
 struct nx_store_options {
-	const char *dir;            /* the data directory; made with mode 0700 when absent */
-	enum nx_synchronous sync;   /* other than FULL only in tests that prove why */
-	unsigned readers;           /* read connections, one per worker thread */
+	const char *dir;          /* the data directory; made with mode 0700 when absent */
+	enum nx_synchronous sync; /* other than FULL only in tests that prove why */
+	unsigned readers;         /* read connections, one per worker thread */
 	int64_t group_wait_us;
-	const char *vfs;            /* SQLite VFS name; NULL: the default */
-	bool inline_writer;         /* no threads: writes run and commit in nx_store_write; for simulation and direct CLI use */
+	const char *vfs;    /* SQLite VFS name; NULL: the default */
+	bool inline_writer; /* no threads: writes run and commit in nx_store_write; for simulation and direct CLI use */
 	bool read_only;
 };
 

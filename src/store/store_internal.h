@@ -49,7 +49,7 @@ struct nx_writer {
 	int64_t bulk_since_us;      /* when the bulk lane last had a slice, or began to wait */
 	int64_t next_checkpoint_us; /* not before */
 	int64_t files_checked_us;
-	struct nx_error *broken;    /* set: every write fails with a copy */
+	struct nx_error *broken; /* set: every write fails with a copy */
 
 	/* Relaxed atomics: counters that are read a moment late are still right. */
 	_Atomic uint64_t commits, writes, failed, checkpoints;

@@ -19,7 +19,7 @@
 
 #define GROUP_MAX 512
 #define GROUP_US INT64_C(5000)
-#define BULK_PATIENCE_US INT64_C(20000)    /* the longest bulk waits for its next slice */
+#define BULK_PATIENCE_US INT64_C(20000)     /* the longest bulk waits for its next slice */
 #define CHECKPOINT_PAUSE_US INT64_C(100000) /* after one that failed, or that a reader held up */
 #define FILES_CHECK_US NX_USEC_PER_SEC
 
@@ -150,7 +150,9 @@ static int apply_one(struct nx_writer *w, struct nx_write *m, bool *ret_lost)
 		rc = run_apply(w, m);
 		*ret_lost = !w->db->ops->in_tx(w->db);
 		if (*ret_lost)
-			return rc < 0 ? rc : nx_error_set(&m->err, NX_EINTERNAL, "the write ended the transaction of its group");
+			return rc < 0 ? rc
+				      : nx_error_set(&m->err, NX_EINTERNAL,
+						     "the write ended the transaction of its group");
 		if (rc < 0 && nx_db_exec(w->db, "ROLLBACK TO message", NX_NO_PARAMS, NULL))
 			*ret_lost = true;
 		else if (nx_db_exec(w->db, "RELEASE message", NX_NO_PARAMS, rc < 0 ? NULL : &m->err))
@@ -279,7 +281,8 @@ static bool run_once(struct nx_writer *w)
 {
 	take_posted(w);
 	bool is_bulk = w->lanes[NX_LANE_BULK].first;
-	if (w->lanes[NX_LANE_INTERACTIVE].first && !(is_bulk && nx_time_mono_us() - w->bulk_since_us > BULK_PATIENCE_US))
+	if (w->lanes[NX_LANE_INTERACTIVE].first &&
+	    !(is_bulk && nx_time_mono_us() - w->bulk_since_us > BULK_PATIENCE_US))
 		run_group(w);
 	else if (is_bulk)
 		run_slice(w);

@@ -48,10 +48,12 @@ static nx_str text_of(uint64_t number, char buf[MAX_TEXT])
 static int insert_row(struct nx_db *db, uint64_t number, const char *level, struct nx_error **err)
 {
 	char buf[MAX_TEXT];
-	return nx_db_exec(db,
-			  "INSERT INTO logs(tenant_id, time_us, level, component, message, fields) VALUES ($1, $2, $3, 'load', $4, '{}')",
-			  NX_PARAMS(nx_v_int(NX_STORE_TENANT), nx_v_int((int64_t)number), nx_v_textz(level), nx_v_text(text_of(number, buf))),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO logs(tenant_id, time_us, level, component, message, fields) VALUES ($1, $2, $3, 'load', $4, '{}')",
+		NX_PARAMS(nx_v_int(NX_STORE_TENANT), nx_v_int((int64_t)number), nx_v_textz(level),
+			  nx_v_text(text_of(number, buf))),
+		err);
 }
 
 /* ---- the child ---- */
@@ -93,8 +95,7 @@ static int apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 {
 	struct load_write *lw = nx_container_of(w, struct load_write, w);
 	switch (kind_of(lw->number)) {
-	case KIND_BULK:
-		return apply_bulk(lw, db, err);
+	case KIND_BULK: return apply_bulk(lw, db, err);
 	case KIND_FILE: {
 		/* The order of an artifact: the file is durable, then its row. */
 		int rc = write_file(lw, err);
@@ -105,8 +106,7 @@ static int apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 		int rc = insert_row(db, lw->number, "failed", err);
 		return rc ? rc : nx_error_set(err, NX_ECONFLICT, "meant to fail");
 	}
-	case KIND_ROW:
-		break;
+	case KIND_ROW: break;
 	}
 	return insert_row(db, lw->number, "row", err);
 }
@@ -238,7 +238,8 @@ static int check_rows(struct nx_db *db, uint64_t number, const char *level, int 
 	char buf[MAX_TEXT];
 	nx_str text = text_of(number, buf);
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int rc = nx_db_query(db, "SELECT level, message FROM logs WHERE time_us = $1", NX_PARAMS(nx_v_int((int64_t)number)), &rows, err);
+	int rc = nx_db_query(db, "SELECT level, message FROM logs WHERE time_us = $1",
+			     NX_PARAMS(nx_v_int((int64_t)number)), &rows, err);
 	int found = 0;
 	while (!rc && (rc = nx_rows_next(rows, err)) > 0) {
 		rc = 0;
@@ -254,16 +255,13 @@ static int check_rows(struct nx_db *db, uint64_t number, const char *level, int 
 static int check_one(struct nx_db *db, const char *dir, uint64_t number, struct nx_error **err)
 {
 	switch (kind_of(number)) {
-	case KIND_BULK:
-		return check_rows(db, number, "bulk", BULK_SLICES, err);
-	case KIND_FAILING:
-		return check_rows(db, number, "failed", 0, err);
+	case KIND_BULK: return check_rows(db, number, "bulk", BULK_SLICES, err);
+	case KIND_FAILING: return check_rows(db, number, "failed", 0, err);
 	case KIND_FILE: {
 		int rc = check_rows(db, number, "file", 1, err);
 		return rc ? rc : check_file(dir, number, err);
 	}
-	case KIND_ROW:
-		break;
+	case KIND_ROW: break;
 	}
 	return check_rows(db, number, "row", 1, err);
 }

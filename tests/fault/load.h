@@ -12,10 +12,10 @@
 
 struct load_options {
 	const char *dir;
-	uint64_t first;    /* the first number to use; earlier ones are in the directory */
+	uint64_t first; /* the first number to use; earlier ones are in the directory */
 	enum nx_synchronous sync;
 	int ack_fd;
-	uint64_t writes;   /* after so many, stop and close; 0: never */
+	uint64_t writes; /* after so many, stop and close; 0: never */
 };
 /* Runs the load in this process. */
 int load_run(const struct load_options *o, struct nx_error **err);

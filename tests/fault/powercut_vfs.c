@@ -240,14 +240,10 @@ static bool naming_survives(unsigned op)
 {
 	uint64_t r = dice(op, 0, 8);
 	switch (disk.damage) {
-	case POWERCUT_DROP:
-		return false;
-	case POWERCUT_KEEP:
-		return true;
-	case POWERCUT_PREFIX:
-		return op < dice(0, 0, 9) % (disk.naming_ops + 1);
-	default:
-		return r % 2;
+	case POWERCUT_DROP: return false;
+	case POWERCUT_KEEP: return true;
+	case POWERCUT_PREFIX: return op < dice(0, 0, 9) % (disk.naming_ops + 1);
+	default: return r % 2;
 	}
 }
 
@@ -423,28 +419,28 @@ static unsigned mode_of(int flags, va_list ap)
 	return flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, unsigned) : 0;
 }
 
-#define OPEN(name)                                             \
-	int __wrap_##name(const char *path, int flags, ...);   \
-	int __wrap_##name(const char *path, int flags, ...)    \
-	{                                                      \
-		va_list ap;                                    \
-		va_start(ap, flags);                           \
-		unsigned mode = mode_of(flags, ap);            \
-		va_end(ap);                                    \
-		return open_at(AT_FDCWD, path, flags, mode);   \
+#define OPEN(name)                                           \
+	int __wrap_##name(const char *path, int flags, ...); \
+	int __wrap_##name(const char *path, int flags, ...)  \
+	{                                                    \
+		va_list ap;                                  \
+		va_start(ap, flags);                         \
+		unsigned mode = mode_of(flags, ap);          \
+		va_end(ap);                                  \
+		return open_at(AT_FDCWD, path, flags, mode); \
 	}
 OPEN(open)
 OPEN(open64)
 
-#define OPENAT(name)                                                  \
-	int __wrap_##name(int at, const char *path, int flags, ...);  \
-	int __wrap_##name(int at, const char *path, int flags, ...)   \
-	{                                                             \
-		va_list ap;                                           \
-		va_start(ap, flags);                                  \
-		unsigned mode = mode_of(flags, ap);                   \
-		va_end(ap);                                           \
-		return open_at(at, path, flags, mode);                \
+#define OPENAT(name)                                                 \
+	int __wrap_##name(int at, const char *path, int flags, ...); \
+	int __wrap_##name(int at, const char *path, int flags, ...)  \
+	{                                                            \
+		va_list ap;                                          \
+		va_start(ap, flags);                                 \
+		unsigned mode = mode_of(flags, ap);                  \
+		va_end(ap);                                          \
+		return open_at(at, path, flags, mode);               \
 	}
 OPENAT(openat)
 OPENAT(openat64)

@@ -66,8 +66,8 @@ int main(int argc, char **argv)
 		if (o.verbose)
 			(void)printf("kill %u: %zu acknowledged, all there\n", i, n);
 	}
-	(void)printf("%u kills, %zu writes acknowledged, none lost (%zu kills before the first), %.1f s\n", o.count, acked, idle,
-		     (double)(nx_time_mono_us() - start) / 1e6);
+	(void)printf("%u kills, %zu writes acknowledged, none lost (%zu kills before the first), %.1f s\n", o.count,
+		     acked, idle, (double)(nx_time_mono_us() - start) / 1e6);
 	load_ledger_done(&l);
 	/* A test that killed too early each time would prove nothing. */
 	return acked > o.count ? 0 : 1;

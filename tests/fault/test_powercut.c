@@ -57,7 +57,15 @@ static void live_until(const char *dir, const struct cut *c, enum nx_synchronous
 	(void)snprintf(text[2], sizeof(text[2]), "%llu", (unsigned long long)c->ops);
 	(void)snprintf(text[3], sizeof(text[3]), "%d", (int)c->damage);
 	(void)snprintf(text[4], sizeof(text[4]), "%llu", (unsigned long long)c->seed);
-	char *argv[] = {(char[]){"test_powercut"}, (char[]){"child"}, (char *)dir, text[0], text[1], text[2], text[3], text[4], NULL};
+	char *argv[] = {(char[]){"test_powercut"},
+			(char[]){"child"},
+			(char *)dir,
+			text[0],
+			text[1],
+			text[2],
+			text[3],
+			text[4],
+			NULL};
 	int acks = -1, status = 0;
 	pid_t pid = rig_spawn(argv, &acks);
 	bool ok = load_read_acks(acks, l);
@@ -96,7 +104,8 @@ static struct outcome run(const char *dir, const struct rig_options *o, enum nx_
 		out.losses += rc != 0;
 		if (o->verbose || (rc && !until_loss))
 			(void)printf("cut %u: after %llu operations, damage %d, %zu acknowledged: %s\n", out.cuts - 1,
-				     (unsigned long long)c.ops, (int)c.damage, l.n - before, rc ? nx_error_message(err) : "all there");
+				     (unsigned long long)c.ops, (int)c.damage, l.n - before,
+				     rc ? nx_error_message(err) : "all there");
 		nx_error_free(err);
 		if (rc && !until_loss)
 			break;
@@ -115,11 +124,13 @@ int main(int argc, char **argv)
 	int64_t start = nx_time_mono_us();
 
 	struct outcome full = run(dir, &o, NX_SYNC_FULL, false);
-	(void)printf("synchronous=full: %u cuts, %zu writes acknowledged, %u losses\n", full.cuts, full.acked, full.losses);
+	(void)printf("synchronous=full: %u cuts, %zu writes acknowledged, %u losses\n", full.cuts, full.acked,
+		     full.losses);
 	struct outcome normal = run(dir, &o, NX_SYNC_NORMAL, true);
 	(void)printf("synchronous=normal: the first loss after %u cuts\n", normal.cuts);
 	struct outcome off = run(dir, &o, NX_SYNC_OFF, true);
-	(void)printf("synchronous=off: the first loss after %u cuts, %.1f s\n", off.cuts, (double)(nx_time_mono_us() - start) / 1e6);
+	(void)printf("synchronous=off: the first loss after %u cuts, %.1f s\n", off.cuts,
+		     (double)(nx_time_mono_us() - start) / 1e6);
 
 	bool can_tell = normal.losses && off.losses;
 	if (!can_tell)
