@@ -144,9 +144,10 @@ static int page_sector(sqlite3_file *f)
 	return real_of(f)->pMethods->xSectorSize(real_of(f));
 }
 
+/* Without leave to read a part of a page, which could not be checked. */
 static int page_device(sqlite3_file *f)
 {
-	return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f));
+	return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f)) & ~SQLITE_IOCAP_SUBPAGE_READ;
 }
 
 static int page_shm_map(sqlite3_file *f, int region, int size, int extend, void volatile **ret)

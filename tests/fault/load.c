@@ -208,12 +208,12 @@ void load_ledger_done(struct load_ledger *l)
 	*l = (struct load_ledger){0};
 }
 
-uint64_t load_next(const struct load_ledger *l)
+uint64_t load_next(struct load_ledger *l)
 {
-	uint64_t last = 0;
 	for (size_t i = 0; i < l->n; i++)
-		last = nx_max(last, l->acked[i]);
-	return last + AHEAD;
+		l->next = nx_max(l->next, l->acked[i]);
+	l->next += AHEAD;
+	return l->next;
 }
 
 static int wrong(uint64_t number, const char *what, struct nx_error **err)

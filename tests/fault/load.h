@@ -24,12 +24,13 @@ int load_run(const struct load_options *o, struct nx_error **err);
 struct load_ledger {
 	uint64_t *acked;
 	size_t n, cap;
+	uint64_t next; /* no life used this number or a later one */
 };
 /* Reads a pipe to its end. False when memory runs out or a read fails. */
 bool load_read_acks(int fd, struct load_ledger *l);
 void load_ledger_done(struct load_ledger *l);
-/* One past the highest number that may be in use. */
-uint64_t load_next(const struct load_ledger *l);
+/* The first number of the next life: past all that earlier ones may have used, acknowledged or not. */
+uint64_t load_next(struct load_ledger *l);
 
 /* Opens the directory as after a crash and looks for every acknowledged write. NX_ECORRUPT says what is missing or wrong. */
 int load_verify(const char *dir, const struct load_ledger *l, struct nx_error **err);

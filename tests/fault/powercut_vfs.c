@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "tests/fault/powercut_vfs.h"
 
 #include <errno.h>

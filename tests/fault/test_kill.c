@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define ROUNDS_A_DIRECTORY 10
-#define LONGEST_US 60000 /* from the child's start to its end; its store is open after about 10 ms */
+#define LONGEST_US 40000 /* from the child's start to its end; its store is open after about 10 ms */
 
 static int child(char **argv)
 {
