@@ -41,9 +41,16 @@ X(memory_max_text_bytes, "memory.max_text_bytes", SIZE, "64KiB", 64, 4*NX_MIB, 0
 X(model_api_key, "model.api_key", STR, "", 0, 0, NX_CONFIG_SECRET, "key sent to the OpenAI-compatible endpoint") \
 X(model_base_url, "model.base_url", STR, "", 0, 0, 0, "OpenAI-compatible endpoint, with /v1; none: agents work by rules and tools") \
 X(model_chat, "model.chat", STR, "", 0, 0, 0, "chat model: a name at the endpoint, or the path of a GGUF file") \
+X(model_chat_idle, "model.chat_idle", TIME, "10min", 1e3, 864e5, 0, "idle time after which a local chat model is released") \
+X(model_context, "model.context", INT, "4096", 256, 1048576, 0, "context of a local chat model, in tokens; no more than it was trained for") \
 X(model_embedding, "model.embedding", STR, "minilm", 0, 0, 0, "minilm (local), none, or a model name at the endpoint") \
+X(model_embedding_dims, "model.embedding_dims", INT, "0", 0, 65536, 0, "length of the vectors of the endpoint's embedding model; 0: that of a well-known name") \
 X(model_embedding_idle, "model.embedding_idle", TIME, "60s", 1e3, 864e5, 0, "idle time after which the local encoder is released") \
+X(model_max_response_bytes, "model.max_response_bytes", SIZE, "16MiB", NX_KIB, NX_GIB, 0, "largest answer read from the endpoint") \
 X(model_max_tokens, "model.max_tokens", INT, "1024", 1, 1e6, 0, "longest answer of a chat model") \
+X(model_price_input, "model.price_input", NUM, "0", 0, 1e6, 0, "US dollars for a million tokens sent to the chat model; budgets count with it") \
+X(model_price_output, "model.price_output", NUM, "0", 0, 1e6, 0, "US dollars for a million tokens received from the chat model") \
+X(model_retries, "model.retries", INT, "2", 0, 10, 0, "times a failed call to the endpoint is repeated") \
 X(model_timeout, "model.timeout", TIME, "120s", 1e3, 3600e3, 0, "longest model call") \
 X(sandbox_backend, "sandbox.backend", STR, "native", 0, 0, 0, "native or docker") \
 X(sandbox_degraded, "sandbox.degraded", BOOL, "true", 0, 0, 0, "run, and report it, when the host cannot enforce a limit; false: refuse") \

@@ -32,6 +32,8 @@
 	X(memory_store)      \
 	X(model_call)        \
 	X(model_embed)       \
+	X(model_load)        \
+	X(model_spawn)       \
 	X(sandbox_cgroup)    \
 	X(sandbox_collect)   \
 	X(sandbox_pipe)      \
