@@ -38,6 +38,7 @@ struct nx_tool_call {
 	void (*done)(struct nx_tool_call *c, struct nx_error *err);
 	struct nx_loop *reply;
 	void *ctx;
+	nx_str tag; /* the caller's own name for the call */
 
 	nx_str output; /* JSON text */
 	bool tainted;

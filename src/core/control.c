@@ -84,7 +84,7 @@ static void cancel_open(struct nx_core *c, struct nx_task *t, struct nx_control 
 		nx_journal_hook(t, k->hook);
 		nx_orchestrator_stop(t);
 		if (t->batch)
-			nx_journal_commit(t, NULL, NULL);
+			nx_journal_commit(t, NULL);
 		nx_orchestrator_settle(t);
 	}
 	nx_task_live_json(t, k->arena, &k->answer, &err);

@@ -83,10 +83,12 @@ int nx_journal_step(struct nx_step *s, struct nx_error **err);
 int nx_journal_task(struct nx_task *t, struct nx_error **err); /* inserts the first time */
 void nx_journal_hook(struct nx_task *t, struct nx_tx_hook *hook);
 int nx_journal_agent(struct nx_step *s, bool ok, struct nx_error **err);
-/* Sends the batch; `then` runs on the core loop after the commit, when the events have been published. A failed commit is
- * tried again until it succeeds, but for the first of a task, whose error goes to `then`. */
-void nx_journal_commit(struct nx_task *t, void (*then)(struct nx_task *t, struct nx_step *s, struct nx_error *err),
-		       struct nx_step *s);
+/*
+ * Sends the batch; f->then (f may be NULL) runs on the core loop after the commit, when the events have been published. A
+ * failed commit is tried again until it succeeds, but for the first of a task, whose error goes to `then`. Want of memory
+ * while the batch was gathered counts as a failed commit.
+ */
+void nx_journal_commit(struct nx_task *t, struct nx_follow_up *f);
 
 /* result.c */
 void nx_result_compose(struct nx_task *t);

@@ -51,13 +51,6 @@ struct record {
 	};
 };
 
-/* Who wants to know when the batch is committed. */
-struct follow_up {
-	struct follow_up *next;
-	void (*then)(struct nx_task *t, struct nx_step *s, struct nx_error *err);
-	struct nx_step *step;
-};
-
 struct nx_journal_write {
 	struct nx_write write;
 	struct nx_arena *arena;
@@ -68,7 +61,7 @@ struct nx_journal_write {
 	size_t nevents;
 	bool is_first;
 	struct nx_tx_hook *hook;
-	struct follow_up *follow_ups, **last_follow_up;
+	struct nx_follow_up *follow_ups;
 	struct nx_timer timer;
 	int64_t backoff_us;
 };
@@ -89,7 +82,6 @@ static struct nx_journal_write *batch(struct nx_task *t)
 	*w = (struct nx_journal_write){.arena = a, .task = t, .row = t->row, .tenant = t->tenant, .key_id = t->key_id,
 				       .uid = t->id, .trace = t->trace.trace};
 	w->last = &w->first;
-	w->last_follow_up = &w->follow_ups;
 	t->batch = w;
 	return w;
 }
@@ -100,6 +92,7 @@ static struct record *add(struct nx_task *t, enum record_kind kind, struct nx_er
 	struct record *r = w ? nx_arena_new_of(w->arena, struct record) : NULL;
 
 	if (!r) {
+		t->broken = true;
 		nx_error_set(err, NX_ENOMEM, "journal a task");
 		return NULL;
 	}
@@ -111,7 +104,10 @@ static struct record *add(struct nx_task *t, enum record_kind kind, struct nx_er
 
 static nx_str keep(struct nx_task *t, nx_str s)
 {
-	return s.p ? nx_str_dup(t->batch->arena, s) : NX_STR_NULL;
+	nx_str copy = s.p ? nx_str_dup(t->batch->arena, s) : NX_STR_NULL;
+
+	t->broken |= s.p && !copy.p;
+	return copy;
 }
 
 int nx_journal_event(struct nx_task *t, const char *type, nx_str data_json, struct nx_error **err)
@@ -345,10 +341,12 @@ static void publish(struct nx_core *c, struct nx_journal_write *w)
 
 static void send(struct nx_task *t);
 
-static void tell(struct nx_journal_write *w, struct nx_error *err)
+static void tell(struct nx_task *t, struct nx_follow_up *list, struct nx_error *err)
 {
-	for (struct follow_up *f = w->follow_ups; f; f = f->next)
-		f->then(w->task, f->step, err);
+	for (struct nx_follow_up *f = list, *next; f; f = next) {
+		next = f->next;
+		f->then(t, f->step, err);
+	}
 }
 
 /* The first commit failed: what was gathered behind it has no task to belong to. */
@@ -358,7 +356,7 @@ static void drop_batch(struct nx_task *t, struct nx_error *err)
 
 	if (!w)
 		return;
-	tell(w, err);
+	tell(t, w->follow_ups, err);
 	nx_arena_free(w->arena);
 }
 
@@ -374,7 +372,7 @@ static void committed(struct nx_write *write, struct nx_error *err)
 	t->pins++;
 	if (!err)
 		publish(t->core, w);
-	tell(w, err);
+	tell(t, w->follow_ups, err);
 	if (err)
 		drop_batch(t, err);
 	t->pins--;
@@ -394,18 +392,76 @@ static void send(struct nx_task *t)
 	nx_store_write(t->core->p.store, &w->write);
 }
 
-void nx_journal_commit(struct nx_task *t, void (*then)(struct nx_task *t, struct nx_step *s, struct nx_error *err),
-		       struct nx_step *s)
+static void park(struct nx_task *t, struct nx_follow_up *list)
+{
+	while (list) {
+		struct nx_follow_up *f = list;
+		list = f->next;
+		f->next = t->parked;
+		t->parked = f;
+	}
+}
+
+/* Everything the task is, written again; the events that were lost are not, but for the last. */
+static void repair(struct nx_msg *m)
+{
+	struct nx_task *t = nx_container_of(m, struct nx_task, repair);
+
+	t->pins--;
+	t->repair_posted = t->broken = false;
+	nx_journal_task(t, NULL);
+	for (size_t i = 0; i < t->nsteps; i++)
+		nx_journal_step(&t->steps[i], NULL);
+	if (nx_task_state_final(t->state))
+		nx_journal_event(t, "task.finished", NX_STR("{}"), NULL);
+	nx_journal_commit(t, NULL);
+}
+
+/* There was no memory for what belongs in the batch. */
+static void give_up_batch(struct nx_task *t)
+{
+	struct nx_journal_write *w = nx_steal(t->batch);
+	bool first = w ? w->is_first : !t->accepted_committed;
+
+	if (w) {
+		park(t, w->follow_ups);
+		nx_arena_free(w->arena);
+	}
+	if (first) {
+		nx_auto_error struct nx_error *err = NULL;
+		struct nx_follow_up *list = nx_steal(t->parked);
+		nx_error_set(&err, NX_ENOMEM, "no memory to store the task");
+		t->broken = false;
+		t->pins++;
+		tell(t, list, err);
+		t->pins--;
+		return;
+	}
+	if (t->repair_posted)
+		return;
+	t->pins++;
+	t->repair_posted = true;
+	t->repair.run = repair;
+	nx_loop_post(t->core->loop, &t->repair);
+}
+
+void nx_journal_commit(struct nx_task *t, struct nx_follow_up *f)
 {
 	struct nx_journal_write *w = batch(t);
-	struct follow_up *f = w && then ? nx_arena_new_of(w->arena, struct follow_up) : NULL;
 
-	nx_assert(w != NULL && (f != NULL || !then));
 	if (f) {
-		f->then = then;
-		f->step = s;
-		*w->last_follow_up = f;
-		w->last_follow_up = &f->next;
+		f->next = t->parked;
+		t->parked = f;
+	}
+	if (!w || t->broken) {
+		give_up_batch(t);
+		return;
+	}
+	while (t->parked) {
+		f = t->parked;
+		t->parked = f->next;
+		f->next = w->follow_ups;
+		w->follow_ups = f;
 	}
 	if (!t->committing)
 		send(t);

@@ -240,7 +240,8 @@ void nx_orchestrator_finish(struct nx_task *t, enum nx_task_state state)
 	nx_metric_add(NX_M_TASKS, nx_task_state_names[state], NULL, 1);
 	nx_journal_task(t, NULL);
 	nx_journal_event(t, events[state], final_event(t), NULL);
-	nx_journal_commit(t, finished, NULL);
+	t->on_finished.then = finished;
+	nx_journal_commit(t, &t->on_finished);
 }
 
 static enum nx_task_state outcome(const struct nx_task *t)
@@ -283,7 +284,7 @@ void nx_orchestrator_settle(struct nx_task *t)
 		if (t->running == 0 && any_waiting(t))
 			nx_task_set_state(t, NX_TASK_WAITING);
 		if (t->batch && !t->deferred)
-			nx_journal_commit(t, NULL, NULL);
+			nx_journal_commit(t, NULL);
 	}
 	nx_scheduler_dispatch(c);
 }
@@ -376,7 +377,8 @@ static void begin(struct nx_task *t, struct nx_submit *s)
 	}
 	t->holds = 1;
 	nx_context_gather(t);
-	nx_journal_commit(t, accepted, NULL);
+	t->on_accepted.then = accepted;
+	nx_journal_commit(t, &t->on_accepted);
 	if (nx_str_eqz(t->request->durability, "async") && wait == 0)
 		nx_orchestrator_answer(t, NULL);
 }

@@ -358,7 +358,8 @@ void nx_step_start(struct nx_step *s)
 	event_step(s, "step.started");
 	if (s->effects == NX_EFFECTS_ONCE) {
 		nx_journal_task(t, NULL);
-		nx_journal_commit(t, perform_after_commit, s);
+		s->on_started = (struct nx_follow_up){.then = perform_after_commit, .step = s};
+		nx_journal_commit(t, &s->on_started);
 	} else {
 		perform(s);
 	}

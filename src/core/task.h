@@ -127,8 +127,18 @@ struct nx_analysis {
 };
 
 struct nx_task;
+struct nx_step;
+
+/* Who wants to know when the next commit is done. Embedded, so that asking needs no memory. */
+struct nx_follow_up {
+	struct nx_follow_up *next;
+	void (*then)(struct nx_task *t, struct nx_step *s, struct nx_error *err);
+	struct nx_step *step;
+};
+
 struct nx_step {
 	struct nx_task *task;
+	struct nx_follow_up on_started;
 	unsigned idx;
 	nx_id id;
 	const struct nx_step_spec *spec;
@@ -178,6 +188,11 @@ struct nx_task {
 	struct nx_timer wait_timer;
 	bool committing;                /* a journal write is under way */
 	struct nx_journal_write *batch; /* what the next commit will hold; NULL: nothing */
+	struct nx_follow_up on_accepted, on_finished;
+	struct nx_follow_up *parked;    /* of a batch that could not be made for want of memory */
+	bool broken;                    /* that batch is lost: everything is journaled anew by `repair` */
+	bool repair_posted;
+	struct nx_msg repair;
 	struct nx_task *next, **prev;   /* all open tasks */
 	struct nx_task *hash_next;
 };
