@@ -31,16 +31,15 @@ struct nx_agent_spec {
 };
 extern const struct nx_schema nx_agent_spec_schema;
 /* Validates a document. The spec borrows from `v`. */
-int nx_agent_spec_decode(yyjson_val *v, struct nx_arena *a, struct nx_agent_spec **ret,
-			 struct nx_error **err);
+int nx_agent_spec_decode(yyjson_val *v, struct nx_arena *a, struct nx_agent_spec **ret, struct nx_error **err);
 
 struct nx_agent {
 	struct nx_agent *next;
 	struct nx_arena *arena;
 	int64_t tenant; /* 0: built in, everybody's */
 	struct nx_agent_spec *spec;
-	nx_str json;    /* the spec as JSON */
-	unsigned refs;  /* runs under way; freed when replaced and 0 */
+	nx_str json;   /* the spec as JSON */
+	unsigned refs; /* runs under way; freed when replaced and 0 */
 	bool replaced;
 };
 
@@ -71,9 +70,10 @@ void nx_agent_unhold(struct nx_agents *g, struct nx_agent *a);
 struct nx_agent_fitness {
 	double fitness, capability, performance, efficiency, reliability;
 };
-void nx_agent_fitness(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, const nx_str *capabilities, size_t n,
-		      struct nx_agent_fitness *ret); /* mutex held */
-struct nx_agent_history *nx_agent_history(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool make);
+void nx_agent_fitness(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, const nx_str *capabilities,
+		      size_t n, struct nx_agent_fitness *ret); /* mutex held */
+struct nx_agent_history *nx_agent_history(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability,
+					  bool make);
 
 /* rules.c and model_loop.c: the two ways to run; exactly one nx_agent_run_finish follows. */
 void nx_rules_start(struct nx_agents *g, struct nx_agent *agent, struct nx_agent_run *r);

@@ -1,8 +1,8 @@
 /* Agents as the API shows and changes them. */
 #include "agents/agents_internal.h"
 
-
-static void add_history(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, yyjson_mut_doc *d, yyjson_mut_val *o)
+static void add_history(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, yyjson_mut_doc *d,
+			yyjson_mut_val *o)
 {
 	yyjson_mut_val *stats = yyjson_mut_obj_add_arr(d, o, "stats");
 
@@ -14,7 +14,8 @@ static void add_history(struct nx_agents *g, int64_t tenant, const struct nx_age
 		yyjson_mut_obj_add_int(d, s, "runs", h->runs);
 		yyjson_mut_obj_add_int(d, s, "errors", h->errors);
 		yyjson_mut_obj_add_real(d, s, "success_rate", h->runs ? (double)h->successes / (double)h->runs : 1);
-		yyjson_mut_obj_add_real(d, s, "response_ms", h->runs ? (double)h->wall_us / 1000.0 / (double)h->runs : 0);
+		yyjson_mut_obj_add_real(d, s, "response_ms",
+					h->runs ? (double)h->wall_us / 1000.0 / (double)h->runs : 0);
 		yyjson_mut_obj_add_real(d, s, "cpu_ms", h->runs ? (double)h->cpu_us / 1000.0 / (double)h->runs : 0);
 		yyjson_mut_obj_add_int(d, s, "memory_bytes", h->max_memory);
 	}
@@ -35,7 +36,8 @@ static yyjson_mut_val *agent_json(struct nx_agents *g, int64_t tenant, const str
 	return o;
 }
 
-int nx_agents_list_json(struct nx_agents *g, int64_t tenant, struct nx_arena *a, nx_str *ret_items, struct nx_error **err)
+int nx_agents_list_json(struct nx_agents *g, int64_t tenant, struct nx_arena *a, nx_str *ret_items,
+			struct nx_error **err)
 {
 	yyjson_mut_doc *d = nx_json_new(a);
 	yyjson_mut_val *list = d ? yyjson_mut_arr(d) : NULL;
@@ -81,13 +83,13 @@ static int apply_put(struct nx_agent_change *c, struct nx_db *db, struct nx_erro
 	struct change *w = c->priv;
 	int64_t now = nx_time_wall_us();
 
-	return nx_db_exec(db,
-			  "INSERT INTO agents(uid, tenant_id, name, spec, origin, created_at, updated_at) "
-			  "VALUES($1,$2,$3,$4,'api',$5,$5) "
-			  "ON CONFLICT(tenant_id, name) DO UPDATE SET spec=excluded.spec, updated_at=excluded.updated_at",
-			  NX_PARAMS(nx_v_id(&w->uid), nx_v_int(c->tenant), nx_v_text(c->name), nx_v_text(w->json),
-				    nx_v_int(now)),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO agents(uid, tenant_id, name, spec, origin, created_at, updated_at) "
+		"VALUES($1,$2,$3,$4,'api',$5,$5) "
+		"ON CONFLICT(tenant_id, name) DO UPDATE SET spec=excluded.spec, updated_at=excluded.updated_at",
+		NX_PARAMS(nx_v_id(&w->uid), nx_v_int(c->tenant), nx_v_text(c->name), nx_v_text(w->json), nx_v_int(now)),
+		err);
 }
 
 static int apply_delete(struct nx_agent_change *c, struct nx_db *db, struct nx_error **err)

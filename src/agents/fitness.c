@@ -9,7 +9,8 @@
  */
 #include "agents/agents_internal.h"
 
-struct nx_agent_history *nx_agent_history(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool make)
+struct nx_agent_history *nx_agent_history(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability,
+					  bool make)
 {
 	struct nx_agent_history *h = g->history;
 
@@ -70,10 +71,11 @@ static double reliability(struct nx_agents *g, int64_t tenant, const struct nx_a
 	return runs ? 1.0 - (double)errors / (double)runs : 1.0;
 }
 
-void nx_agent_fitness(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, const nx_str *capabilities, size_t n,
-		      struct nx_agent_fitness *ret)
+void nx_agent_fitness(struct nx_agents *g, int64_t tenant, const struct nx_agent *a, const nx_str *capabilities,
+		      size_t n, struct nx_agent_fitness *ret)
 {
-	const struct nx_agent_history *h = n ? nx_agent_history(g, tenant, a->spec->name, capabilities[0], false) : NULL;
+	const struct nx_agent_history *h =
+		n ? nx_agent_history(g, tenant, a->spec->name, capabilities[0], false) : NULL;
 
 	ret->capability = match(a, capabilities, n);
 	ret->performance = h ? ((double)h->successes + 1) / ((double)h->runs + 2) : 0.5;

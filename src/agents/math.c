@@ -15,7 +15,6 @@ int math_refuse(struct math_parser *p, int code, const char *what)
 	return p->rc;
 }
 
-
 /* ---- tokens ---- */
 
 struct word {
@@ -23,14 +22,15 @@ struct word {
 	enum token token;
 };
 static const struct word words[] = {
-	{"plus", T_PLUS},   {"minus", T_MINUS}, {"times", T_TIMES}, {"multiplied by", T_TIMES}, {"divided by", T_OVER},
-	{"over", T_OVER},   {"mod", T_MOD},     {"of", T_TIMES},    {"زائد", T_PLUS},           {"ناقص", T_MINUS},
-	{"ضرب", T_TIMES},   {"في", T_TIMES},    {"على", T_OVER},    {"من", T_TIMES},
+	{"plus", T_PLUS},       {"minus", T_MINUS}, {"times", T_TIMES}, {"multiplied by", T_TIMES},
+	{"divided by", T_OVER}, {"over", T_OVER},   {"mod", T_MOD},     {"of", T_TIMES},
+	{"زائد", T_PLUS},       {"ناقص", T_MINUS},  {"ضرب", T_TIMES},   {"في", T_TIMES},
+	{"على", T_OVER},        {"من", T_TIMES},
 };
 static const struct word symbols[] = {
-	{"**", T_POWER}, {"+", T_PLUS},  {"-", T_MINUS},  {"−", T_MINUS},   {"*", T_TIMES}, {"×", T_TIMES},
-	{"·", T_TIMES},  {"/", T_OVER},  {"÷", T_OVER},   {"^", T_POWER},   {"!", T_BANG},  {"%", T_PERCENT},
-	{"٪", T_PERCENT}, {"(", T_OPEN}, {")", T_CLOSE},  {",", T_COMMA},   {"،", T_COMMA},
+	{"**", T_POWER},  {"+", T_PLUS}, {"-", T_MINUS}, {"−", T_MINUS}, {"*", T_TIMES}, {"×", T_TIMES},
+	{"·", T_TIMES},   {"/", T_OVER}, {"÷", T_OVER},  {"^", T_POWER}, {"!", T_BANG},  {"%", T_PERCENT},
+	{"٪", T_PERCENT}, {"(", T_OPEN}, {")", T_CLOSE}, {",", T_COMMA}, {"،", T_COMMA},
 };
 
 static bool starts_at(const struct math_parser *p, const char *z)
@@ -162,8 +162,8 @@ static enum token read_word(struct math_parser *p)
 		return words[i].token;
 	}
 	size_t from = p->at;
-	while (p->at < p->s.n && (letter((unsigned char)p->s.p[p->at]) ||
-				  (p->at > from && ascii_digit((unsigned char)p->s.p[p->at]))))
+	while (p->at < p->s.n &&
+	       (letter((unsigned char)p->s.p[p->at]) || (p->at > from && ascii_digit((unsigned char)p->s.p[p->at]))))
 		p->at++;
 	p->text = nx_str_slice(p->s, from, p->at);
 	return p->text.n > 0 ? T_NAME : T_BAD;
@@ -267,20 +267,15 @@ static int primary(struct math_parser *p, mpq_ptr ret)
 	nx_str name = p->text;
 
 	switch (p->token) {
-	case T_NUMBER:
-		return literal(p, ret);
+	case T_NUMBER: return literal(p, ret);
 	case T_OPEN:
 		next(p);
 		if (sum(p, ret) < 0)
 			return p->rc;
 		return expect(p, T_CLOSE, "`)` is missing");
-	case T_NAME:
-		next(p);
-		return p->token == T_OPEN ? function_call(p, name, ret) : constant(p, name, ret);
-	case T_END:
-		return math_refuse(p, NX_EPARSE, "the expression ends too early");
-	default:
-		return math_refuse(p, NX_EPARSE, "a number was expected");
+	case T_NAME: next(p); return p->token == T_OPEN ? function_call(p, name, ret) : constant(p, name, ret);
+	case T_END: return math_refuse(p, NX_EPARSE, "the expression ends too early");
+	default: return math_refuse(p, NX_EPARSE, "a number was expected");
 	}
 }
 

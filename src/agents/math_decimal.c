@@ -129,4 +129,3 @@ int math_write(struct math_parser *p, mpq_srcptr q, struct nx_arena *a, struct n
 	ret->exact = ends;
 	return 0;
 }
-

@@ -37,7 +37,7 @@ struct math_parser {
 	nx_str s;
 	size_t at, start; /* of the token in hand */
 	enum token token;
-	nx_str text;      /* of a name; of a number, cleaned, in `digits` */
+	nx_str text; /* of a name; of a number, cleaned, in `digits` */
 	char digits[MATH_EXACT_DIGITS + 8];
 	unsigned depth, calls, operations;
 	bool dry, exact;

@@ -253,20 +253,12 @@ int math_function_call(struct math_parser *p, const struct math_function *f, num
 		p->operations++;
 		floor_of(args[0], args[0]);
 		return p->rc;
-	case F_EXP:
-		return real(p, mpfr_exp, args[0], "not a number");
-	case F_LN:
-		return logarithm(p, mpfr_log, args[0]);
-	case F_LOG10:
-		return logarithm(p, mpfr_log10, args[0]);
-	case F_SQRT:
-		return square_root(p, args[0]);
-	case F_POW:
-		return math_power(p, args[0], args[1]);
-	case F_ROUND:
-		return round_to(p, args[0], args[1]);
-	default:
-		return fold(p, f->f, args, n);
+	case F_EXP: return real(p, mpfr_exp, args[0], "not a number");
+	case F_LN: return logarithm(p, mpfr_log, args[0]);
+	case F_LOG10: return logarithm(p, mpfr_log10, args[0]);
+	case F_SQRT: return square_root(p, args[0]);
+	case F_POW: return math_power(p, args[0], args[1]);
+	case F_ROUND: return round_to(p, args[0], args[1]);
+	default: return fold(p, f->f, args, n);
 	}
 }
-

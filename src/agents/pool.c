@@ -1,7 +1,7 @@
 /* The pool: who there is, who is fittest, and what each has done. */
 #include "agents/agents_internal.h"
-#include "base/asset.h"
 #include "base/assert.h"
+#include "base/asset.h"
 #include "base/log.h"
 
 NX_ASSETS(agents);
@@ -136,10 +136,11 @@ static int load_stored(struct nx_agents *g, struct nx_db *db, struct nx_error **
 static int load_history(struct nx_agents *g, struct nx_db *db, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *r = NULL;
-	int rc = nx_db_query(db,
-			     "SELECT tenant_id, agent, capability, runs, successes, wall_us, cpu_us, max_memory, errors "
-			     "FROM agent_stats",
-			     NX_NO_PARAMS, &r, err);
+	int rc =
+		nx_db_query(db,
+			    "SELECT tenant_id, agent, capability, runs, successes, wall_us, cpu_us, max_memory, errors "
+			    "FROM agent_stats",
+			    NX_NO_PARAMS, &r, err);
 
 	while (rc >= 0 && (rc = nx_rows_next(r, err)) > 0) {
 		struct nx_agent_history *h =
@@ -239,7 +240,8 @@ static bool visible(const struct nx_agents *g, const struct nx_agent *a, int64_t
 	return a->tenant == 0 && nx_agents_find((struct nx_agents *)g, tenant, a->spec->name) == a;
 }
 
-static void add_candidate(yyjson_mut_doc *d, yyjson_mut_val *list, const struct nx_agent *a, const struct nx_agent_fitness *f)
+static void add_candidate(yyjson_mut_doc *d, yyjson_mut_val *list, const struct nx_agent *a,
+			  const struct nx_agent_fitness *f)
 {
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
 
@@ -251,8 +253,8 @@ static void add_candidate(yyjson_mut_doc *d, yyjson_mut_val *list, const struct 
 	yyjson_mut_obj_add_real(d, o, "reliability", f->reliability);
 }
 
-static struct nx_agent *best_of(struct nx_agents *g, int64_t tenant, const nx_str *capabilities, size_t n, yyjson_mut_doc *d,
-				yyjson_mut_val *list, struct nx_agent_fitness *ret)
+static struct nx_agent *best_of(struct nx_agents *g, int64_t tenant, const nx_str *capabilities, size_t n,
+				yyjson_mut_doc *d, yyjson_mut_val *list, struct nx_agent_fitness *ret)
 {
 	struct nx_agent *best = NULL;
 
@@ -277,11 +279,11 @@ static struct nx_agent *best_of(struct nx_agents *g, int64_t tenant, const nx_st
 static int describe(const struct nx_agent *best, const struct nx_agent_fitness *f, nx_str capability, size_t others,
 		    struct nx_arena *a, struct nx_agent_choice *ret, struct nx_error **err)
 {
-	char *why = nx_arena_printf(a,
-				    "fittest of %zu for %.*s: fitness %.2f = 0.4·%.2f capability + 0.3·%.2f performance + "
-				    "0.2·%.2f efficiency + 0.1·%.2f reliability",
-				    others, NX_FMT(capability), f->fitness, f->capability, f->performance, f->efficiency,
-				    f->reliability);
+	char *why = nx_arena_printf(
+		a,
+		"fittest of %zu for %.*s: fitness %.2f = 0.4·%.2f capability + 0.3·%.2f performance + "
+		"0.2·%.2f efficiency + 0.1·%.2f reliability",
+		others, NX_FMT(capability), f->fitness, f->capability, f->performance, f->efficiency, f->reliability);
 
 	ret->agent = nx_str_zdup(a, best->spec->name);
 	ret->fitness = f->fitness;
@@ -339,7 +341,8 @@ enum nx_effects nx_agents_effects(struct nx_agents *g, int64_t tenant, nx_str na
 
 /* ---- history ---- */
 
-void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool ok, const struct nx_usage *u)
+void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool ok,
+		      const struct nx_usage *u)
 {
 	pthread_mutex_lock(&g->mutex);
 	struct nx_agent_history *h = nx_agent_history(g, tenant, agent, capability, true);
@@ -354,17 +357,17 @@ void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str 
 	pthread_mutex_unlock(&g->mutex);
 }
 
-int nx_agents_record_tx(struct nx_db *db, int64_t tenant, nx_str agent, nx_str capability, bool ok, const struct nx_usage *u,
-			int64_t now_us, struct nx_error **err)
+int nx_agents_record_tx(struct nx_db *db, int64_t tenant, nx_str agent, nx_str capability, bool ok,
+			const struct nx_usage *u, int64_t now_us, struct nx_error **err)
 {
-	return nx_db_exec(db,
-			  "INSERT INTO agent_stats(tenant_id, agent, capability, runs, successes, wall_us, cpu_us, max_memory, "
-			  "errors, updated_at) VALUES($1,$2,$3,1,$4,$5,$6,$7,$8,$9) "
-			  "ON CONFLICT(tenant_id, agent, capability) DO UPDATE SET runs=agent_stats.runs+1, "
-			  "successes=agent_stats.successes+$4, wall_us=agent_stats.wall_us+$5, cpu_us=agent_stats.cpu_us+$6, "
-			  "max_memory=max(agent_stats.max_memory, $7), errors=agent_stats.errors+$8, updated_at=$9",
-			  NX_PARAMS(nx_v_int(tenant), nx_v_text(agent), nx_v_text(capability), nx_v_int(ok),
-				    nx_v_int(u->wall_us), nx_v_int(u->cpu_us), nx_v_int(u->max_memory), nx_v_int(!ok),
-				    nx_v_int(now_us)),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO agent_stats(tenant_id, agent, capability, runs, successes, wall_us, cpu_us, max_memory, "
+		"errors, updated_at) VALUES($1,$2,$3,1,$4,$5,$6,$7,$8,$9) "
+		"ON CONFLICT(tenant_id, agent, capability) DO UPDATE SET runs=agent_stats.runs+1, "
+		"successes=agent_stats.successes+$4, wall_us=agent_stats.wall_us+$5, cpu_us=agent_stats.cpu_us+$6, "
+		"max_memory=max(agent_stats.max_memory, $7), errors=agent_stats.errors+$8, updated_at=$9",
+		NX_PARAMS(nx_v_int(tenant), nx_v_text(agent), nx_v_text(capability), nx_v_int(ok), nx_v_int(u->wall_us),
+			  nx_v_int(u->cpu_us), nx_v_int(u->max_memory), nx_v_int(!ok), nx_v_int(now_us)),
+		err);
 }

@@ -63,8 +63,13 @@ static int start_call(struct rule_run *w, struct nx_error **err)
 {
 	struct nx_agent_run *r = w->state.run;
 	const struct nx_agent_call_spec *spec = nx_list_at(w->rule->calls, struct nx_agent_call_spec, w->at);
-	struct nx_template_scope scope = {.input = r->input, .intent = r->intent, .user_id = r->user_id,
-					  .session = r->session, .data = r->data, .calls = w->outputs, .ncalls = w->at};
+	struct nx_template_scope scope = {.input = r->input,
+					  .intent = r->intent,
+					  .user_id = r->user_id,
+					  .session = r->session,
+					  .data = r->data,
+					  .calls = w->outputs,
+					  .ncalls = w->at};
 	struct nx_tool_call *c = nx_arena_new_of(r->arena, struct nx_tool_call);
 	const struct nx_tool *tool;
 	yyjson_val *input;
@@ -75,10 +80,19 @@ static int start_call(struct rule_run *w, struct nx_error **err)
 	if ((rc = nx_tools_need(w->state.agents->tools, spec->tool, &tool, err)) < 0 ||
 	    (rc = nx_template_fill(spec->input, &scope, r->arena, &input, err)) < 0)
 		return rc;
-	*c = (struct nx_tool_call){.arena = r->arena, .tenant = r->tenant, .user_id = r->user_id, .session = r->session,
-				   .task = r->task, .step = r->step, .trace = r->trace, .input = input,
-				   .input_tainted = r->tainted, .on_event = pass_event, .done = call_done,
-				   .reply = w->state.agents->p.loop, .ctx = w};
+	*c = (struct nx_tool_call){.arena = r->arena,
+				   .tenant = r->tenant,
+				   .user_id = r->user_id,
+				   .session = r->session,
+				   .task = r->task,
+				   .step = r->step,
+				   .trace = r->trace,
+				   .input = input,
+				   .input_tainted = r->tainted,
+				   .on_event = pass_event,
+				   .done = call_done,
+				   .reply = w->state.agents->p.loop,
+				   .ctx = w};
 	w->call = c;
 	nx_tool_start(tool, c);
 	return 0;
@@ -115,7 +129,8 @@ void nx_rules_start(struct nx_agents *g, struct nx_agent *agent, struct nx_agent
 	w->rule = find_rule(agent->spec, r->intent);
 	if (!w->rule) {
 		struct nx_error *err = NULL;
-		nx_error_set(&err, NX_EUNSUPPORTED, "agent `%.*s` has no rule for the intent `%.*s`, and no language model is set",
+		nx_error_set(&err, NX_EUNSUPPORTED,
+			     "agent `%.*s` has no rule for the intent `%.*s`, and no language model is set",
 			     NX_FMT(agent->spec->name), NX_FMT(r->intent));
 		nx_error_hint(&err, "set model.base_url and model.chat, or ask another agent");
 		nx_agent_run_finish(&w->state, err);

@@ -25,7 +25,8 @@ static bool look_up(const struct nx_template_scope *s, nx_str name, nx_str *ret_
 		*ret_text = s->session.p ? s->session : NX_STR("");
 	else if (nx_str_eqz(head, "data"))
 		*ret_val = s->data ? yyjson_obj_getn(s->data, rest.p, rest.n) : NULL;
-	else if (nx_str_eqz(head, "calls") && nx_str_to_i64(nx_str_cut(&rest, '.'), &n) && n >= 0 && (size_t)n < s->ncalls)
+	else if (nx_str_eqz(head, "calls") && nx_str_to_i64(nx_str_cut(&rest, '.'), &n) && n >= 0 &&
+		 (size_t)n < s->ncalls)
 		*ret_val = yyjson_obj_getn(s->calls[n], rest.p, rest.n);
 	if (*ret_val && yyjson_is_str(*ret_val))
 		*ret_text = nx_json_val_str(*ret_val);
@@ -99,12 +100,12 @@ static yyjson_mut_val *fill(struct filler *f, yyjson_val *v, unsigned depth, boo
 		return yyjson_val_mut_copy(f->doc, v);
 	if (yyjson_is_obj(v)) {
 		out = yyjson_mut_obj(f->doc);
-		yyjson_obj_foreach(v, i, n, key, item)
+		yyjson_obj_foreach (v, i, n, key, item)
 			if ((child = fill(f, item, depth + 1, ret_absent)) != NULL)
 				yyjson_mut_obj_add(out, yyjson_val_mut_copy(f->doc, key), child);
 	} else {
 		out = yyjson_mut_arr(f->doc);
-		yyjson_arr_foreach(v, i, n, item)
+		yyjson_arr_foreach (v, i, n, item)
 			if ((child = fill(f, item, depth + 1, ret_absent)) != NULL)
 				yyjson_mut_arr_append(out, child);
 	}

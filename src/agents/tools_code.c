@@ -12,19 +12,46 @@ struct constraint_args {
 	struct nx_list imports, operations;
 };
 static const struct nx_field constraint_fields[] = {
-	{.name = "max_cpu_percent", .type = NX_T_INT, .offset = offsetof(struct constraint_args, cpu), .min = 1, .max = 10000,
-	 .def = 20, .help = "of one core"},
-	{.name = "max_memory_mb", .type = NX_T_INT, .offset = offsetof(struct constraint_args, memory), .min = 16,
-	 .max = 1048576, .def = 512, .help = "memory of all its processes"},
-	{.name = "max_execution_time_s", .type = NX_T_NUMBER, .offset = offsetof(struct constraint_args, time), .min = 0.01,
-	 .max = 86400, .def = 30, .help = "wall time"},
-	{.name = "allowed_imports", .type = NX_T_ARRAY, .item = NX_T_STRING, .offset = offsetof(struct constraint_args, imports),
-	 .max_len = 256, .help = "modules it may import; none: no restriction"},
-	{.name = "blocked_operations", .type = NX_T_ARRAY, .item = NX_T_STRING,
-	 .offset = offsetof(struct constraint_args, operations), .max_len = 256, .help = "functions it may not call"},
+	{.name = "max_cpu_percent",
+	 .type = NX_T_INT,
+	 .offset = offsetof(struct constraint_args, cpu),
+	 .min = 1,
+	 .max = 10000,
+	 .def = 20,
+	 .help = "of one core"},
+	{.name = "max_memory_mb",
+	 .type = NX_T_INT,
+	 .offset = offsetof(struct constraint_args, memory),
+	 .min = 16,
+	 .max = 1048576,
+	 .def = 512,
+	 .help = "memory of all its processes"},
+	{.name = "max_execution_time_s",
+	 .type = NX_T_NUMBER,
+	 .offset = offsetof(struct constraint_args, time),
+	 .min = 0.01,
+	 .max = 86400,
+	 .def = 30,
+	 .help = "wall time"},
+	{.name = "allowed_imports",
+	 .type = NX_T_ARRAY,
+	 .item = NX_T_STRING,
+	 .offset = offsetof(struct constraint_args, imports),
+	 .max_len = 256,
+	 .help = "modules it may import; none: no restriction"},
+	{.name = "blocked_operations",
+	 .type = NX_T_ARRAY,
+	 .item = NX_T_STRING,
+	 .offset = offsetof(struct constraint_args, operations),
+	 .max_len = 256,
+	 .help = "functions it may not call"},
 };
-static const struct nx_schema constraint_schema = {"CodeConstraints", "limits of the run", constraint_fields,
-						   nx_countof(constraint_fields), sizeof(struct constraint_args), false};
+static const struct nx_schema constraint_schema = {"CodeConstraints",
+						   "limits of the run",
+						   constraint_fields,
+						   nx_countof(constraint_fields),
+						   sizeof(struct constraint_args),
+						   false};
 
 struct code_args {
 	nx_str language, code, stdin_text;
@@ -32,19 +59,39 @@ struct code_args {
 	struct constraint_args *constraints;
 };
 static const struct nx_field code_fields[] = {
-	{.name = "language", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM, .offset = offsetof(struct code_args, language),
-	 .max_len = 32, .help = "python or shell"},
-	{.name = "code", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .offset = offsetof(struct code_args, code),
-	 .max_len = 1048576, .help = "the program"},
-	{.name = "stdin", .type = NX_T_STRING, .offset = offsetof(struct code_args, stdin_text), .max_len = 1048576,
-	 .def_str = "", .help = "its standard input"},
-	{.name = "policy", .type = NX_T_ENUM, .names = nx_scan_policy_names, .offset = offsetof(struct code_args, policy),
-	 .def = NX_SCAN_STANDARD, .help = "what the scanner blocks"},
-	{.name = "constraints", .type = NX_T_OBJECT, .flags = NX_F_NULL, .schema = &constraint_schema,
-	 .offset = offsetof(struct code_args, constraints), .help = "limits of the run"},
+	{.name = "language",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .offset = offsetof(struct code_args, language),
+	 .max_len = 32,
+	 .help = "python or shell"},
+	{.name = "code",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED,
+	 .offset = offsetof(struct code_args, code),
+	 .max_len = 1048576,
+	 .help = "the program"},
+	{.name = "stdin",
+	 .type = NX_T_STRING,
+	 .offset = offsetof(struct code_args, stdin_text),
+	 .max_len = 1048576,
+	 .def_str = "",
+	 .help = "its standard input"},
+	{.name = "policy",
+	 .type = NX_T_ENUM,
+	 .names = nx_scan_policy_names,
+	 .offset = offsetof(struct code_args, policy),
+	 .def = NX_SCAN_STANDARD,
+	 .help = "what the scanner blocks"},
+	{.name = "constraints",
+	 .type = NX_T_OBJECT,
+	 .flags = NX_F_NULL,
+	 .schema = &constraint_schema,
+	 .offset = offsetof(struct code_args, constraints),
+	 .help = "limits of the run"},
 };
-static const struct nx_schema code_schema = {"CodeRunInput", "a program to run in the sandbox", code_fields,
-					     nx_countof(code_fields), sizeof(struct code_args), false};
+static const struct nx_schema code_schema = {"CodeRunInput",          "a program to run in the sandbox", code_fields,
+					     nx_countof(code_fields), sizeof(struct code_args),          false};
 
 static void run_done(struct nx_exec *x, struct nx_error *err)
 {
@@ -103,9 +150,18 @@ static void start_code(struct nx_tool_call *c, void *self)
 		nx_tool_finish(c, err);
 		return;
 	}
-	*x = (struct nx_exec){.arena = c->arena, .tenant = c->tenant, .task = c->task, .step = c->step, .trace = c->trace,
-			      .language = in->language, .code = in->code, .stdin_text = in->stdin_text,
-			      .policy = (enum nx_scan_policy)in->policy, .done = run_done, .reply = c->reply, .ctx = c};
+	*x = (struct nx_exec){.arena = c->arena,
+			      .tenant = c->tenant,
+			      .task = c->task,
+			      .step = c->step,
+			      .trace = c->trace,
+			      .language = in->language,
+			      .code = in->code,
+			      .stdin_text = in->stdin_text,
+			      .policy = (enum nx_scan_policy)in->policy,
+			      .done = run_done,
+			      .reply = c->reply,
+			      .ctx = c};
 	constrain(x, in->constraints);
 	c->priv = x;
 	c->cancel = cancel;
@@ -116,7 +172,8 @@ static const struct nx_tool code_tool = {
 	.name = "code.run",
 	.description = "Runs a program in the sandbox: no network, no host files, limited in time, CPU and memory.",
 	.input = &code_schema,
-	.output_help = "{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"enforced\", \"scan\", \"artifacts\"}",
+	.output_help =
+		"{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"enforced\", \"scan\", \"artifacts\"}",
 	.effects = NX_EFFECTS_IDEMPOTENT,
 	.capability = "code",
 	.start = start_code,

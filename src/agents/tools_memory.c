@@ -22,12 +22,21 @@ struct store_args {
 	double importance;
 };
 static const struct nx_field store_fields[] = {
-	{.name = "text", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM, .offset = offsetof(struct store_args, text),
-	 .max_len = 65536, .help = "what to remember"},
-	{.name = "importance", .type = NX_T_NUMBER, .offset = offsetof(struct store_args, importance), .min = 0, .max = 1,
-	 .def = 0.8, .help = "above 0.7 it becomes an episode"},
+	{.name = "text",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .offset = offsetof(struct store_args, text),
+	 .max_len = 65536,
+	 .help = "what to remember"},
+	{.name = "importance",
+	 .type = NX_T_NUMBER,
+	 .offset = offsetof(struct store_args, importance),
+	 .min = 0,
+	 .max = 1,
+	 .def = 0.8,
+	 .help = "above 0.7 it becomes an episode"},
 };
-static const struct nx_schema store_schema = {"MemoryStoreInput", "something to remember", store_fields,
+static const struct nx_schema store_schema = {"MemoryStoreInput",       "something to remember",   store_fields,
 					      nx_countof(store_fields), sizeof(struct store_args), false};
 
 static void store_done(struct nx_memory_store *s, struct nx_error *err)
@@ -65,10 +74,20 @@ static void start_store(struct nx_tool_call *c, void *self)
 		finish_no_memory(c);
 		return;
 	}
-	*t = (struct nx_memory_turn){.user_id = c->user_id, .session = c->session, .role = NX_STR("user"), .text = in->text,
-				     .importance = in->importance, .tainted = c->input_tainted, .task = c->task};
-	*s = (struct nx_memory_store){.arena = c->arena, .tenant = c->tenant, .turns = t, .nturns = 1, .done = store_done,
-				      .reply = c->reply, .ctx = c};
+	*t = (struct nx_memory_turn){.user_id = c->user_id,
+				     .session = c->session,
+				     .role = NX_STR("user"),
+				     .text = in->text,
+				     .importance = in->importance,
+				     .tainted = c->input_tainted,
+				     .task = c->task};
+	*s = (struct nx_memory_store){.arena = c->arena,
+				      .tenant = c->tenant,
+				      .turns = t,
+				      .nturns = 1,
+				      .done = store_done,
+				      .reply = c->reply,
+				      .ctx = c};
 	nx_memory_store(g->p.memory, s);
 }
 
@@ -77,12 +96,21 @@ struct recall_args {
 	int64_t limit;
 };
 static const struct nx_field recall_fields[] = {
-	{.name = "query", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM, .offset = offsetof(struct recall_args, query),
-	 .max_len = 8192, .help = "what to remember about"},
-	{.name = "limit", .type = NX_T_INT, .offset = offsetof(struct recall_args, limit), .min = 1, .max = 50, .def = 5,
+	{.name = "query",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .offset = offsetof(struct recall_args, query),
+	 .max_len = 8192,
+	 .help = "what to remember about"},
+	{.name = "limit",
+	 .type = NX_T_INT,
+	 .offset = offsetof(struct recall_args, limit),
+	 .min = 1,
+	 .max = 50,
+	 .def = 5,
 	 .help = "most memories"},
 };
-static const struct nx_schema recall_schema = {"MemoryRecallInput", "what to recall", recall_fields,
+static const struct nx_schema recall_schema = {"MemoryRecallInput",       "what to recall",           recall_fields,
 					       nx_countof(recall_fields), sizeof(struct recall_args), false};
 
 static nx_str as_text(struct nx_memory_recall *r, struct nx_arena *a)
@@ -126,9 +154,15 @@ static void start_recall(struct nx_tool_call *c, void *self)
 		finish_no_memory(c);
 		return;
 	}
-	*r = (struct nx_memory_recall){.arena = c->arena, .tenant = c->tenant, .user_id = c->user_id, .query = in->query,
-				       .limit = (size_t)in->limit, .trace = c->trace, .done = recall_done,
-				       .reply = c->reply, .ctx = c};
+	*r = (struct nx_memory_recall){.arena = c->arena,
+				       .tenant = c->tenant,
+				       .user_id = c->user_id,
+				       .query = in->query,
+				       .limit = (size_t)in->limit,
+				       .trace = c->trace,
+				       .done = recall_done,
+				       .reply = c->reply,
+				       .ctx = c};
 	nx_memory_recall(g->p.memory, r);
 }
 
@@ -137,12 +171,16 @@ static const struct nx_tool memory_tools[] = {
 	 .description = "Remembers something for the user the task belongs to.",
 	 .input = &store_schema,
 	 .output_help = "{\"id\", \"layer\", \"text\"}",
-	 .effects = NX_EFFECTS_IDEMPOTENT, .capability = "memory", .start = start_store},
+	 .effects = NX_EFFECTS_IDEMPOTENT,
+	 .capability = "memory",
+	 .start = start_store},
 	{.name = "memory.recall",
 	 .description = "Recalls what is remembered for the user the task belongs to.",
 	 .input = &recall_schema,
 	 .output_help = "{\"working\", \"episodic\", \"semantic\", \"procedural\", \"ranked\", \"text\"}",
-	 .effects = NX_EFFECTS_NONE, .capability = "memory", .start = start_recall},
+	 .effects = NX_EFFECTS_NONE,
+	 .capability = "memory",
+	 .start = start_recall},
 };
 
 int nx_tools_add_memory(struct nx_agents *g, struct nx_error **err)

@@ -22,13 +22,16 @@ struct math_args {
 	nx_str expression;
 };
 static const struct nx_field math_fields[] = {
-	{.name = "expression", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM,
-	 .offset = offsetof(struct math_args, expression), .max_len = 4096,
+	{.name = "expression",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .offset = offsetof(struct math_args, expression),
+	 .max_len = 4096,
 	 .help = "+ - * / ^ mod % ! ( ), functions abs avg ceil exp floor ln log10 max min pow round sqrt sum, pi, e",
 	 .example = "\"12.5% of 80\""},
 };
-static const struct nx_schema math_schema = {"MathEvalInput", "an arithmetic expression", math_fields,
-					     nx_countof(math_fields), sizeof(struct math_args), false};
+static const struct nx_schema math_schema = {"MathEvalInput",         "an arithmetic expression", math_fields,
+					     nx_countof(math_fields), sizeof(struct math_args),   false};
 
 static void start_math(struct nx_tool_call *c, void *self)
 {
@@ -70,13 +73,23 @@ struct summarize_args {
 	int64_t sentences;
 };
 static const struct nx_field summarize_fields[] = {
-	{.name = "text", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM,
-	 .offset = offsetof(struct summarize_args, text), .max_len = 1048576, .help = "text to shorten"},
-	{.name = "sentences", .type = NX_T_INT, .offset = offsetof(struct summarize_args, sentences), .min = 1, .max = 50,
-	 .def = 3, .help = "sentences to keep"},
+	{.name = "text",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .offset = offsetof(struct summarize_args, text),
+	 .max_len = 1048576,
+	 .help = "text to shorten"},
+	{.name = "sentences",
+	 .type = NX_T_INT,
+	 .offset = offsetof(struct summarize_args, sentences),
+	 .min = 1,
+	 .max = 50,
+	 .def = 3,
+	 .help = "sentences to keep"},
 };
-static const struct nx_schema summarize_schema = {"TextSummarizeInput", "text and how much of it to keep", summarize_fields,
-						  nx_countof(summarize_fields), sizeof(struct summarize_args), false};
+static const struct nx_schema summarize_schema = {
+	"TextSummarizeInput",         "text and how much of it to keep", summarize_fields,
+	nx_countof(summarize_fields), sizeof(struct summarize_args),     false};
 
 struct summarize_job {
 	struct nx_job job;

@@ -47,13 +47,14 @@ static const struct {
 	const char *intent, *capability;
 	int64_t wall_ms, tokens;
 } intents[] = {
-	{"calculate", "calculation", 2, 0}, {"code", "code", 400, 0},       {"question", "retrieval", 60, 0},
-	{"connected", "graph", 10, 0},      {"remember", "memory", 15, 0},  {"recall", "memory", 30, 0},
+	{"calculate", "calculation", 2, 0}, {"code", "code", 400, 0},          {"question", "retrieval", 60, 0},
+	{"connected", "graph", 10, 0},      {"remember", "memory", 15, 0},     {"recall", "memory", 30, 0},
 	{"summarize", "text", 20, 0},       {"plan", "orchestration", 100, 0},
 };
 
-static const char *const math_openings[] = {"what is", "what's", "whats", "calculate", "compute", "evaluate", "how much is",
-					    "solve", "احسب", "كم يساوي", "ما ناتج", "ما هو ناتج", "كم ناتج"};
+static const char *const math_openings[] = {"what is",  "what's",      "whats",  "calculate", "compute",
+					    "evaluate", "how much is", "solve",  "احسب",      "كم يساوي",
+					    "ما ناتج",  "ما هو ناتج",  "كم ناتج"};
 
 /* The rest after `words` when `s` opens with them (ASCII case ignored) and a word ends there; else p NULL. */
 static nx_str after_opening(nx_str s, const char *words)
@@ -253,6 +254,8 @@ int nx_analysis_run(const struct nx_task_request *r, struct nx_arena *a, struct 
 	ret->complexity = steps > 3 ? "complex" : steps > 1 || strcmp(ret->intent, "code") == 0 ? "moderate" : "simple";
 	if (strcmp(ret->intent, "question") == 0 && ret->subject.n > 200)
 		ret->complexity = "moderate";
-	ret->risk = strcmp(ret->intent, "code") == 0 ? "medium" : strcmp(ret->intent, "calculate") == 0 ? "none" : plan_risk(r);
+	ret->risk = strcmp(ret->intent, "code") == 0        ? "medium"
+		    : strcmp(ret->intent, "calculate") == 0 ? "none"
+							    : plan_risk(r);
 	return write_json(ret, a, err);
 }

@@ -40,9 +40,15 @@ void nx_context_gather(struct nx_task *t)
 		nx_arena_free(a);
 		return;
 	}
-	*r = (struct nx_memory_recall){.arena = a, .tenant = t->tenant, .user_id = t->request->user_id,
-				       .query = t->analysis.subject, .limit = BUNDLE_ITEMS, .trace = t->span.ctx,
-				       .done = recalled, .reply = t->core->loop, .ctx = t};
+	*r = (struct nx_memory_recall){.arena = a,
+				       .tenant = t->tenant,
+				       .user_id = t->request->user_id,
+				       .query = t->analysis.subject,
+				       .limit = BUNDLE_ITEMS,
+				       .trace = t->span.ctx,
+				       .done = recalled,
+				       .reply = t->core->loop,
+				       .ctx = t};
 	t->holds++;
 	nx_memory_recall(m, r);
 }

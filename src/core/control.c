@@ -41,8 +41,8 @@ static int apply_closed(struct nx_write *w, struct nx_db *db, struct nx_error **
 		rc = nx_db_exec(db,
 				"INSERT INTO feedback(tenant_id, task_id, rating, comment, created_at) "
 				"SELECT tenant_id, id, $3, $4, $5 FROM tasks WHERE uid=$1 AND tenant_id=$2",
-				NX_PARAMS(nx_v_id(&c->task), nx_v_int(c->tenant), nx_v_int(c->rating), nx_v_text(c->comment),
-					  nx_v_int(nx_time_wall_us())),
+				NX_PARAMS(nx_v_id(&c->task), nx_v_int(c->tenant), nx_v_int(c->rating),
+					  nx_v_text(c->comment), nx_v_int(nx_time_wall_us())),
 				err);
 		if (rc < 0)
 			return rc;
@@ -69,7 +69,8 @@ static void through_store(struct nx_core *c, struct nx_control *k)
 		return;
 	}
 	*w = (struct closed_check){.core = c, .control = k};
-	w->write = (struct nx_write){.lane = NX_LANE_INTERACTIVE, .apply = apply_closed, .done = closed_done, .reply = c->loop};
+	w->write = (struct nx_write){
+		.lane = NX_LANE_INTERACTIVE, .apply = apply_closed, .done = closed_done, .reply = c->loop};
 	nx_store_write(c->p.store, &w->write);
 }
 

@@ -55,7 +55,6 @@ void nx_core_free(struct nx_core *c)
 	free(c);
 }
 
-
 static void submit(struct nx_msg *m)
 {
 	struct nx_submit *s = nx_container_of(m, struct nx_submit, msg);

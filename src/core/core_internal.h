@@ -33,7 +33,8 @@ int nx_task_request_decode(struct nx_core *c, yyjson_val *body, struct nx_arena 
 int nx_plan_check(struct nx_core *c, int64_t tenant, const struct nx_plan_spec *plan, struct nx_error **err);
 
 /* analysis.c */
-int nx_analysis_run(const struct nx_task_request *r, struct nx_arena *a, struct nx_analysis *ret, struct nx_error **err);
+int nx_analysis_run(const struct nx_task_request *r, struct nx_arena *a, struct nx_analysis *ret,
+		    struct nx_error **err);
 
 /* planner.c: fills t->steps and t->plan_json from the request's plan or by rules. */
 int nx_planner_plan(struct nx_task *t, struct nx_error **err);
@@ -98,7 +99,8 @@ nx_str nx_result_error_json(struct nx_arena *a, int code, const char *message, c
 /* task_json.c */
 struct nx_task_view {
 	nx_id id;
-	nx_str state, waiting, result, analysis, plan, schedule, usage, error, input, user_id, session_id, priority, metadata;
+	nx_str state, waiting, result, analysis, plan, schedule, usage, error, input, user_id, session_id, priority,
+		metadata;
 	int64_t created_us, started_us, finished_us, cancel_us;
 	nx_id trace;
 };

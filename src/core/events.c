@@ -73,7 +73,8 @@ static int check_kept(struct nx_db *db, int64_t tenant, int64_t after, struct nx
 	int rc = nx_db_get_int(db, "SELECT coalesce(min(seq), 0) FROM events WHERE tenant_id=$1",
 			       NX_PARAMS(nx_v_int(tenant)), &oldest, err);
 	if (rc == 0)
-		rc = nx_db_get_int(db, "SELECT next_seq FROM tenants WHERE id=$1", NX_PARAMS(nx_v_int(tenant)), &next, err);
+		rc = nx_db_get_int(db, "SELECT next_seq FROM tenants WHERE id=$1", NX_PARAMS(nx_v_int(tenant)), &next,
+				   err);
 	if (rc < 0)
 		return rc;
 	if (after >= next || (oldest > 0 && after < oldest - 1))
@@ -88,9 +89,13 @@ static const char *event_type(nx_str stored, struct nx_arena *a)
 
 static int read_row(struct nx_rows *r, int64_t tenant, struct nx_arena *a, struct nx_event *ret, struct nx_error **err)
 {
-	*ret = (struct nx_event){.tenant = tenant, .seq = nx_rows_int(r, 0), .task = nx_rows_id(r, 1),
-				 .session = nx_rows_textdup(r, 2, a), .type = event_type(nx_rows_text(r, 3), a),
-				 .data = nx_rows_textdup(r, 4, a), .time_us = nx_rows_int(r, 5)};
+	*ret = (struct nx_event){.tenant = tenant,
+				 .seq = nx_rows_int(r, 0),
+				 .task = nx_rows_id(r, 1),
+				 .session = nx_rows_textdup(r, 2, a),
+				 .type = event_type(nx_rows_text(r, 3), a),
+				 .data = nx_rows_textdup(r, 4, a),
+				 .time_us = nx_rows_int(r, 5)};
 	return ret->type && ret->data.p ? 0 : nx_error_set(err, NX_ENOMEM, "read events");
 }
 
@@ -106,14 +111,16 @@ int nx_events_read(struct nx_db *db, int64_t tenant, const nx_id *task, nx_str s
 		return nx_error_set(err, NX_ENOMEM, "read events");
 	if ((rc = check_kept(db, tenant, after, err)) < 0)
 		return rc;
-	const char *sql = task ? "SELECT e.seq, t.uid, s.name, e.type, e.data, e.created_at FROM tasks t "
-				 "JOIN events e ON e.task_id=t.id LEFT JOIN sessions s ON s.id=t.session_id "
-				 "WHERE e.tenant_id=$1 AND e.seq>$2 AND t.uid=$3 AND t.tenant_id=$1 ORDER BY e.seq LIMIT $4"
-			       : "SELECT e.seq, t.uid, s.name, e.type, e.data, e.created_at FROM events e "
-				 "JOIN tasks t ON t.id=e.task_id LEFT JOIN sessions s ON s.id=t.session_id "
-				 "WHERE e.tenant_id=$1 AND e.seq>$2 AND ($3 IS NULL OR s.name=$3) ORDER BY e.seq LIMIT $4";
+	const char *sql =
+		task ? "SELECT e.seq, t.uid, s.name, e.type, e.data, e.created_at FROM tasks t "
+		       "JOIN events e ON e.task_id=t.id LEFT JOIN sessions s ON s.id=t.session_id "
+		       "WHERE e.tenant_id=$1 AND e.seq>$2 AND t.uid=$3 AND t.tenant_id=$1 ORDER BY e.seq LIMIT $4"
+		     : "SELECT e.seq, t.uid, s.name, e.type, e.data, e.created_at FROM events e "
+		       "JOIN tasks t ON t.id=e.task_id LEFT JOIN sessions s ON s.id=t.session_id "
+		       "WHERE e.tenant_id=$1 AND e.seq>$2 AND ($3 IS NULL OR s.name=$3) ORDER BY e.seq LIMIT $4";
 	struct nx_value which = task ? nx_v_id(task) : nx_v_text(session.n ? session : NX_STR_NULL);
-	rc = nx_db_query(db, sql, NX_PARAMS(nx_v_int(tenant), nx_v_int(after), which, nx_v_int((int64_t)limit)), &r, err);
+	rc = nx_db_query(db, sql, NX_PARAMS(nx_v_int(tenant), nx_v_int(after), which, nx_v_int((int64_t)limit)), &r,
+			 err);
 	while (rc >= 0 && n < limit && (rc = nx_rows_next(r, err)) > 0)
 		rc = read_row(r, tenant, a, &events[n++], err);
 	*ret = events;

@@ -79,8 +79,13 @@ static struct nx_journal_write *batch(struct nx_task *t)
 		nx_arena_free(a);
 		return NULL;
 	}
-	*w = (struct nx_journal_write){.arena = a, .task = t, .row = t->row, .tenant = t->tenant, .key_id = t->key_id,
-				       .uid = t->id, .trace = t->trace.trace};
+	*w = (struct nx_journal_write){.arena = a,
+				       .task = t,
+				       .row = t->row,
+				       .tenant = t->tenant,
+				       .key_id = t->key_id,
+				       .uid = t->id,
+				       .trace = t->trace.trace};
 	w->last = &w->first;
 	t->batch = w;
 	return w;
@@ -115,8 +120,12 @@ int nx_journal_event(struct nx_task *t, const char *type, nx_str data_json, stru
 	struct record *r = add(t, RECORD_EVENT, err);
 	if (!r)
 		return NX_ENOMEM;
-	r->event = (struct nx_event){.tenant = t->tenant, .task = t->id, .session = keep(t, t->request->session_id),
-				     .type = type, .data = keep(t, data_json), .time_us = nx_time_wall_us()};
+	r->event = (struct nx_event){.tenant = t->tenant,
+				     .task = t->id,
+				     .session = keep(t, t->request->session_id),
+				     .type = type,
+				     .data = keep(t, data_json),
+				     .time_us = nx_time_wall_us()};
 	t->batch->nevents++;
 	return 0;
 }
@@ -127,13 +136,23 @@ int nx_journal_step(struct nx_step *s, struct nx_error **err)
 	struct record *r = add(t, RECORD_STEP, err);
 	if (!r)
 		return NX_ENOMEM;
-	r->step = (struct step_record){.idx = s->idx, .uid = s->id, .name = keep(t, s->spec->id), .agent = keep(t, s->agent),
-				       .tool = keep(t, s->spec->tool), .why = keep(t, s->why), .output = keep(t, s->output),
-				       .error = keep(t, s->error), .state = nx_step_state_names[s->state],
-				       .effects = nx_effects_names[s->effects], .attempts = s->attempts,
-				       .not_before = s->not_before_us, .started = s->started_us, .finished = s->finished_us,
+	r->step = (struct step_record){.idx = s->idx,
+				       .uid = s->id,
+				       .name = keep(t, s->spec->id),
+				       .agent = keep(t, s->agent),
+				       .tool = keep(t, s->spec->tool),
+				       .why = keep(t, s->why),
+				       .output = keep(t, s->output),
+				       .error = keep(t, s->error),
+				       .state = nx_step_state_names[s->state],
+				       .effects = nx_effects_names[s->effects],
+				       .attempts = s->attempts,
+				       .not_before = s->not_before_us,
+				       .started = s->started_us,
+				       .finished = s->finished_us,
 				       .tainted = s->tainted};
-	r->step.usage = nx_usage_json(t->batch->arena, &s->usage, 1, s->finished_us ? s->finished_us - s->started_us : 0);
+	r->step.usage =
+		nx_usage_json(t->batch->arena, &s->usage, 1, s->finished_us ? s->finished_us - s->started_us : 0);
 	return 0;
 }
 
@@ -144,12 +163,19 @@ int nx_journal_task(struct nx_task *t, struct nx_error **err)
 	if (!r)
 		return NX_ENOMEM;
 	const struct nx_task_request *q = t->request;
-	r->task = (struct task_record){.state = nx_task_state_names[t->state], .priority = q->priority,
-				       .result = keep(t, t->result_json), .error = keep(t, t->error_json),
-				       .waiting = keep(t, t->waiting_json), .usage = keep(t, t->usage_json),
-				       .schedule = keep(t, t->schedule_json), .created = t->created_us,
-				       .started = t->started_us, .finished = t->finished_us, .deadline = t->deadline_us,
-				       .cancel = t->cancel_us, .tainted = t->tainted};
+	r->task = (struct task_record){.state = nx_task_state_names[t->state],
+				       .priority = q->priority,
+				       .result = keep(t, t->result_json),
+				       .error = keep(t, t->error_json),
+				       .waiting = keep(t, t->waiting_json),
+				       .usage = keep(t, t->usage_json),
+				       .schedule = keep(t, t->schedule_json),
+				       .created = t->created_us,
+				       .started = t->started_us,
+				       .finished = t->finished_us,
+				       .deadline = t->deadline_us,
+				       .cancel = t->cancel_us,
+				       .tainted = t->tainted};
 	if (first) {
 		t->accepted_committed = t->batch->is_first = true;
 		r->task.user_id = keep(t, q->user_id);
@@ -168,7 +194,9 @@ int nx_journal_agent(struct nx_step *s, bool ok, struct nx_error **err)
 	struct record *r = add(t, RECORD_AGENT, err);
 	if (!r)
 		return NX_ENOMEM;
-	r->agent = (struct agent_record){.agent = keep(t, s->agent), .ok = ok, .usage = s->usage,
+	r->agent = (struct agent_record){.agent = keep(t, s->agent),
+					 .ok = ok,
+					 .usage = s->usage,
 					 .capability = keep(t, t->analysis.capabilities[0])};
 	return 0;
 }
@@ -187,29 +215,30 @@ static int apply_event(struct nx_journal_write *w, struct nx_db *db, struct nx_e
 	int rc = nx_store_next_seq(db, e->tenant, &e->seq, err);
 	if (rc < 0)
 		return rc;
-	return nx_db_exec(db,
-			  "INSERT INTO events(tenant_id, seq, task_id, type, data, created_at) VALUES($1,$2,$3,$4,$5,$6)",
-			  NX_PARAMS(nx_v_int(e->tenant), nx_v_int(e->seq), nx_v_int(w->row), nx_v_textz(e->type),
-				    nx_v_text(e->data), nx_v_int(e->time_us)),
-			  err);
+	return nx_db_exec(
+		db, "INSERT INTO events(tenant_id, seq, task_id, type, data, created_at) VALUES($1,$2,$3,$4,$5,$6)",
+		NX_PARAMS(nx_v_int(e->tenant), nx_v_int(e->seq), nx_v_int(w->row), nx_v_textz(e->type),
+			  nx_v_text(e->data), nx_v_int(e->time_us)),
+		err);
 }
 
 static int apply_step(struct nx_journal_write *w, struct nx_db *db, const struct step_record *s, struct nx_error **err)
 {
-	return nx_db_exec(db,
-			  "INSERT INTO steps(task_id, idx, tenant_id, uid, name, agent, tool, why, state, effects, attempts, "
-			  "not_before, output, error, usage, tainted, started_at, finished_at) "
-			  "VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18) "
-			  "ON CONFLICT(task_id, idx) DO UPDATE SET agent=excluded.agent, why=excluded.why, state=excluded.state, "
-			  "attempts=excluded.attempts, not_before=excluded.not_before, output=excluded.output, "
-			  "error=excluded.error, usage=excluded.usage, tainted=excluded.tainted, "
-			  "started_at=excluded.started_at, finished_at=excluded.finished_at",
-			  NX_PARAMS(nx_v_int(w->row), nx_v_int(s->idx), nx_v_int(w->tenant), nx_v_id(&s->uid),
-				    nx_v_text(s->name), nx_v_text(s->agent), nx_v_text(s->tool), nx_v_text(s->why),
-				    nx_v_textz(s->state), nx_v_textz(s->effects), nx_v_int(s->attempts),
-				    nx_v_int0(s->not_before), nx_v_text(s->output), nx_v_text(s->error), nx_v_text(s->usage),
-				    nx_v_int(s->tainted), nx_v_int0(s->started), nx_v_int0(s->finished)),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO steps(task_id, idx, tenant_id, uid, name, agent, tool, why, state, effects, attempts, "
+		"not_before, output, error, usage, tainted, started_at, finished_at) "
+		"VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18) "
+		"ON CONFLICT(task_id, idx) DO UPDATE SET agent=excluded.agent, why=excluded.why, state=excluded.state, "
+		"attempts=excluded.attempts, not_before=excluded.not_before, output=excluded.output, "
+		"error=excluded.error, usage=excluded.usage, tainted=excluded.tainted, "
+		"started_at=excluded.started_at, finished_at=excluded.finished_at",
+		NX_PARAMS(nx_v_int(w->row), nx_v_int(s->idx), nx_v_int(w->tenant), nx_v_id(&s->uid), nx_v_text(s->name),
+			  nx_v_text(s->agent), nx_v_text(s->tool), nx_v_text(s->why), nx_v_textz(s->state),
+			  nx_v_textz(s->effects), nx_v_int(s->attempts), nx_v_int0(s->not_before), nx_v_text(s->output),
+			  nx_v_text(s->error), nx_v_text(s->usage), nx_v_int(s->tainted), nx_v_int0(s->started),
+			  nx_v_int0(s->finished)),
+		err);
 }
 
 /* The row of a session by the client's name for it, made when it is new. */
@@ -222,12 +251,13 @@ static int session_row(struct nx_journal_write *w, struct nx_db *db, const struc
 	*ret = 0;
 	if (t->session.n == 0)
 		return 0;
-	int rc = nx_db_exec(db,
-			    "INSERT INTO sessions(uid, tenant_id, user_id, name, created_at, updated_at) VALUES($1,$2,$3,$4,$5,$5) "
-			    "ON CONFLICT(tenant_id, user_id, name) DO UPDATE SET updated_at=excluded.updated_at",
-			    NX_PARAMS(nx_v_id(&uid), nx_v_int(w->tenant), nx_v_text(user), nx_v_text(t->session),
-				      nx_v_int(t->created)),
-			    err);
+	int rc = nx_db_exec(
+		db,
+		"INSERT INTO sessions(uid, tenant_id, user_id, name, created_at, updated_at) VALUES($1,$2,$3,$4,$5,$5) "
+		"ON CONFLICT(tenant_id, user_id, name) DO UPDATE SET updated_at=excluded.updated_at",
+		NX_PARAMS(nx_v_id(&uid), nx_v_int(w->tenant), nx_v_text(user), nx_v_text(t->session),
+			  nx_v_int(t->created)),
+		err);
 	if (rc < 0)
 		return rc;
 	return nx_db_get_int(db, "SELECT id FROM sessions WHERE tenant_id=$1 AND user_id=$2 AND name=$3",
@@ -244,47 +274,44 @@ static int apply_task_insert(struct nx_journal_write *w, struct nx_db *db, const
 	int rc = session_row(w, db, t, &session, err);
 	if (rc < 0)
 		return rc;
-	return nx_db_exec(db,
-			  "INSERT INTO tasks(id, uid, tenant_id, user_id, session_id, state, priority, input, request, analysis, "
-			  "plan, schedule, result, error, waiting, usage, trace_id, key_id, tainted, created_at, started_at, "
-			  "finished_at, deadline_at, cancel_requested_at) "
-			  "VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)",
-			  NX_PARAMS(nx_v_int(w->row), nx_v_id(&w->uid), nx_v_int(w->tenant), nx_v_text(t->user_id),
-				    nx_v_int0(session), nx_v_textz(t->state), nx_v_int(t->priority), nx_v_text(t->input),
-				    nx_v_text(t->request), nx_v_text(t->analysis), nx_v_text(t->plan), nx_v_text(t->schedule),
-				    nx_v_text(t->result), nx_v_text(t->error), nx_v_text(t->waiting), nx_v_text(t->usage),
-				    nx_v_id(&w->trace), nx_v_int0(w->key_id), nx_v_int(t->tainted), nx_v_int(t->created),
-				    nx_v_int0(t->started), nx_v_int0(t->finished), nx_v_int0(t->deadline),
-				    nx_v_int0(t->cancel)),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO tasks(id, uid, tenant_id, user_id, session_id, state, priority, input, request, analysis, "
+		"plan, schedule, result, error, waiting, usage, trace_id, key_id, tainted, created_at, started_at, "
+		"finished_at, deadline_at, cancel_requested_at) "
+		"VALUES($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)",
+		NX_PARAMS(nx_v_int(w->row), nx_v_id(&w->uid), nx_v_int(w->tenant), nx_v_text(t->user_id),
+			  nx_v_int0(session), nx_v_textz(t->state), nx_v_int(t->priority), nx_v_text(t->input),
+			  nx_v_text(t->request), nx_v_text(t->analysis), nx_v_text(t->plan), nx_v_text(t->schedule),
+			  nx_v_text(t->result), nx_v_text(t->error), nx_v_text(t->waiting), nx_v_text(t->usage),
+			  nx_v_id(&w->trace), nx_v_int0(w->key_id), nx_v_int(t->tainted), nx_v_int(t->created),
+			  nx_v_int0(t->started), nx_v_int0(t->finished), nx_v_int0(t->deadline), nx_v_int0(t->cancel)),
+		err);
 }
 
 static int apply_task_update(struct nx_journal_write *w, struct nx_db *db, const struct task_record *t,
 			     struct nx_error **err)
 {
-	return nx_db_exec(db,
-			  "UPDATE tasks SET state=$3, schedule=$4, result=$5, error=$6, waiting=$7, usage=$8, tainted=$9, "
-			  "started_at=$10, finished_at=$11, cancel_requested_at=$12 WHERE id=$1 AND tenant_id=$2",
-			  NX_PARAMS(nx_v_int(w->row), nx_v_int(w->tenant), nx_v_textz(t->state), nx_v_text(t->schedule),
-				    nx_v_text(t->result), nx_v_text(t->error), nx_v_text(t->waiting), nx_v_text(t->usage),
-				    nx_v_int(t->tainted), nx_v_int0(t->started), nx_v_int0(t->finished), nx_v_int0(t->cancel)),
-			  err);
+	return nx_db_exec(
+		db,
+		"UPDATE tasks SET state=$3, schedule=$4, result=$5, error=$6, waiting=$7, usage=$8, tainted=$9, "
+		"started_at=$10, finished_at=$11, cancel_requested_at=$12 WHERE id=$1 AND tenant_id=$2",
+		NX_PARAMS(nx_v_int(w->row), nx_v_int(w->tenant), nx_v_textz(t->state), nx_v_text(t->schedule),
+			  nx_v_text(t->result), nx_v_text(t->error), nx_v_text(t->waiting), nx_v_text(t->usage),
+			  nx_v_int(t->tainted), nx_v_int0(t->started), nx_v_int0(t->finished), nx_v_int0(t->cancel)),
+		err);
 }
 
 static int apply_record(struct nx_journal_write *w, struct nx_db *db, struct record *r, struct nx_error **err)
 {
 	switch (r->kind) {
-	case RECORD_EVENT:
-		return apply_event(w, db, &r->event, err);
-	case RECORD_STEP:
-		return apply_step(w, db, &r->step, err);
-	case RECORD_TASK_INSERT:
-		return apply_task_insert(w, db, &r->task, err);
-	case RECORD_TASK_UPDATE:
-		return apply_task_update(w, db, &r->task, err);
+	case RECORD_EVENT: return apply_event(w, db, &r->event, err);
+	case RECORD_STEP: return apply_step(w, db, &r->step, err);
+	case RECORD_TASK_INSERT: return apply_task_insert(w, db, &r->task, err);
+	case RECORD_TASK_UPDATE: return apply_task_update(w, db, &r->task, err);
 	case RECORD_AGENT:
-		return nx_agents_record_tx(db, w->tenant, r->agent.agent, r->agent.capability, r->agent.ok, &r->agent.usage,
-					   w->now, err);
+		return nx_agents_record_tx(db, w->tenant, r->agent.agent, r->agent.capability, r->agent.ok,
+					   &r->agent.usage, w->now, err);
 	}
 	return nx_error_set(err, NX_EINTERNAL, "unknown journal record %d", r->kind);
 }
@@ -388,7 +415,8 @@ static void send(struct nx_task *t)
 
 	t->committing = true;
 	w->now = nx_time_wall_us();
-	w->write = (struct nx_write){.lane = NX_LANE_INTERACTIVE, .apply = apply, .done = committed, .reply = t->core->loop};
+	w->write = (struct nx_write){
+		.lane = NX_LANE_INTERACTIVE, .apply = apply, .done = committed, .reply = t->core->loop};
 	nx_store_write(t->core->p.store, &w->write);
 }
 

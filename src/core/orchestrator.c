@@ -79,7 +79,8 @@ struct nx_task *nx_task_find(struct nx_core *c, int64_t tenant, nx_id id)
 
 void nx_task_release(struct nx_task *t)
 {
-	if (!nx_task_state_final(t->state) || t->committing || t->batch || t->submit || t->running > 0 || t->holds > 0 || t->pins > 0)
+	if (!nx_task_state_final(t->state) || t->committing || t->batch || t->submit || t->running > 0 ||
+	    t->holds > 0 || t->pins > 0)
 		return;
 	unlink_task(t);
 	nx_timer_stop(&t->timer);
@@ -225,10 +226,11 @@ static nx_str final_event(struct nx_task *t)
 
 void nx_orchestrator_finish(struct nx_task *t, enum nx_task_state state)
 {
-	static const char *const events[] = {
-		[NX_TASK_SUCCEEDED] = "task.succeeded", [NX_TASK_FAILED] = "task.failed",
-		[NX_TASK_CANCELLED] = "task.cancelled", [NX_TASK_TIMED_OUT] = "task.timed_out",
-		[NX_TASK_OVER_BUDGET] = "task.over_budget"};
+	static const char *const events[] = {[NX_TASK_SUCCEEDED] = "task.succeeded",
+					     [NX_TASK_FAILED] = "task.failed",
+					     [NX_TASK_CANCELLED] = "task.cancelled",
+					     [NX_TASK_TIMED_OUT] = "task.timed_out",
+					     [NX_TASK_OVER_BUDGET] = "task.over_budget"};
 
 	nx_timer_stop(&t->timer);
 	nx_timer_stop(&t->queue_timer);
@@ -402,7 +404,8 @@ static int prepare(struct nx_core *c, struct nx_submit *s, struct nx_task **ret,
 	int rc;
 
 	if (atomic_load_explicit(&c->pending, memory_order_relaxed) >= c->config->core_max_pending)
-		return nx_error_set(err, NX_EBUSY, "%lld tasks wait or run, as many as core.max_pending allows: try again later",
+		return nx_error_set(err, NX_EBUSY,
+				    "%lld tasks wait or run, as many as core.max_pending allows: try again later",
 				    (long long)c->config->core_max_pending);
 	if (NX_FAULT(core_accept) || !(t = nx_task_new(c, s->tenant, nx_id_new())))
 		return nx_error_set(err, NX_ENOMEM, "no memory for a task");

@@ -51,7 +51,8 @@ static int check_doer(const struct plan_walk *w, const struct nx_step_spec *s, s
 	if (s->tool.n > 0)
 		return nx_tools_need(nx_agents_tools(w->core->p.agents), s->tool, &tool, err);
 	if (!nx_agents_exists(w->core->p.agents, w->tenant, s->agent))
-		return nx_error_set(err, NX_EINVAL, "there is no agent `%.*s`: GET /v1/agents lists them", NX_FMT(s->agent));
+		return nx_error_set(err, NX_EINVAL, "there is no agent `%.*s`: GET /v1/agents lists them",
+				    NX_FMT(s->agent));
 	return 0;
 }
 

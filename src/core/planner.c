@@ -108,8 +108,12 @@ static int make_steps(struct nx_task *t, const struct nx_plan_spec *p, struct nx
 		return nx_error_set(err, NX_ENOMEM, "plan the task");
 	for (size_t i = 0; i < t->nsteps; i++) {
 		const struct nx_step_spec *spec = nx_list_at(p->steps, struct nx_step_spec, i);
-		t->steps[i] = (struct nx_step){.task = t, .idx = (unsigned)i, .id = nx_id_new(), .spec = spec,
-					       .agent = spec->agent, .why = spec->why};
+		t->steps[i] = (struct nx_step){.task = t,
+					       .idx = (unsigned)i,
+					       .id = nx_id_new(),
+					       .spec = spec,
+					       .agent = spec->agent,
+					       .why = spec->why};
 		t->steps[i].effects = step_effects(t, spec);
 		nx_timer_init(&t->steps[i].timer, t->core->loop, NULL);
 	}
@@ -152,7 +156,8 @@ static int choose_agent(struct nx_task *t, struct nx_step_spec *s, struct nx_err
 		s->why = NX_STR("the request names it");
 		return 0;
 	}
-	int rc = nx_agents_choose(g, t->tenant, t->analysis.capabilities, t->analysis.ncapabilities, t->arena, &choice, err);
+	int rc = nx_agents_choose(g, t->tenant, t->analysis.capabilities, t->analysis.ncapabilities, t->arena, &choice,
+				  err);
 	if (rc < 0)
 		return nx_error_at(err, "/capabilities");
 	s->agent = nx_str_z(choice.agent);
@@ -185,7 +190,8 @@ static int rule_step(struct nx_task *t, struct nx_step_spec *s, size_t i, struct
 	}
 	if ((rc = choose_agent(t, s, err)) < 0)
 		return rc;
-	return set_input(t, s, strcmp(an->intent, "calculate") == 0 ? "expression" : subject_key(an->intent), an->parts[i], err);
+	return set_input(t, s, strcmp(an->intent, "calculate") == 0 ? "expression" : subject_key(an->intent),
+			 an->parts[i], err);
 }
 
 static int plan_by_rules(struct nx_task *t, struct nx_plan_spec **ret, struct nx_error **err)

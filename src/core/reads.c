@@ -1,7 +1,7 @@
 /* Tasks read from the store, on a worker's connection. */
 #include "core/core_internal.h"
 
-#define TASK_COLUMNS                                                                                                 \
+#define TASK_COLUMNS                                                                                                        \
 	"t.id, t.uid, t.state, t.waiting, t.result, t.analysis, t.plan, t.schedule, t.usage, t.error, t.input, t.user_id, " \
 	"s.name, t.priority, t.created_at, t.started_at, t.finished_at, t.cancel_requested_at, t.trace_id, t.request "
 #define TASK_FROM "FROM tasks t LEFT JOIN sessions s ON s.id=t.session_id "
@@ -18,14 +18,22 @@ static int read_task(struct nx_rows *r, struct nx_arena *a, struct stored_task *
 	nx_str text = nx_rows_textdup(r, 19, a);
 
 	ret->row = nx_rows_int(r, 0);
-	ret->view = (struct nx_task_view){.id = nx_rows_id(r, 1), .state = nx_rows_textdup(r, 2, a),
-					  .waiting = nx_rows_textdup(r, 3, a), .result = nx_rows_textdup(r, 4, a),
-					  .analysis = nx_rows_textdup(r, 5, a), .plan = nx_rows_textdup(r, 6, a),
-					  .schedule = nx_rows_textdup(r, 7, a), .usage = nx_rows_textdup(r, 8, a),
-					  .error = nx_rows_textdup(r, 9, a), .input = nx_rows_textdup(r, 10, a),
-					  .user_id = nx_rows_textdup(r, 11, a), .session_id = nx_rows_textdup(r, 12, a),
-					  .created_us = nx_rows_int(r, 14), .started_us = nx_rows_int(r, 15),
-					  .finished_us = nx_rows_int(r, 16), .cancel_us = nx_rows_int(r, 17),
+	ret->view = (struct nx_task_view){.id = nx_rows_id(r, 1),
+					  .state = nx_rows_textdup(r, 2, a),
+					  .waiting = nx_rows_textdup(r, 3, a),
+					  .result = nx_rows_textdup(r, 4, a),
+					  .analysis = nx_rows_textdup(r, 5, a),
+					  .plan = nx_rows_textdup(r, 6, a),
+					  .schedule = nx_rows_textdup(r, 7, a),
+					  .usage = nx_rows_textdup(r, 8, a),
+					  .error = nx_rows_textdup(r, 9, a),
+					  .input = nx_rows_textdup(r, 10, a),
+					  .user_id = nx_rows_textdup(r, 11, a),
+					  .session_id = nx_rows_textdup(r, 12, a),
+					  .created_us = nx_rows_int(r, 14),
+					  .started_us = nx_rows_int(r, 15),
+					  .finished_us = nx_rows_int(r, 16),
+					  .cancel_us = nx_rows_int(r, 17),
 					  .trace = nx_rows_id(r, 18)};
 	ret->view.priority = nx_str_z(nx_priority_names[p >= 0 && p <= NX_PRIORITY_CRITICAL ? p : NX_PRIORITY_MEDIUM]);
 	if (text.p && nx_json_read(a, text, NULL, &request, NULL) == 0 && nx_json_get(request, "metadata"))
@@ -51,16 +59,22 @@ static int read_steps(struct nx_db *db, int64_t row, struct nx_arena *a, struct 
 	struct nx_step_view *steps = nx_arena_array(a, struct nx_step_view, (size_t)max + 1);
 	if (!steps)
 		return nx_error_set(err, NX_ENOMEM, "read a task's steps");
-	rc = nx_db_query(db,
-			 "SELECT name, agent, tool, why, state, output, error, attempts, started_at, finished_at, tainted "
-			 "FROM steps WHERE task_id=$1 ORDER BY idx",
-			 NX_PARAMS(nx_v_int(row)), &r, err);
+	rc = nx_db_query(
+		db,
+		"SELECT name, agent, tool, why, state, output, error, attempts, started_at, finished_at, tainted "
+		"FROM steps WHERE task_id=$1 ORDER BY idx",
+		NX_PARAMS(nx_v_int(row)), &r, err);
 	while (rc >= 0 && n < (size_t)max && (rc = nx_rows_next(r, err)) > 0)
-		steps[n++] = (struct nx_step_view){.id = nx_rows_textdup(r, 0, a), .agent = nx_rows_textdup(r, 1, a),
-						   .tool = nx_rows_textdup(r, 2, a), .why = nx_rows_textdup(r, 3, a),
-						   .state = nx_rows_textdup(r, 4, a), .output = nx_rows_textdup(r, 5, a),
-						   .error = nx_rows_textdup(r, 6, a), .attempts = nx_rows_int(r, 7),
-						   .started_us = nx_rows_int(r, 8), .finished_us = nx_rows_int(r, 9),
+		steps[n++] = (struct nx_step_view){.id = nx_rows_textdup(r, 0, a),
+						   .agent = nx_rows_textdup(r, 1, a),
+						   .tool = nx_rows_textdup(r, 2, a),
+						   .why = nx_rows_textdup(r, 3, a),
+						   .state = nx_rows_textdup(r, 4, a),
+						   .output = nx_rows_textdup(r, 5, a),
+						   .error = nx_rows_textdup(r, 6, a),
+						   .attempts = nx_rows_int(r, 7),
+						   .started_us = nx_rows_int(r, 8),
+						   .finished_us = nx_rows_int(r, 9),
 						   .tainted = nx_rows_int(r, 10) != 0};
 	*ret = steps;
 	*ret_n = n;
@@ -104,13 +118,13 @@ static int list_rows(struct nx_db *db, int64_t tenant, const struct nx_task_filt
 	struct nx_value state = nx_v_text(f->state.n ? f->state : NX_STR_NULL);
 	struct nx_value session = nx_v_text(f->session_id.n ? f->session_id : NX_STR_NULL);
 	size_t n = 0;
-	int rc = nx_db_query(db,
-			     "SELECT " TASK_COLUMNS TASK_FROM
-			     "WHERE t.tenant_id=$1 AND ($2 = 0 OR t.id < $2) AND ($3 IS NULL OR t.state=$3) AND "
-			     "($4 IS NULL OR t.user_id=$4) AND ($5 IS NULL OR s.name=$5) ORDER BY t.id DESC LIMIT $6",
-			     NX_PARAMS(nx_v_int(tenant), nx_v_int(f->before), state, user, session,
-				       nx_v_int((int64_t)f->limit + 1)),
-			     &r, err);
+	int rc = nx_db_query(
+		db,
+		"SELECT " TASK_COLUMNS TASK_FROM
+		"WHERE t.tenant_id=$1 AND ($2 = 0 OR t.id < $2) AND ($3 IS NULL OR t.state=$3) AND "
+		"($4 IS NULL OR t.user_id=$4) AND ($5 IS NULL OR s.name=$5) ORDER BY t.id DESC LIMIT $6",
+		NX_PARAMS(nx_v_int(tenant), nx_v_int(f->before), state, user, session, nx_v_int((int64_t)f->limit + 1)),
+		&r, err);
 
 	while (rc >= 0 && n <= f->limit && (rc = nx_rows_next(r, err)) > 0)
 		rc = read_task(r, a, &tasks[n++], err);

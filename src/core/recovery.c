@@ -43,24 +43,31 @@ static int read_steps(struct nx_db *db, struct open_task *t, struct nx_arena *a,
 {
 	nx_auto_rows struct nx_rows *r = NULL;
 	int64_t max = 0;
-	int rc = nx_db_get_int(db, "SELECT count(*) FROM steps WHERE task_id=$1", NX_PARAMS(nx_v_int(t->row)), &max, err);
+	int rc = nx_db_get_int(db, "SELECT count(*) FROM steps WHERE task_id=$1", NX_PARAMS(nx_v_int(t->row)), &max,
+			       err);
 
 	if (rc < 0)
 		return rc;
 	if (!(t->steps = nx_arena_array(a, struct open_step, (size_t)max + 1)))
 		return nx_error_set(err, NX_ENOMEM, "recover a task");
-	rc = nx_db_query(db,
-			 "SELECT idx, uid, agent, why, state, attempts, not_before, output, error, tainted, started_at, "
-			 "finished_at FROM steps WHERE task_id=$1 ORDER BY idx",
-			 NX_PARAMS(nx_v_int(t->row)), &r, err);
+	rc = nx_db_query(
+		db,
+		"SELECT idx, uid, agent, why, state, attempts, not_before, output, error, tainted, started_at, "
+		"finished_at FROM steps WHERE task_id=$1 ORDER BY idx",
+		NX_PARAMS(nx_v_int(t->row)), &r, err);
 	while (rc >= 0 && t->nsteps < (size_t)max && (rc = nx_rows_next(r, err)) > 0)
-		t->steps[t->nsteps++] =
-			(struct open_step){.idx = nx_rows_int(r, 0), .uid = nx_rows_id(r, 1),
-					   .agent = nx_rows_textdup(r, 2, a), .why = nx_rows_textdup(r, 3, a),
-					   .state = nx_rows_textdup(r, 4, a), .attempts = nx_rows_int(r, 5),
-					   .not_before = nx_rows_int(r, 6), .output = nx_rows_textdup(r, 7, a),
-					   .error = nx_rows_textdup(r, 8, a), .tainted = nx_rows_int(r, 9) != 0,
-					   .started = nx_rows_int(r, 10), .finished = nx_rows_int(r, 11)};
+		t->steps[t->nsteps++] = (struct open_step){.idx = nx_rows_int(r, 0),
+							   .uid = nx_rows_id(r, 1),
+							   .agent = nx_rows_textdup(r, 2, a),
+							   .why = nx_rows_textdup(r, 3, a),
+							   .state = nx_rows_textdup(r, 4, a),
+							   .attempts = nx_rows_int(r, 5),
+							   .not_before = nx_rows_int(r, 6),
+							   .output = nx_rows_textdup(r, 7, a),
+							   .error = nx_rows_textdup(r, 8, a),
+							   .tainted = nx_rows_int(r, 9) != 0,
+							   .started = nx_rows_int(r, 10),
+							   .finished = nx_rows_int(r, 11)};
 	return rc < 0 ? rc : 0;
 }
 
@@ -68,23 +75,30 @@ static int read_page(struct recovery *v, struct nx_db *db, struct nx_error **err
 {
 	nx_auto_rows struct nx_rows *r = NULL;
 	struct nx_arena *a = v->arena;
-	int rc = nx_db_query(db,
-			     "SELECT id, uid, tenant_id, key_id, trace_id, request, plan, analysis, schedule, created_at, "
-			     "started_at, deadline_at, cancel_requested_at, user_id FROM tasks "
-			     "WHERE finished_at IS NULL AND id>$1 ORDER BY id LIMIT $2",
-			     NX_PARAMS(nx_v_int(v->after), nx_v_int(PAGE)), &r, err);
+	int rc = nx_db_query(
+		db,
+		"SELECT id, uid, tenant_id, key_id, trace_id, request, plan, analysis, schedule, created_at, "
+		"started_at, deadline_at, cancel_requested_at, user_id FROM tasks "
+		"WHERE finished_at IS NULL AND id>$1 ORDER BY id LIMIT $2",
+		NX_PARAMS(nx_v_int(v->after), nx_v_int(PAGE)), &r, err);
 
 	if (!(v->tasks = nx_arena_array(a, struct open_task, PAGE)))
 		return nx_error_set(err, NX_ENOMEM, "recover tasks");
 	while (rc >= 0 && v->ntasks < PAGE && (rc = nx_rows_next(r, err)) > 0)
-		v->tasks[v->ntasks++] =
-			(struct open_task){.row = nx_rows_int(r, 0), .uid = nx_rows_id(r, 1), .tenant = nx_rows_int(r, 2),
-					   .key_id = nx_rows_int(r, 3), .trace = nx_rows_id(r, 4),
-					   .request = nx_rows_textdup(r, 5, a), .plan = nx_rows_textdup(r, 6, a),
-					   .analysis = nx_rows_textdup(r, 7, a), .schedule = nx_rows_textdup(r, 8, a),
-					   .created = nx_rows_int(r, 9), .started = nx_rows_int(r, 10),
-					   .deadline = nx_rows_int(r, 11), .cancel = nx_rows_int(r, 12),
-					   .user_id = nx_rows_textdup(r, 13, a)};
+		v->tasks[v->ntasks++] = (struct open_task){.row = nx_rows_int(r, 0),
+							   .uid = nx_rows_id(r, 1),
+							   .tenant = nx_rows_int(r, 2),
+							   .key_id = nx_rows_int(r, 3),
+							   .trace = nx_rows_id(r, 4),
+							   .request = nx_rows_textdup(r, 5, a),
+							   .plan = nx_rows_textdup(r, 6, a),
+							   .analysis = nx_rows_textdup(r, 7, a),
+							   .schedule = nx_rows_textdup(r, 8, a),
+							   .created = nx_rows_int(r, 9),
+							   .started = nx_rows_int(r, 10),
+							   .deadline = nx_rows_int(r, 11),
+							   .cancel = nx_rows_int(r, 12),
+							   .user_id = nx_rows_textdup(r, 13, a)};
 	return rc < 0 ? rc : 0;
 }
 
@@ -110,8 +124,9 @@ static void repeat_deadline(struct nx_timer *timer)
 	struct nx_step *s = nx_container_of(timer, struct nx_step, timer);
 	struct nx_task *t = s->task;
 
-	nx_step_fail_now(s, NX_STEP_FAILED, NX_ECANCELLED,
-			 "it ran when the server stopped, its effects forbid to run it again unasked, and nobody decided in time");
+	nx_step_fail_now(
+		s, NX_STEP_FAILED, NX_ECANCELLED,
+		"it ran when the server stopped, its effects forbid to run it again unasked, and nobody decided in time");
 	nx_orchestrator_settle(t);
 }
 
@@ -246,7 +261,8 @@ static void page_read(struct nx_job *job)
 	for (size_t i = 0; i < v->ntasks; i++) {
 		nx_auto_error struct nx_error *err = NULL;
 		if (restore(v->core, &v->tasks[i], &err) < 0)
-			nx_log_error("core", "a stored task cannot be taken up", NX_LID("task", v->tasks[i].uid), NX_LERR(err));
+			nx_log_error("core", "a stored task cannot be taken up", NX_LID("task", v->tasks[i].uid),
+				     NX_LERR(err));
 		else
 			v->taken++;
 		v->after = v->tasks[i].row;

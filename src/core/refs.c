@@ -27,11 +27,11 @@ static int visit_value(yyjson_val *v, unsigned depth, int (*visit)(nx_str, void 
 	if (depth > MAX_DEPTH)
 		return nx_error_set(err, NX_ELIMIT, "the input is nested deeper than %d", MAX_DEPTH);
 	if (yyjson_is_obj(v)) {
-		yyjson_obj_foreach(v, i, n, key, item)
+		yyjson_obj_foreach (v, i, n, key, item)
 			if ((rc = visit_value(item, depth + 1, visit, ctx, err)) < 0)
 				return rc;
 	} else if (yyjson_is_arr(v)) {
-		yyjson_arr_foreach(v, i, n, item)
+		yyjson_arr_foreach (v, i, n, item)
 			if ((rc = visit_value(item, depth + 1, visit, ctx, err)) < 0)
 				return rc;
 	}
@@ -96,7 +96,8 @@ static int resolve_step(struct resolver *r, nx_str id, nx_str rest, yyjson_mut_v
 	if (rc < 0)
 		return rc;
 	if (!v)
-		return nx_error_set(err, NX_EINVAL, "the output of step `%.*s` has no `%.*s`", NX_FMT(id), NX_FMT(rest));
+		return nx_error_set(err, NX_EINVAL, "the output of step `%.*s` has no `%.*s`", NX_FMT(id),
+				    NX_FMT(rest));
 	r->tainted |= s->tainted;
 	*ret = yyjson_val_mut_copy(r->doc, v);
 	return 0;
@@ -142,14 +143,14 @@ static int resolve_value(struct resolver *r, yyjson_val *v, unsigned depth, yyjs
 		return nx_error_set(err, NX_ELIMIT, "the input is nested deeper than %d", MAX_DEPTH);
 	if (yyjson_is_obj(v)) {
 		*ret = yyjson_mut_obj(r->doc);
-		yyjson_obj_foreach(v, i, n, key, item) {
+		yyjson_obj_foreach (v, i, n, key, item) {
 			if ((rc = resolve_value(r, item, depth + 1, &out, err)) < 0)
 				return rc;
 			yyjson_mut_obj_add(*ret, yyjson_val_mut_copy(r->doc, key), out);
 		}
 	} else if (yyjson_is_arr(v)) {
 		*ret = yyjson_mut_arr(r->doc);
-		yyjson_arr_foreach(v, i, n, item) {
+		yyjson_arr_foreach (v, i, n, item) {
 			if ((rc = resolve_value(r, item, depth + 1, &out, err)) < 0)
 				return rc;
 			yyjson_mut_arr_append(*ret, out);

@@ -50,7 +50,7 @@ static void append_all(struct composition *c, yyjson_mut_val *to, yyjson_val *fr
 	yyjson_val *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(from, i, n, v)
+	yyjson_arr_foreach (from, i, n, v)
 		yyjson_mut_arr_append(to, yyjson_val_mut_copy(c->doc, v));
 }
 
@@ -76,7 +76,8 @@ static void compose_error(struct nx_task *t)
 	static const char *const messages[] = {[NX_TASK_CANCELLED] = "the task was cancelled",
 					       [NX_TASK_TIMED_OUT] = "the task took longer than its timeout",
 					       [NX_TASK_OVER_BUDGET] = "the task spent its budget"};
-	static const int codes[] = {[NX_TASK_CANCELLED] = NX_ECANCELLED, [NX_TASK_TIMED_OUT] = NX_ETIMEOUT,
+	static const int codes[] = {[NX_TASK_CANCELLED] = NX_ECANCELLED,
+				    [NX_TASK_TIMED_OUT] = NX_ETIMEOUT,
 				    [NX_TASK_OVER_BUDGET] = NX_EBUDGET};
 
 	if (t->state != NX_TASK_FAILED) {

@@ -203,7 +203,8 @@ void nx_scheduler_plan_times(struct nx_task *t)
 	struct nx_core *c = t->core;
 	size_t slots = (size_t)c->config->core_max_running;
 	size_t ahead = c->running + c->nheap;
-	int64_t delay_ms = ahead >= slots ? (int64_t)((ahead - slots + 1) / slots + 1) * t->analysis.estimate_wall_ms : 0;
+	int64_t delay_ms =
+		ahead >= slots ? (int64_t)((ahead - slots + 1) / slots + 1) * t->analysis.estimate_wall_ms : 0;
 	int64_t start = t->created_us + delay_ms * NX_USEC_PER_MSEC;
 	char text[NX_TIME_TEXT];
 	yyjson_mut_doc *d = nx_json_new(t->arena);

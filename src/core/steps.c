@@ -10,7 +10,8 @@
 
 #define BACKOFF_MAX_US (3600 * NX_USEC_PER_SEC)
 
-static void attempt_done(struct nx_step *s, nx_str output, bool tainted, const struct nx_usage *u, struct nx_error *err);
+static void attempt_done(struct nx_step *s, nx_str output, bool tainted, const struct nx_usage *u,
+			 struct nx_error *err);
 
 static void event_step(struct nx_step *s, const char *type)
 {
@@ -114,8 +115,8 @@ static void succeed(struct nx_step *s, nx_str output, bool tainted)
 
 	if (output.n > max) {
 		char message[128];
-		snprintf(message, sizeof(message), "the output has %zu bytes, more than core.max_result_bytes (%zu)", output.n,
-			 max);
+		snprintf(message, sizeof(message), "the output has %zu bytes, more than core.max_result_bytes (%zu)",
+			 output.n, max);
 		nx_step_fail_now(s, NX_STEP_FAILED, NX_ETOOBIG, message);
 		return;
 	}
@@ -179,8 +180,12 @@ static void run_done(struct nx_agent_run *run, struct nx_error *err)
 static void pass_event(struct nx_step *s, const char *type, nx_str json)
 {
 	struct nx_task *t = s->task;
-	struct nx_event e = {.tenant = t->tenant, .task = t->id, .session = t->request->session_id, .type = type,
-			     .data = json, .time_us = nx_time_wall_us()};
+	struct nx_event e = {.tenant = t->tenant,
+			     .task = t->id,
+			     .session = t->request->session_id,
+			     .type = type,
+			     .data = json,
+			     .time_us = nx_time_wall_us()};
 	nx_events_publish(t->core, &e);
 }
 
@@ -233,10 +238,19 @@ static void start_tool(struct nx_step *s, const struct nx_tool *tool, yyjson_val
 		attempt_done(s, NX_STR_NULL, false, &(struct nx_usage){0}, err);
 		return;
 	}
-	*call = (struct nx_tool_call){.arena = s->arena, .tenant = t->tenant, .user_id = t->request->user_id,
-				      .session = t->request->session_id, .task = t->id, .step = s->id, .trace = s->span.ctx,
-				      .input = input, .input_tainted = tainted, .on_event = call_event, .done = call_done,
-				      .reply = t->core->loop, .ctx = s};
+	*call = (struct nx_tool_call){.arena = s->arena,
+				      .tenant = t->tenant,
+				      .user_id = t->request->user_id,
+				      .session = t->request->session_id,
+				      .task = t->id,
+				      .step = s->id,
+				      .trace = s->span.ctx,
+				      .input = input,
+				      .input_tainted = tainted,
+				      .on_event = call_event,
+				      .done = call_done,
+				      .reply = t->core->loop,
+				      .ctx = s};
 	s->call = call;
 	nx_tool_start(tool, call);
 }
@@ -258,11 +272,23 @@ static void start_agent(struct nx_step *s, yyjson_val *input)
 		attempt_done(s, NX_STR_NULL, false, &(struct nx_usage){0}, err);
 		return;
 	}
-	*run = (struct nx_agent_run){.arena = s->arena, .tenant = t->tenant, .agent = s->agent, .input = t->request->input,
-				     .intent = nx_str_z(t->analysis.intent), .data = input, .context = t->context,
-				     .user_id = t->request->user_id, .session = t->request->session_id,
-				     .model = t->request->model, .task = t->id, .step = s->id, .trace = s->span.ctx,
-				     .max_tokens = tokens_left(t), .on_event = run_event, .done = run_done, .ctx = s};
+	*run = (struct nx_agent_run){.arena = s->arena,
+				     .tenant = t->tenant,
+				     .agent = s->agent,
+				     .input = t->request->input,
+				     .intent = nx_str_z(t->analysis.intent),
+				     .data = input,
+				     .context = t->context,
+				     .user_id = t->request->user_id,
+				     .session = t->request->session_id,
+				     .model = t->request->model,
+				     .task = t->id,
+				     .step = s->id,
+				     .trace = s->span.ctx,
+				     .max_tokens = tokens_left(t),
+				     .on_event = run_event,
+				     .done = run_done,
+				     .ctx = s};
 	s->run = run;
 	nx_agent_start(t->core->p.agents, run);
 }
@@ -352,7 +378,8 @@ void nx_step_start(struct nx_step *s)
 	s->span.tenant = t->tenant;
 	s->span.task = t->id;
 	s->span.step = s->id;
-	nx_span_attr_str(&s->span, s->agent.n ? "gen_ai.agent.name" : "gen_ai.tool.name", s->agent.n ? s->agent : s->spec->tool);
+	nx_span_attr_str(&s->span, s->agent.n ? "gen_ai.agent.name" : "gen_ai.tool.name",
+			 s->agent.n ? s->agent : s->spec->tool);
 	arm_timeout(s);
 	nx_journal_step(s, NULL);
 	event_step(s, "step.started");
@@ -374,10 +401,7 @@ void nx_step_cancel(struct nx_step *s)
 		break;
 	case NX_STEP_PENDING:
 	case NX_STEP_READY:
-	case NX_STEP_WAITING:
-		nx_step_fail_now(s, NX_STEP_CANCELLED, NX_ECANCELLED, "cancelled before it ran");
-		break;
-	default:
-		break;
+	case NX_STEP_WAITING: nx_step_fail_now(s, NX_STEP_CANCELLED, NX_ECANCELLED, "cancelled before it ran"); break;
+	default: break;
 	}
 }

@@ -3,8 +3,8 @@
 #include "base/assert.h"
 #include "core/core_internal.h"
 
-const char *const nx_task_state_names[] = {"accepted",  "planning", "queued",    "running",   "waiting",     "succeeded",
-					   "failed",    "cancelled", "timed_out", "over_budget", NULL};
+const char *const nx_task_state_names[] = {"accepted", "planning",  "queued",    "running",     "waiting", "succeeded",
+					   "failed",   "cancelled", "timed_out", "over_budget", NULL};
 const char *const nx_step_state_names[] = {"pending", "ready",   "running",   "waiting",   "succeeded",
 					   "failed",  "skipped", "cancelled", "timed_out", NULL};
 const char *const nx_priority_names[] = {"low", "medium", "high", "critical", NULL};

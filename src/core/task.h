@@ -117,12 +117,12 @@ struct nx_analysis {
 	const char *complexity; /* "simple", "moderate", "complex" */
 	nx_str *capabilities;
 	size_t ncapabilities;
-	nx_str subject;         /* the expression, code, question or text the intent is about */
-	nx_str language;        /* of code; empty otherwise */
-	nx_str *parts;          /* independent questions of one input; nparts 1 when there is one */
+	nx_str subject;  /* the expression, code, question or text the intent is about */
+	nx_str language; /* of code; empty otherwise */
+	nx_str *parts;   /* independent questions of one input; nparts 1 when there is one */
 	size_t nparts;
 	int64_t estimate_steps, estimate_wall_ms, estimate_tokens;
-	const char *risk;       /* "none", "low", "medium", "high" */
+	const char *risk; /* "none", "low", "medium", "high" */
 	nx_str json;
 };
 
@@ -150,10 +150,10 @@ struct nx_step {
 	size_t ndependants, ndepends, blocked_by; /* blocked_by: dependencies that are not yet final */
 	unsigned attempts;
 	int64_t not_before_us, queued_us, started_us, finished_us; /* wall */
-	nx_str output, error; /* JSON; p NULL: none */
+	nx_str output, error;                                      /* JSON; p NULL: none */
 	bool tainted, timed_out, stopping;
 	struct nx_usage usage;
-	struct nx_timer timer; /* step timeout while running, back-off while ready */
+	struct nx_timer timer;  /* step timeout while running, back-off while ready */
 	struct nx_arena *arena; /* of the attempt that runs */
 	struct nx_tool_call *call;
 	struct nx_agent_run *run;
@@ -182,18 +182,18 @@ struct nx_task {
 	bool tainted, timed_out, over_budget, accepted_committed;
 	bool deferred; /* effect-free steps that finish at once: everything goes in one commit */
 	int64_t created_us, started_us, finished_us, deadline_us, cancel_us;
-	struct nx_timer timer;          /* the total clock */
-	struct nx_timer queue_timer;    /* the queue clock, until the first step starts */
-	struct nx_submit *submit;       /* who waits for the answer; NULL when answered or gone */
+	struct nx_timer timer;       /* the total clock */
+	struct nx_timer queue_timer; /* the queue clock, until the first step starts */
+	struct nx_submit *submit;    /* who waits for the answer; NULL when answered or gone */
 	struct nx_timer wait_timer;
 	bool committing;                /* a journal write is under way */
 	struct nx_journal_write *batch; /* what the next commit will hold; NULL: nothing */
 	struct nx_follow_up on_accepted, on_finished;
-	struct nx_follow_up *parked;    /* of a batch that could not be made for want of memory */
-	bool broken;                    /* that batch is lost: everything is journaled anew by `repair` */
+	struct nx_follow_up *parked; /* of a batch that could not be made for want of memory */
+	bool broken;                 /* that batch is lost: everything is journaled anew by `repair` */
 	bool repair_posted;
 	struct nx_msg repair;
-	struct nx_task *next, **prev;   /* all open tasks */
+	struct nx_task *next, **prev; /* all open tasks */
 	struct nx_task *hash_next;
 };
 

@@ -2,34 +2,51 @@
 #include "base/io.h"
 #include "core/core_internal.h"
 
-#define STEP_SCHEMA \
-	"{\"type\":\"object\",\"required\":[\"id\",\"state\",\"attempts\"],\"properties\":{\"id\":{\"type\":\"string\"}," \
+#define STEP_SCHEMA                                                                                                           \
+	"{\"type\":\"object\",\"required\":[\"id\",\"state\",\"attempts\"],\"properties\":{\"id\":{\"type\":\"string\"},"     \
 	"\"agent\":{\"type\":[\"string\",\"null\"]},\"tool\":{\"type\":[\"string\",\"null\"]},\"why\":{\"type\":\"string\"}," \
-	"\"state\":{\"enum\":[\"pending\",\"ready\",\"running\",\"waiting\",\"succeeded\",\"failed\",\"skipped\"," \
-	"\"cancelled\",\"timed_out\"]},\"attempts\":{\"type\":\"integer\"},\"started_at\":{\"type\":[\"string\",\"null\"]}," \
-	"\"finished_at\":{\"type\":[\"string\",\"null\"]},\"output\":{},\"error\":{\"type\":[\"object\",\"null\"]}," \
+	"\"state\":{\"enum\":[\"pending\",\"ready\",\"running\",\"waiting\",\"succeeded\",\"failed\",\"skipped\","            \
+	"\"cancelled\",\"timed_out\"]},\"attempts\":{\"type\":\"integer\"},\"started_at\":{\"type\":[\"string\",\"null\"]},"  \
+	"\"finished_at\":{\"type\":[\"string\",\"null\"]},\"output\":{},\"error\":{\"type\":[\"object\",\"null\"]},"          \
 	"\"depends_on\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"tainted\":{\"type\":\"boolean\"}}}"
 
 #define OBJECT_OR_NULL "{\"type\":[\"object\",\"null\"]}"
 static const struct nx_field task_fields[] = {
 	{.name = "id", .type = NX_T_ID, .flags = NX_F_REQUIRED, .help = "UUIDv7"},
-	{.name = "state", .type = NX_T_ENUM, .names = nx_task_state_names, .flags = NX_F_REQUIRED, .help = "where it is"},
+	{.name = "state",
+	 .type = NX_T_ENUM,
+	 .names = nx_task_state_names,
+	 .flags = NX_F_REQUIRED,
+	 .help = "where it is"},
 	{.name = "input", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .max_len = 16777216, .help = "what was asked"},
 	{.name = "user_id", .type = NX_T_STRING, .flags = NX_F_NULL, .help = "whose it is"},
 	{.name = "session_id", .type = NX_T_STRING, .flags = NX_F_NULL, .help = "its conversation"},
 	{.name = "priority", .type = NX_T_ENUM, .names = nx_priority_names, .help = "weights 1, 10, 100, 1000"},
 	{.name = "waiting", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL, .help = "reason, step, since, deadline"},
-	{.name = "result", .type = NX_T_ANY,
-	 .json_schema = "{\"type\":[\"object\",\"null\"],\"required\":[\"text\",\"citations\",\"artifacts\"],\"properties\":{"
-			"\"text\":{\"type\":\"string\"},\"citations\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
-			"\"artifacts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}",
+	{.name = "result",
+	 .type = NX_T_ANY,
+	 .json_schema =
+		 "{\"type\":[\"object\",\"null\"],\"required\":[\"text\",\"citations\",\"artifacts\"],\"properties\":{"
+		 "\"text\":{\"type\":\"string\"},\"citations\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
+		 "\"artifacts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}",
 	 .help = "text, citations, artifacts"},
-	{.name = "analysis", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL,
+	{.name = "analysis",
+	 .type = NX_T_ANY,
+	 .json_schema = OBJECT_OR_NULL,
 	 .help = "intent, complexity, capabilities, estimate, safety"},
-	{.name = "plan", .type = NX_T_ANY, .json_schema = "{\"type\":\"object\",\"required\":[\"steps\"],\"properties\":{\"steps\":{\"type\":\"array\",\"items\":" STEP_SCHEMA "}}}",
+	{.name = "plan",
+	 .type = NX_T_ANY,
+	 .json_schema =
+		 "{\"type\":\"object\",\"required\":[\"steps\"],\"properties\":{\"steps\":{\"type\":\"array\",\"items\":" STEP_SCHEMA
+		 "}}}",
 	 .help = "its steps and their states"},
-	{.name = "schedule", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL, .help = "start, estimated_completion, resources"},
-	{.name = "usage", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL,
+	{.name = "schedule",
+	 .type = NX_T_ANY,
+	 .json_schema = OBJECT_OR_NULL,
+	 .help = "start, estimated_completion, resources"},
+	{.name = "usage",
+	 .type = NX_T_ANY,
+	 .json_schema = OBJECT_OR_NULL,
 	 .help = "input_tokens, output_tokens, usd_micros, steps, wall_ms, cpu_ms"},
 	{.name = "error", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL, .help = "code, message, hint"},
 	{.name = "metadata", .type = NX_T_ANY, .json_schema = OBJECT_OR_NULL, .help = "as given"},
@@ -39,17 +56,17 @@ static const struct nx_field task_fields[] = {
 	{.name = "finished_at", .type = NX_T_TIME, .flags = NX_F_NULL, .help = "in a final state"},
 	{.name = "cancel_requested_at", .type = NX_T_TIME, .flags = NX_F_NULL, .help = "cancellation was asked for"},
 };
-const struct nx_schema nx_task_schema = {"Task", "a request on its way, and what became of it", task_fields,
-					 nx_countof(task_fields), 0, false};
+const struct nx_schema nx_task_schema = {
+	"Task", "a request on its way, and what became of it", task_fields, nx_countof(task_fields), 0, false};
 
 nx_str nx_usage_json(struct nx_arena *a, const struct nx_usage *u, size_t steps, int64_t wall_us)
 {
-	const char *s = nx_arena_printf(a,
-					"{\"input_tokens\":%lld,\"output_tokens\":%lld,\"usd_micros\":%lld,\"steps\":%zu,"
-					"\"wall_ms\":%.3f,\"cpu_ms\":%.3f,\"max_memory_bytes\":%lld}",
-					(long long)u->input_tokens, (long long)u->output_tokens, (long long)u->usd_micros,
-					steps, (double)wall_us / 1000.0, (double)u->cpu_us / 1000.0,
-					(long long)u->max_memory);
+	const char *s =
+		nx_arena_printf(a,
+				"{\"input_tokens\":%lld,\"output_tokens\":%lld,\"usd_micros\":%lld,\"steps\":%zu,"
+				"\"wall_ms\":%.3f,\"cpu_ms\":%.3f,\"max_memory_bytes\":%lld}",
+				(long long)u->input_tokens, (long long)u->output_tokens, (long long)u->usd_micros,
+				steps, (double)wall_us / 1000.0, (double)u->cpu_us / 1000.0, (long long)u->max_memory);
 	return nx_str_z(s);
 }
 
@@ -77,8 +94,8 @@ static yyjson_mut_val *step_json(yyjson_mut_doc *d, const struct nx_step_view *s
 	return o;
 }
 
-static void add_plan(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_task_view *v, const struct nx_step_view *steps,
-		     size_t n, struct nx_arena *a)
+static void add_plan(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_task_view *v,
+		     const struct nx_step_view *steps, size_t n, struct nx_arena *a)
 {
 	yyjson_mut_val *plan = yyjson_mut_obj_add_obj(d, o, "plan"), *list = yyjson_mut_obj_add_arr(d, plan, "steps");
 	yyjson_val *root = NULL;
@@ -128,21 +145,40 @@ int nx_task_live_json(const struct nx_task *t, struct nx_arena *a, nx_str *ret, 
 		return nx_error_set(err, NX_ENOMEM, "write a task");
 	for (size_t i = 0; i < t->nsteps; i++) {
 		const struct nx_step *s = &t->steps[i];
-		steps[i] = (struct nx_step_view){.id = s->spec->id, .agent = s->agent, .tool = s->spec->tool, .why = s->why,
-						 .state = nx_str_z(nx_step_state_names[s->state]), .output = s->output,
-						 .error = s->error, .attempts = s->attempts, .started_us = s->started_us,
-						 .finished_us = s->finished_us, .tainted = s->tainted};
+		steps[i] = (struct nx_step_view){.id = s->spec->id,
+						 .agent = s->agent,
+						 .tool = s->spec->tool,
+						 .why = s->why,
+						 .state = nx_str_z(nx_step_state_names[s->state]),
+						 .output = s->output,
+						 .error = s->error,
+						 .attempts = s->attempts,
+						 .started_us = s->started_us,
+						 .finished_us = s->finished_us,
+						 .tainted = s->tainted};
 	}
 	if (r->metadata)
 		(void)nx_json_write_val(a, r->metadata, false, &metadata, NULL);
 	nx_str usage = t->usage_json.p ? t->usage_json
 				       : nx_usage_json(a, &t->usage, t->nsteps, nx_time_wall_us() - t->created_us);
-	struct nx_task_view v = {.id = t->id, .state = nx_str_z(nx_task_state_names[t->state]), .waiting = t->waiting_json,
-				 .result = t->result_json, .analysis = t->analysis.json, .plan = t->plan_json,
-				 .schedule = t->schedule_json, .usage = usage, .error = t->error_json, .input = r->input,
-				 .user_id = r->user_id, .session_id = r->session_id,
-				 .priority = nx_str_z(nx_priority_names[r->priority]), .metadata = metadata,
-				 .created_us = t->created_us, .started_us = t->started_us, .finished_us = t->finished_us,
-				 .cancel_us = t->cancel_us, .trace = t->trace.trace};
+	struct nx_task_view v = {.id = t->id,
+				 .state = nx_str_z(nx_task_state_names[t->state]),
+				 .waiting = t->waiting_json,
+				 .result = t->result_json,
+				 .analysis = t->analysis.json,
+				 .plan = t->plan_json,
+				 .schedule = t->schedule_json,
+				 .usage = usage,
+				 .error = t->error_json,
+				 .input = r->input,
+				 .user_id = r->user_id,
+				 .session_id = r->session_id,
+				 .priority = nx_str_z(nx_priority_names[r->priority]),
+				 .metadata = metadata,
+				 .created_us = t->created_us,
+				 .started_us = t->started_us,
+				 .finished_us = t->finished_us,
+				 .cancel_us = t->cancel_us,
+				 .trace = t->trace.trace};
 	return nx_task_view_json(&v, steps, t->nsteps, a, ret, err);
 }
