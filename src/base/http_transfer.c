@@ -37,6 +37,15 @@ int nx_http_check_request(const struct nx_http_request *r, struct nx_error **err
 	return 0;
 }
 
+static bool is_http(CURLU *u)
+{
+	char *scheme = NULL;
+	bool is = !curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) &&
+		  (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+	curl_free(scheme);
+	return is;
+}
+
 static const char *format_origin(struct nx_arena *a, CURLU *u)
 {
 	char *scheme = NULL, *host = NULL, *port = NULL;
@@ -50,22 +59,30 @@ static const char *format_origin(struct nx_arena *a, CURLU *u)
 	return origin;
 }
 
+static int read_origin(struct nx_arena *a, CURLU *u, const char *url, const char **ret, struct nx_error **err)
+{
+	CURLUcode r = curl_url_set(u, CURLUPART_URL, url, 0);
+	if (r == CURLUE_OUT_OF_MEMORY)
+		return nx_error_set(err, NX_ENOMEM, "no memory for an address");
+	if (r != CURLUE_OK)
+		return nx_error_set(err, NX_EINVAL, "the address is not a URL: %s", curl_url_strerror(r));
+	if (!is_http(u))
+		return nx_error_set(err, NX_EINVAL, "the address must begin with http:// or https://");
+	const char *origin = format_origin(a, u);
+	if (!origin)
+		return nx_error_set(err, NX_ENOMEM, "no memory for an address");
+	*ret = origin;
+	return 0;
+}
+
 int nx_http_origin(struct nx_arena *a, const char *url, const char **ret, struct nx_error **err)
 {
 	CURLU *u = curl_url();
 	if (!u)
 		return nx_error_set(err, NX_ENOMEM, "no memory for an address");
-	CURLUcode r = curl_url_set(u, CURLUPART_URL, url, 0);
-	const char *origin = r == CURLUE_OK ? format_origin(a, u) : NULL;
+	int r = read_origin(a, u, url, ret, err);
 	curl_url_cleanup(u);
-	if (r == CURLUE_OUT_OF_MEMORY || (r == CURLUE_OK && !origin))
-		return nx_error_set(err, NX_ENOMEM, "no memory for an address");
-	if (r != CURLUE_OK)
-		return nx_error_set(err, NX_EINVAL, "the address is not a URL: %s", curl_url_strerror(r));
-	if (strncmp(origin, "http://", 7) != 0 && strncmp(origin, "https://", 8) != 0)
-		return nx_error_set(err, NX_EINVAL, "the address must begin with http:// or https://");
-	*ret = origin;
-	return 0;
+	return r;
 }
 
 /* ---- what curl calls ---- */
