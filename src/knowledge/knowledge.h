@@ -25,9 +25,10 @@ int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_wo
 		     struct nx_knowledge **ret, struct nx_error **err);
 /* Loads snapshots or rebuilds the indexes from the store, on workers; `state` tells when. */
 void nx_knowledge_load(struct nx_knowledge *k);
+/* Waits for what is under way; before the workers, the store and the models end. */
 void nx_knowledge_free(struct nx_knowledge *k);
 struct nx_knowledge_state {
-	const char *text, *vector, *graph; /* "ready", "loading", "disabled" */
+	const char *text, *vector, *graph; /* "ready", "loading", "disabled", "failed" */
 	int64_t documents, chunks, entities, relationships, vectors, pending_vectors;
 };
 void nx_knowledge_state(struct nx_knowledge *k, struct nx_knowledge_state *ret); /* any thread */
@@ -63,12 +64,16 @@ struct nx_ingest {
 	struct nx_job job; /* private */
 	void *priv;
 };
-/* All or nothing. */
+/* Any thread. All or nothing: a document whose name exists is replaced and keeps its id; the same one again is "unchanged". */
 void nx_knowledge_ingest(struct nx_knowledge *k, struct nx_ingest *g);
+yyjson_mut_val *nx_ingest_json(const struct nx_ingest *g, yyjson_mut_doc *d); /* {"inserted","updated","unchanged","ids","chunks"} */
 /* Cuts a file into documents: .txt and .md are one each, .jsonl one per line with {"id"|"_id","title","text","metadata"}.
  * NX_ETYPE with line and reason when the file is not what its name says. */
 int nx_knowledge_read_file(const char *path, struct nx_arena *a, struct nx_document **ret, size_t *ret_n,
 			   struct nx_error **err);
+/* The same for the bytes of a .jsonl file; `name` is for messages. */
+int nx_knowledge_read_jsonl(nx_str name, nx_str text, struct nx_arena *a, struct nx_document **ret, size_t *ret_n,
+			    struct nx_error **err);
 /* By uid, or by the client's name when `id` is none. JSON as the API shows it. */
 int nx_knowledge_document_get(struct nx_knowledge *k, int64_t tenant, nx_str id_or_name, struct nx_arena *a,
 			      nx_str *ret_json, struct nx_error **err);

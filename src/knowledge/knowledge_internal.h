@@ -1,0 +1,84 @@
+/* What the files of this module share. */
+#ifndef NX_KNOWLEDGE_INTERNAL_H
+#define NX_KNOWLEDGE_INTERNAL_H
+
+#include "knowledge/knowledge.h"
+#include "knowledge/partition.h"
+
+#include <stdatomic.h>
+
+#define NX_NAME_BYTES_MAX 512      /* a document's or entity's name */
+#define NX_TITLE_BYTES_MAX 1000
+#define NX_METADATA_BYTES_MAX 65536
+#define NX_SLICE_US 2000 /* of work in one bulk slice: DESIGN, "slices of at most 2 ms" */
+
+/* documents.visible */
+enum { NX_DOC_STAGED = 0, NX_DOC_VISIBLE = 1, NX_DOC_DEAD = 2 };
+
+struct nx_knowledge {
+	const struct nx_config *config;
+	struct nx_store *store;
+	struct nx_workers *workers;
+	struct nx_models *models;
+
+	pthread_mutex_t lock; /* partitions, busy */
+	pthread_cond_t idle;
+	struct nx_partition **partitions;
+	size_t npartitions, partitions_cap;
+	int64_t busy; /* ingests, changes, searches, loads under way */
+
+	/* Read by nx_knowledge_state on any thread; each is a figure of its own, so relaxed order will do. */
+	atomic_bool loading, load_failed;
+	_Atomic int64_t pending_vectors;
+	struct nx_job load_job;
+
+	bool purging, purge_again; /* under lock */
+	bool purge_staged;         /* writer thread, set before the first purge: also what a crash left staged */
+	int64_t started_us;
+	struct nx_write purge_write;
+};
+
+/* Held by everything asynchronous from its start to just before its `done`. */
+void nx_knowledge_enter(struct nx_knowledge *k);
+void nx_knowledge_leave(struct nx_knowledge *k);
+
+/* The partition, made when it is not there. Partitions live as long as the knowledge. */
+int nx_knowledge_partition(struct nx_knowledge *k, int64_t tenant, nx_str space, struct nx_partition **ret,
+			   struct nx_error **err);
+/* NULL when nothing was ever stored there. */
+struct nx_partition *nx_knowledge_find_partition(struct nx_knowledge *k, int64_t tenant, nx_str space);
+
+bool nx_knowledge_has_vectors(const struct nx_knowledge *k);
+
+/* Validates a document, cuts it and finds its names; the result lives in `a` and borrows nothing. The error's pointer is
+ * relative to the document ("/text"). */
+int nx_document_prepare(const struct nx_config *c, struct nx_stemmer *s, const struct nx_document *d, unsigned indexes,
+			struct nx_arena *a, struct nx_prepared_doc *ret, struct nx_error **err);
+/* "Document › Section": what a chunk is shown and indexed with. */
+nx_str nx_chunk_title(struct nx_arena *a, nx_str title, nx_str heading);
+
+/* Deletes rows of documents that are not visible (staged by a crash or failure, replaced, deleted), in bulk slices. */
+void nx_knowledge_purge(struct nx_knowledge *k);
+
+/* Filters over the metadata of documents. */
+struct nx_filter;
+int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret, struct nx_error **err); /* spec NULL: *ret NULL */
+void nx_filter_done(struct nx_filter *f); /* accepts NULL */
+bool nx_filter_accepts(struct nx_filter *f, const struct nx_partition *p, uint32_t slot);
+
+/* A search under way, on a worker. */
+struct nx_search_run {
+	struct nx_knowledge *k;
+	struct nx_search *s;
+	struct nx_partition *p;
+	struct nx_filter *filter;
+	float *query_vector; /* NULL: none */
+	struct nx_error *err;
+	int64_t started_us;
+};
+int nx_search_text(struct nx_search_run *r, struct nx_error **err);
+int nx_search_run(struct nx_search_run *r, struct nx_error **err);
+/* Loads what is shown of the hits from the store. */
+int nx_search_fill(struct nx_search_run *r, struct nx_error **err);
+
+#endif

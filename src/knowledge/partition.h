@@ -1,0 +1,141 @@
+/*
+ * A partition: the indexes of one tenant's space. Searches never leave it.
+ *
+ * A passage (chunk) is a slot and a document is a number; both only grow. What is added stays hidden until it is shown,
+ * and what is replaced or deleted is marked dead, in one step with what replaces it: a search sees all of a change or
+ * nothing of it. Dead passages leave the text index when it is compacted, the vector index when it is rebuilt.
+ *
+ * Readers and writers: `lock` is taken shared by searches and exclusively for each short change (a few passages; writers
+ * are preferred, so that searches cannot starve them). `builder` makes writers queue up; who holds it may read without
+ * `lock`, because nobody else writes. Analysis of text happens before either is taken.
+ *
+ * The same change may reach a partition twice or out of order (the store is loaded while documents arrive): a document is
+ * known by its row, adding a known row does nothing, and a row that was removed before it came is never shown.
+ */
+#ifndef NX_KNOWLEDGE_PARTITION_H
+#define NX_KNOWLEDGE_PARTITION_H
+
+#include "knowledge/dict.h"
+#include "knowledge/map.h"
+#include "knowledge/names.h"
+#include "knowledge/postings.h"
+
+#include "base/id.h"
+
+#include <pthread.h>
+
+struct nx_doc {
+	int64_t key;
+	nx_id uid;
+	nx_str name, title, metadata; /* one allocation, which `name` begins */
+	uint32_t first, n;            /* slots */
+	unsigned indexes;
+	bool alive, shown; /* shown: it was, at some time */
+};
+struct nx_slot {
+	int64_t key;
+	nx_id uid;
+	uint32_t doc;
+	uint32_t nwords;
+	uint64_t words; /* where its words begin in the partition's `words` */
+};
+
+/* A chunk on its way into the indexes. */
+struct nx_prepared_chunk {
+	int64_t key; /* row; set by the writer or the loader */
+	nx_id uid;
+	uint32_t start, length;
+	nx_str title, text;
+	const char *language;
+	struct nx_name *names;
+	size_t nnames;
+	float *vector; /* NULL: not yet */
+};
+struct nx_prepared_doc {
+	int64_t key;
+	nx_id uid, staged_uid; /* an update takes the uid of what it replaces when it is shown */
+	nx_str name, title, mime, uri, metadata, text;
+	unsigned char hash[32];
+	unsigned indexes;
+	bool unchanged, updated;
+	struct nx_prepared_chunk *chunks;
+	size_t nchunks;
+	int64_t *replaces; /* rows of documents that this one takes the place of */
+	size_t nreplaces;
+};
+
+struct nx_partition {
+	int64_t tenant;
+	nx_str space;
+	pthread_rwlock_t lock;
+	pthread_mutex_t builder;
+
+	struct nx_doc *docs;
+	uint32_t ndocs, docs_cap;
+	struct nx_slot *slots;
+	uint32_t nslots, slots_cap;
+	uint64_t *alive; /* a bit a slot */
+	uint32_t nalive, ndead, alive_docs;
+	struct nx_map doc_by_key;   /* document row → number, or NX_MAP_NONE - 1: removed before it came */
+	struct nx_map slot_by_key;  /* chunk row → slot */
+
+	struct nx_dict dict; /* terms, each with a letter for its kind before it: see enum nx_term_kind */
+	struct nx_postings text;
+	uint32_t *roots; /* by number of a surface: its stem; 0: none */
+	uint32_t roots_cap;
+	/* The passages' words in order, title first, as (form << 1 | capital) varints: what phrases are checked against. The
+	 * form is the surface, in Arabic the stem. 0 stands between title and text. */
+	uint8_t *words;
+	uint64_t nwords, words_cap;
+};
+
+/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only. */
+enum nx_term_kind { NX_TERM_SURFACE = 'w', NX_TERM_STEM = 's', NX_TERM_ARABIC = 'a' };
+uint32_t nx_partition_find_term(const struct nx_partition *p, enum nx_term_kind kind, nx_str s);
+/* Under `lock`, exclusively; 0 when out of memory. */
+uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, nx_str s);
+
+int nx_partition_new(int64_t tenant, nx_str space, struct nx_partition **ret, struct nx_error **err);
+void nx_partition_free(struct nx_partition *p);
+
+static inline bool nx_slot_alive(const struct nx_partition *p, uint32_t slot)
+{
+	return p->alive[slot / 64] >> (slot % 64) & 1;
+}
+
+/* The words of a slot. */
+struct nx_word_reader {
+	const uint8_t *p;
+	uint32_t left;
+};
+static inline struct nx_word_reader nx_slot_words(const struct nx_partition *p, uint32_t slot)
+{
+	return (struct nx_word_reader){p->words + p->slots[slot].words, p->slots[slot].nwords};
+}
+static inline bool nx_word_read(struct nx_word_reader *r, uint32_t *ret)
+{
+	uint32_t v = 0;
+	if (r->left == 0)
+		return false;
+	r->left--;
+	for (unsigned shift = 0;; shift += 7) {
+		uint8_t b = *r->p++;
+		v |= (uint32_t)(b & 0x7f) << shift;
+		if (b < 0x80)
+			break;
+	}
+	*ret = v;
+	return true;
+}
+
+/* Adds a document without showing it. Any worker; takes the locks for each passage. */
+int nx_partition_add_hidden(struct nx_partition *p, const struct nx_prepared_doc *d, struct nx_error **err);
+/* Shows documents and hides those they replace, all in one step. */
+void nx_partition_show(struct nx_partition *p, struct nx_prepared_doc *const *docs, size_t n);
+void nx_partition_remove(struct nx_partition *p, const int64_t *docs, size_t n);
+
+/* Terms of a query with the weights of search; borrowed from the arena. Under `lock`. */
+int nx_partition_query_terms(const struct nx_partition *p, const struct nx_term *t, size_t n, struct nx_arena *a,
+			     struct nx_query_term **ret, size_t *ret_n, struct nx_error **err);
+
+#endif

@@ -1,0 +1,267 @@
+/* The way of a search: checked, its query embedded where the mode needs it, run on a worker, filled from the store. */
+#include "knowledge/knowledge_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <math.h>
+
+const char *const nx_search_mode_names[] = {"hybrid", "text", "vector", "graph", NULL};
+
+static int check(struct nx_search_run *r, struct nx_error **err)
+{
+	const struct nx_search *s = r->s;
+	const struct nx_config *c = r->k->config;
+	if (nx_str_trim(s->query).n == 0) {
+		(void)nx_error_set(err, NX_EINVAL, "the query is empty");
+		return nx_error_at(err, "/query");
+	}
+	if ((int64_t)s->query.n > c->knowledge_max_query_bytes) {
+		(void)nx_error_set(err, NX_ETOOBIG, "the query is %zu bytes long; knowledge.max_query_bytes is %lld", s->query.n,
+				   (long long)c->knowledge_max_query_bytes);
+		return nx_error_at(err, "/query");
+	}
+	if (nx_utf8_check(s->query, "query", err) < 0)
+		return nx_error_at(err, "/query");
+	if (s->limit == 0 || (int64_t)s->limit > c->knowledge_max_limit) {
+		(void)nx_error_set(err, NX_ELIMIT, "limit is %zu; it must be from 1 to knowledge.max_limit, which is %lld",
+				   s->limit, (long long)c->knowledge_max_limit);
+		return nx_error_at(err, "/limit");
+	}
+	if (s->mode == NX_SEARCH_VECTOR && !nx_knowledge_has_vectors(r->k)) {
+		(void)nx_error_set(err, NX_EUNSUPPORTED, "vector search is disabled: no embedding model is configured");
+		(void)nx_error_hint(err, "set model.embedding to minilm, or search with mode hybrid or text");
+		return nx_error_at(err, "/mode");
+	}
+	return nx_filter_new(s->filters, s->arena, &r->filter, err);
+}
+
+/* ---- text ---- */
+
+static bool accepts(void *ctx, uint32_t slot)
+{
+	struct nx_search_run *r = ctx;
+	if (!nx_slot_alive(r->p, slot) || !(r->p->docs[r->p->slots[slot].doc].indexes & NX_INDEX_TEXT))
+		return false;
+	return nx_filter_accepts(r->filter, r->p, slot);
+}
+
+/* The k best passages by BM25. Under the partition's lock. */
+int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
+			size_t *ret_n, struct nx_error **err)
+{
+	struct nx_query_term *q;
+	size_t nq;
+	struct nx_bm25 bm25 = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = accepts, .ctx = r};
+	*ret = nx_arena_array(r->s->arena, struct nx_scored, k + 1);
+	if (!*ret)
+		return nx_error_set(err, NX_ENOMEM, "no memory for %zu hits", k);
+	int e = nx_partition_query_terms(r->p, t, n, r->s->arena, &q, &nq, err);
+	if (e < 0)
+		return e;
+	return nx_postings_search(&r->p->text, q, nq, k, &bm25, r->s->arena, *ret, ret_n, err);
+}
+
+static struct nx_hit *new_hits(struct nx_search_run *r, size_t n, struct nx_error **err)
+{
+	struct nx_hit *h = nx_arena_array(r->s->arena, struct nx_hit, n + 1);
+	if (!h)
+		(void)nx_error_set(err, NX_ENOMEM, "no memory for %zu hits", n);
+	return h;
+}
+
+void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *ret)
+{
+	const struct nx_slot *s = &p->slots[slot];
+	*ret = (struct nx_hit){.kind = NX_KIND_CHUNK, .key = s->key, .chunk = s->uid, .document = p->docs[s->doc].uid,
+			       .text_score = NAN, .vector_score = NAN, .graph_score = NAN};
+}
+
+int nx_search_text(struct nx_search_run *r, struct nx_error **err)
+{
+	nx_auto_stemmer struct nx_stemmer *stemmer = nx_stemmer_new();
+	struct nx_search *s = r->s;
+	struct nx_term *t;
+	struct nx_scored *best;
+	size_t n, nbest = 0;
+	if (!stemmer)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a search");
+	int e = nx_text_analyse(stemmer, s->query, s->arena, &t, &n, err);
+	if (e < 0)
+		return e;
+	struct nx_hit *hits = new_hits(r, s->limit, err);
+	if (!hits)
+		return NX_ENOMEM;
+	pthread_rwlock_rdlock(&r->p->lock);
+	e = nx_search_best_text(r, t, n, s->limit, &best, &nbest, err);
+	for (size_t i = 0; e == 0 && i < nbest; i++) {
+		nx_hit_of_slot(r->p, best[i].slot, &hits[i]);
+		hits[i].score = hits[i].text_score = best[i].score;
+	}
+	pthread_rwlock_unlock(&r->p->lock);
+	s->hits = hits;
+	s->nhits = e == 0 ? nbest : 0;
+	return e;
+}
+
+/* ---- filling ---- */
+
+static int fill_chunk(struct nx_search_run *r, struct nx_db *db, struct nx_hit *h, struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	struct nx_arena *a = r->s->arena;
+	int e = nx_db_query(db,
+			    "SELECT c.title, c.text, d.name FROM chunks c JOIN documents d ON d.id = c.document_id"
+			    " WHERE c.id = $1 AND c.tenant_id = $2",
+			    NX_PARAMS(nx_v_int(h->key), nx_v_int(r->s->tenant)), &rows, err);
+	if (e < 0 || (e = nx_rows_next(rows, err)) <= 0)
+		return e;
+	h->title = nx_rows_textdup(rows, 0, a);
+	h->text = nx_rows_textdup(rows, 1, a);
+	h->document_name = nx_rows_textdup(rows, 2, a);
+	if (!h->title.p || !h->text.p || !h->document_name.p)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a hit");
+	return 1;
+}
+
+int nx_search_fill(struct nx_search_run *r, struct nx_error **err)
+{
+	struct nx_db *db = nx_store_reader(r->k->store);
+	size_t n = 0;
+	for (size_t i = 0; i < r->s->nhits; i++) {
+		int e = r->s->hits[i].kind == NX_KIND_CHUNK ? fill_chunk(r, db, &r->s->hits[i], err) : 1;
+		if (e < 0)
+			return e;
+		if (e > 0) /* else it was deleted between the search and now */
+			r->s->hits[n++] = r->s->hits[i];
+	}
+	r->s->nhits = n;
+	return 0;
+}
+
+/* ---- the way ---- */
+
+int nx_search_run(struct nx_search_run *r, struct nx_error **err)
+{
+	r->p = nx_knowledge_find_partition(r->k, r->s->tenant, r->s->space.p ? r->s->space : NX_STR(""));
+	if (!r->p)
+		return 0;
+	int e = nx_search_text(r, err);
+	return e < 0 ? e : nx_search_fill(r, err);
+}
+
+static void job_run(struct nx_job *j)
+{
+	struct nx_search *s = nx_container_of(j, struct nx_search, job);
+	struct nx_search_run *r = s->priv;
+	struct nx_span span;
+	nx_span_start(&span, s->trace, "knowledge.search");
+	span.tenant = s->tenant;
+	nx_span_attr_str(&span, "mode", nx_str_z(nx_search_mode_names[s->mode]));
+	if (!r->err)
+		(void)nx_search_run(r, &r->err);
+	nx_span_attr_int(&span, "hits", (int64_t)s->nhits);
+	nx_span_end(&span, nx_error_code(r->err));
+	s->took_us = nx_time_mono_us() - r->started_us;
+	nx_metric_observe(NX_M_SEARCH_TIME, nx_search_mode_names[s->mode], NULL, (double)s->took_us / 1e6);
+}
+
+static void job_done(struct nx_job *j)
+{
+	struct nx_search *s = nx_container_of(j, struct nx_search, job);
+	struct nx_search_run *r = s->priv;
+	struct nx_knowledge *k = r->k;
+	struct nx_error *err = r->err;
+	nx_filter_done(r->filter);
+	s->priv = NULL;
+	nx_knowledge_leave(k);
+	s->done(s, err);
+	nx_error_free(err);
+}
+
+static void post(struct nx_search *s, struct nx_knowledge *k)
+{
+	s->job = (struct nx_job){.run = job_run, .done = job_done, .reply = s->reply};
+	nx_workers_post(k->workers, &s->job);
+}
+
+static void embedded(struct nx_embed *e, struct nx_error *err)
+{
+	struct nx_search *s = nx_container_of(e, struct nx_search, embed);
+	struct nx_search_run *r = s->priv;
+	if (!err)
+		r->query_vector = e->vectors;
+	else if (s->mode == NX_SEARCH_VECTOR)
+		r->err = nx_error_copy(err);
+	else
+		nx_log_warn("knowledge", "searching without vectors: the query could not be embedded", NX_LERR(err));
+	post(s, r->k);
+}
+
+static void out_of_memory(struct nx_job *j)
+{
+}
+
+static void out_of_memory_done(struct nx_job *j)
+{
+	struct nx_search *s = nx_container_of(j, struct nx_search, job);
+	struct nx_error *err = NULL;
+	(void)nx_error_set(&err, NX_ENOMEM, "no memory for a search");
+	s->done(s, err);
+	nx_error_free(err);
+}
+
+void nx_knowledge_search(struct nx_knowledge *k, struct nx_search *s)
+{
+	struct nx_search_run *r = nx_arena_new_of(s->arena, struct nx_search_run);
+	s->hits = NULL;
+	s->nhits = 0;
+	s->priv = r;
+	if (!r) {
+		s->job = (struct nx_job){.run = out_of_memory, .done = out_of_memory_done, .reply = s->reply};
+		nx_workers_post(k->workers, &s->job);
+		return;
+	}
+	*r = (struct nx_search_run){.k = k, .s = s, .started_us = nx_time_mono_us()};
+	nx_knowledge_enter(k);
+	bool wants_vector = s->mode == NX_SEARCH_HYBRID || s->mode == NX_SEARCH_VECTOR;
+	if (check(r, &r->err) < 0 || !wants_vector || !nx_knowledge_has_vectors(k)) {
+		post(s, k);
+		return;
+	}
+	s->embed = (struct nx_embed){.arena = s->arena, .texts = &s->query, .n = 1, .is_query = true, .done = embedded};
+	nx_embed_start(k->models, &s->embed);
+}
+
+/* ---- JSON ---- */
+
+static bool add_score(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, double v)
+{
+	return isnan(v) ? yyjson_mut_obj_add_null(d, o, key) : yyjson_mut_obj_add_real(d, o, key, v);
+}
+
+static yyjson_mut_val *hit_json(const struct nx_hit *h, bool explain, yyjson_mut_doc *d)
+{
+	yyjson_mut_val *o = yyjson_mut_obj(d), *scores = yyjson_mut_obj(d), *path = yyjson_mut_arr(d);
+	bool chunk = h->kind == NX_KIND_CHUNK;
+	bool ok = nx_json_add_strz(d, o, "kind", chunk ? "chunk" : "entity") && nx_json_add_id(d, o, "document_id", h->document) &&
+		  nx_json_add_str(d, o, "document", h->document_name) && nx_json_add_id(d, o, "chunk_id", h->chunk) &&
+		  nx_json_add_str(d, o, "title", h->title) && nx_json_add_str(d, o, "text", h->text) &&
+		  nx_json_add_raw(d, o, "entity", h->entity_json) && yyjson_mut_obj_add_real(d, o, "score", h->score) &&
+		  add_score(d, scores, "text", h->text_score) && add_score(d, scores, "vector", h->vector_score) &&
+		  add_score(d, scores, "graph", h->graph_score) && yyjson_mut_obj_add_val(d, o, "scores", scores);
+	for (size_t i = 0; ok && i < h->npath; i++)
+		ok = yyjson_mut_arr_add_strncpy(d, path, h->path[i].p, h->path[i].n);
+	return ok && yyjson_mut_obj_add_val(d, o, "path", path) ? o : NULL;
+}
+
+yyjson_mut_val *nx_search_json(const struct nx_search *s, yyjson_mut_doc *d)
+{
+	yyjson_mut_val *o = yyjson_mut_obj(d), *hits = yyjson_mut_arr(d);
+	for (size_t i = 0; i < s->nhits; i++)
+		if (!yyjson_mut_arr_append(hits, hit_json(&s->hits[i], s->explain, d)))
+			return NULL;
+	bool ok = yyjson_mut_obj_add_val(d, o, "hits", hits) &&
+		  yyjson_mut_obj_add_real(d, o, "took_ms", (double)s->took_us / 1e3);
+	return ok ? o : NULL;
+}
