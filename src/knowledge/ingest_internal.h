@@ -20,8 +20,6 @@ struct nx_ingest_run {
 
 	size_t doc, chunk; /* the next row to stage */
 	bool doc_staged, has_dead;
-	struct nx_dict *names; /* folded names met so far → entities[] */
-	int64_t *entities;
 	struct nx_job job;
 	struct nx_write write;
 	struct nx_error *err;

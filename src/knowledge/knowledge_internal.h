@@ -31,6 +31,7 @@ struct nx_knowledge {
 	atomic_bool loading, load_failed;
 	_Atomic int64_t pending_vectors;
 	struct nx_job load_job;
+	int64_t loaded; /* the last document's row; the load job's */
 
 	bool purging, purge_again; /* under lock */
 	bool purge_staged;         /* writer thread, set before the first purge: also what a crash left staged */
@@ -76,6 +77,10 @@ struct nx_search_run {
 	struct nx_error *err;
 	int64_t started_us;
 };
+/* The k best passages by BM25, and a hit without its text. Under the partition's lock. */
+int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
+			size_t *ret_n, struct nx_error **err);
+void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *ret);
 int nx_search_text(struct nx_search_run *r, struct nx_error **err);
 int nx_search_run(struct nx_search_run *r, struct nx_error **err);
 /* Loads what is shown of the hits from the store. */

@@ -46,7 +46,6 @@ static bool accepts(void *ctx, uint32_t slot)
 	return nx_filter_accepts(r->filter, r->p, slot);
 }
 
-/* The k best passages by BM25. Under the partition's lock. */
 int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
 			size_t *ret_n, struct nx_error **err)
 {

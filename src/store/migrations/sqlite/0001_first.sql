@@ -92,19 +92,26 @@ CREATE TABLE feedback (
   comment TEXT, created_at INTEGER NOT NULL) STRICT;
 
 -- A document's space: '' is the tenant's shared one, else a user's own (memory keeps its facts there).
+-- Rows of documents, chunks and entities are never numbered twice: the indexes in memory know them by their number.
+-- visible: 0 staged, 1 visible, 2 replaced or deleted, waiting for the purge.
 CREATE TABLE documents (
-  id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '',
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '',
   name TEXT NOT NULL, title TEXT NOT NULL, mime TEXT NOT NULL, uri TEXT, metadata TEXT, text TEXT NOT NULL, hash BLOB NOT NULL,
   indexes INTEGER NOT NULL, visible INTEGER NOT NULL DEFAULT 0, tainted INTEGER NOT NULL DEFAULT 1,
-  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE(tenant_id, space, name, visible)) STRICT;
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX documents_name ON documents(tenant_id, space, name) WHERE visible = 1;
+CREATE INDEX documents_list ON documents(tenant_id, space, id) WHERE visible = 1;
+CREATE INDEX documents_staged ON documents(id) WHERE visible = 0;
+CREATE INDEX documents_dead ON documents(id) WHERE visible = 2;
 
 CREATE TABLE chunks (
-  id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
   idx INTEGER NOT NULL, title TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL, text TEXT NOT NULL,
   language TEXT NOT NULL, UNIQUE(document_id, idx)) STRICT;
 
+-- origin: 'client', or 'found' in a text (name is then "name:" and the folded form).
 CREATE TABLE entities (
-  id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '', name TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '', name TEXT NOT NULL,
   type TEXT NOT NULL, properties TEXT NOT NULL, confidence REAL NOT NULL DEFAULT 1.0, origin TEXT NOT NULL,
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE(tenant_id, space, name)) STRICT;
 
@@ -114,7 +121,7 @@ CREATE TABLE entity_names (
 CREATE INDEX entity_names_folded ON entity_names(tenant_id, folded);
 
 CREATE TABLE relationships (
-  id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '', name TEXT NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, space TEXT NOT NULL DEFAULT '', name TEXT NOT NULL,
   source_id INTEGER NOT NULL REFERENCES entities(id) ON DELETE CASCADE, target_id INTEGER NOT NULL REFERENCES entities(id) ON DELETE CASCADE,
   type TEXT NOT NULL, properties TEXT NOT NULL, weight REAL NOT NULL DEFAULT 1.0, confidence REAL NOT NULL DEFAULT 1.0,
   valid_from INTEGER, valid_to INTEGER, provenance TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
