@@ -109,7 +109,8 @@ static int copy_answer(struct nx_chat *c, struct nx_arena *a, struct nx_error **
 	bool ok = c->calls != NULL && copy_str(a, &c->text);
 	for (size_t i = 0; ok && i < c->ncalls; i++) {
 		c->calls[i] = from[i];
-		ok = copy_str(a, &c->calls[i].id) && copy_str(a, &c->calls[i].name) && copy_str(a, &c->calls[i].arguments);
+		ok = copy_str(a, &c->calls[i].id) && copy_str(a, &c->calls[i].name) &&
+		     copy_str(a, &c->calls[i].arguments);
 	}
 	return ok ? 0 : nx_error_set(err, NX_ENOMEM, "answer of a model: out of memory");
 }

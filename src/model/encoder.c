@@ -24,16 +24,18 @@ static int check_kind(const struct llama_model *m, size_t dims, const char *path
 {
 	int32_t width = llama_model_n_embd(m);
 	if (width != (int32_t)dims || llama_model_n_ctx_train(m) < NX_ENCODER_MAX_TOKENS)
-		return nx_error_set(err, NX_ETYPE,
-				    "%s is not the encoder it should be: %d dimensions and a context of %d, not %zu and %d", path,
-				    width, llama_model_n_ctx_train(m), dims, NX_ENCODER_MAX_TOKENS);
+		return nx_error_set(
+			err, NX_ETYPE,
+			"%s is not the encoder it should be: %d dimensions and a context of %d, not %zu and %d", path,
+			width, llama_model_n_ctx_train(m), dims, NX_ENCODER_MAX_TOKENS);
 	return 0;
 }
 
 int nx_encoder_model_load(const char *path, size_t dims, struct nx_encoder_model **ret, struct nx_error **err)
 {
 	if (access(path, R_OK) != 0)
-		return nx_error_set(err, NX_EMISSING, "%s cannot be read: run scripts/setup, or copy the model there", path);
+		return nx_error_set(err, NX_EMISSING, "%s cannot be read: run scripts/setup, or copy the model there",
+				    path);
 	if (NX_FAULT(model_load))
 		return nx_error_set(err, NX_ENOMEM, "load %s: out of memory", path);
 	nx_llama_init();
@@ -46,8 +48,9 @@ int nx_encoder_model_load(const char *path, size_t dims, struct nx_encoder_model
 	p.use_extra_bufts = false; /* repacking would copy the weights out of the mapped file */
 	m->dims = dims;
 	m->llama = llama_model_load_from_file(path, p);
-	int r = m->llama == NULL ? nx_error_set(err, NX_ECORRUPT, "%s is no model that can be loaded: %s", path, nx_llama_said())
-				 : check_kind(m->llama, dims, path, err);
+	int r = m->llama == NULL
+			? nx_error_set(err, NX_ECORRUPT, "%s is no model that can be loaded: %s", path, nx_llama_said())
+			: check_kind(m->llama, dims, path, err);
 	if (r != 0) {
 		nx_encoder_model_free(m);
 		return r;
@@ -154,7 +157,8 @@ static int normalize(const float *v, size_t n, float *ret, struct nx_error **err
 	for (size_t i = 0; i < n; i++)
 		sum += (double)v[i] * (double)v[i];
 	if (!isfinite(sum) || sum <= 0)
-		return nx_error_set(err, NX_EINTERNAL, "encoder: a vector without a direction (squared length %g)", sum);
+		return nx_error_set(err, NX_EINTERNAL, "encoder: a vector without a direction (squared length %g)",
+				    sum);
 	double scale = 1 / sqrt(sum);
 	for (size_t i = 0; i < n; i++)
 		ret[i] = (float)((double)v[i] * scale);

@@ -91,8 +91,9 @@ struct nx_embed {
 	void *priv;
 };
 bool nx_models_has_embedding(const struct nx_models *m);
-const char *nx_embed_model(const struct nx_models *m); /* "minilm-l6-v2"; the key of stored vectors. "" when there is none */
-size_t nx_embed_dims(const struct nx_models *m);       /* 384; 0 when there is none */
+const char *nx_embed_model(
+	const struct nx_models *m);              /* "minilm-l6-v2"; the key of stored vectors. "" when there is none */
+size_t nx_embed_dims(const struct nx_models *m); /* 384; 0 when there is none */
 void nx_embed_start(struct nx_models *m, struct nx_embed *e);
 /* Blocks; for workers and the command line, never on a loop. */
 int nx_embed_sync(struct nx_models *m, struct nx_arena *a, const nx_str *texts, size_t n, bool is_query, float **ret,

@@ -59,7 +59,8 @@ static int set_chat(struct nx_models *m, struct nx_http_client *net, struct nx_e
 	}
 	struct nx_error *why = NULL;
 	(void)nx_error_set(&why, NX_EMISSING, "model.base_url is not set");
-	(void)nx_error_hint(&why, "set it to the endpoint that has %s, or give model.chat the path of a .gguf file", name);
+	(void)nx_error_hint(&why, "set it to the endpoint that has %s, or give model.chat the path of a .gguf file",
+			    name);
 	return keep_reason(&m->chat_missing, why, err);
 }
 
@@ -159,7 +160,8 @@ void nx_chat_start(struct nx_models *m, struct nx_chat *c)
 	struct nx_error *err = NULL;
 	c->id = atomic_fetch_add_explicit(&m->next_id, 1, memory_order_relaxed) + 1; /* only its uniqueness matters */
 	const char *provider = nx_models_has_chat(m) ? m->chat.name : "none";
-	if (nx_chat_call_begin(c, m->config, provider, &err) != 0 || (!nx_models_has_chat(m) && no_chat(m, &err) != 0)) {
+	if (nx_chat_call_begin(c, m->config, provider, &err) != 0 ||
+	    (!nx_models_has_chat(m) && no_chat(m, &err) != 0)) {
 		nx_chat_finish(c, err);
 		return;
 	}
@@ -207,7 +209,8 @@ static int prepare_embed(struct nx_models *m, struct nx_embed *e, struct nx_erro
 	if (NX_FAULT(model_call) || nx_mul_overflows(e->n, m->embed_dims, &floats))
 		return nx_error_set(err, NX_ENOMEM, "embed %zu texts: out of memory", e->n);
 	e->vectors = nx_arena_array(e->arena, float, floats);
-	return e->vectors != NULL || floats == 0 ? 0 : nx_error_set(err, NX_ENOMEM, "embed %zu texts: out of memory", e->n);
+	return e->vectors != NULL || floats == 0 ? 0
+						 : nx_error_set(err, NX_ENOMEM, "embed %zu texts: out of memory", e->n);
 }
 
 void nx_embed_start(struct nx_models *m, struct nx_embed *e)
@@ -277,7 +280,10 @@ static void say_health(const struct nx_model_health *h, struct nx_model_info *re
 	if (h->failing[0] != '\0')
 		(void)snprintf(ret->state, sizeof(ret->state), "failing: %s", h->failing);
 	else
-		(void)snprintf(ret->state, sizeof(ret->state), "%s", h->ready ? "ready" : h->loading ? "loading" : "idle");
+		(void)snprintf(ret->state, sizeof(ret->state), "%s",
+			       h->ready     ? "ready"
+			       : h->loading ? "loading"
+					    : "idle");
 	if (h->context != 0)
 		ret->context = h->context;
 }

@@ -169,8 +169,10 @@ static int refuse_while_open(struct nx_openai *o, int64_t wait_us, struct nx_err
 	uv_mutex_lock(&o->mutex);
 	memcpy(failure, o->failure, sizeof(failure));
 	uv_mutex_unlock(&o->mutex);
-	(void)nx_error_set(err, NX_EPROVIDER, "failed %u times in a row, so it is left alone for another %lld s; the last time: %s",
-			   o->breaker.failures, (long long)((wait_us + NX_USEC_PER_SEC - 1) / NX_USEC_PER_SEC), failure);
+	(void)nx_error_set(err, NX_EPROVIDER,
+			   "failed %u times in a row, so it is left alone for another %lld s; the last time: %s",
+			   o->breaker.failures, (long long)((wait_us + NX_USEC_PER_SEC - 1) / NX_USEC_PER_SEC),
+			   failure);
 	return nx_error_hint(err, "check that the endpoint runs and that model.base_url is right");
 }
 
@@ -179,7 +181,8 @@ static void send_request(struct nx_exchange *x)
 	struct nx_error *err = NULL;
 	int64_t now = nx_time_mono_us(), wait_us = 0;
 	if (now >= x->deadline_us)
-		(void)nx_error_set(&err, NX_ETIMEOUT, "no answer in %lld ms", (long long)(x->timeout_us / NX_USEC_PER_MSEC));
+		(void)nx_error_set(&err, NX_ETIMEOUT, "no answer in %lld ms",
+				   (long long)(x->timeout_us / NX_USEC_PER_MSEC));
 	else if (!nx_breaker_allow(&x->openai->breaker, now, &wait_us))
 		(void)refuse_while_open(x->openai, wait_us, &err);
 	else if (post_request(x, x->deadline_us - now, &err) != 0)

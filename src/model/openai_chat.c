@@ -34,7 +34,8 @@ static int build_chat(struct nx_exchange *x, struct nx_buf *ret, struct nx_error
 	if (r != 0)
 		return r;
 	struct nx_openai_dialect d = {.model = x->model,
-				      .max_tokens = c->chat->max_tokens > 0 ? c->chat->max_tokens : config->model_max_tokens,
+				      .max_tokens =
+					      c->chat->max_tokens > 0 ? c->chat->max_tokens : config->model_max_tokens,
 				      .lacks_stream_options = x->openai->lacks_stream_options,
 				      .wants_completion_tokens = x->openai->wants_completion_tokens};
 	return nx_openai_chat_body(c->chat, &d, ret, err);

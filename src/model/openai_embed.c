@@ -26,7 +26,8 @@ size_t nx_openai_known_dims(nx_str model)
 	static const struct {
 		const char *name;
 		size_t dims;
-	} known[] = {{"text-embedding-3-small", 1536}, {"text-embedding-3-large", 3072}, {"text-embedding-ada-002", 1536}};
+	} known[] = {
+		{"text-embedding-3-small", 1536}, {"text-embedding-3-large", 3072}, {"text-embedding-ada-002", 1536}};
 	for (size_t i = 0; i < nx_countof(known); i++)
 		if (nx_str_eqz(model, known[i].name))
 			return known[i].dims;
@@ -89,11 +90,11 @@ static int read_vector(yyjson_val *list, size_t dims, float *ret, struct nx_erro
 				   yyjson_arr_size(list), dims);
 		return nx_error_hint(err, "set model.embedding_dims to what the model gives");
 	}
-	yyjson_arr_foreach(list, i, n, v)
+	yyjson_arr_foreach (list, i, n, v)
 		sum += yyjson_get_num(v) * yyjson_get_num(v);
 	if (!isfinite(sum) || sum <= 0)
 		return nx_error_set(err, NX_EPROVIDER, "the endpoint gave a vector without a direction");
-	yyjson_arr_foreach(list, i, n, v)
+	yyjson_arr_foreach (list, i, n, v)
 		ret[i] = (float)(yyjson_get_num(v) / sqrt(sum));
 	return 0;
 }
@@ -110,8 +111,7 @@ int nx_openai_read_embeddings(nx_str body, size_t n, size_t dims, float *ret, st
 	unsigned char *has = nx_arena_calloc(a, n + 1, 1);
 	if (has == NULL)
 		return nx_error_set(err, NX_ENOMEM, "embeddings: out of memory");
-	yyjson_arr_foreach(nx_json_get(v, "data"), i, max, item)
-	{
+	yyjson_arr_foreach (nx_json_get(v, "data"), i, max, item) {
 		int64_t at = nx_json_int(item, "index", (int64_t)i);
 		if (at < 0 || (size_t)at >= n || has[at])
 			return nx_error_set(err, NX_EPROVIDER, "the endpoint gave a vector for text %lld of %zu",

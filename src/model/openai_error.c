@@ -52,14 +52,16 @@ static int say(const struct nx_exchange *x, int status, nx_str said, struct nx_e
 	case 404:
 		(void)nx_error_set(err, NX_EPROVIDER, "the endpoint has no model %.*s, or not this path (404): %.*s",
 				   NX_FMT(x->model), NX_FMT(said));
-		return nx_error_hint(err, "check the model's name, and that model.base_url ends with /v1 where the endpoint wants it");
+		return nx_error_hint(
+			err,
+			"check the model's name, and that model.base_url ends with /v1 where the endpoint wants it");
 	case 413:
-		return nx_error_set(err, NX_EPROVIDER, "the request is too long for the endpoint (413): %.*s", NX_FMT(said));
+		return nx_error_set(err, NX_EPROVIDER, "the request is too long for the endpoint (413): %.*s",
+				    NX_FMT(said));
 	case 429:
 		(void)nx_error_set(err, NX_EBUSY, "the endpoint's rate limit is reached (429): %.*s", NX_FMT(said));
 		return nx_error_hint(err, "try again later, or lower core.max_running");
-	default:
-		break;
+	default: break;
 	}
 	if (status >= 500)
 		return nx_error_set(err, NX_EPROVIDER, "the endpoint failed (%d): %.*s", status, NX_FMT(said));
@@ -70,8 +72,8 @@ static int say(const struct nx_exchange *x, int status, nx_str said, struct nx_e
 	return nx_error_set(err, NX_EPROVIDER, "the endpoint refuses the request (%d): %.*s", status, NX_FMT(said));
 }
 
-int nx_openai_status_error(const struct nx_openai *o, const struct nx_exchange *x, int status, nx_str body, bool *ret_retry,
-			   struct nx_error **err)
+int nx_openai_status_error(const struct nx_openai *o, const struct nx_exchange *x, int status, nx_str body,
+			   bool *ret_retry, struct nx_error **err)
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	nx_str message = NX_STR(""), code = NX_STR("");
@@ -81,8 +83,8 @@ int nx_openai_status_error(const struct nx_openai *o, const struct nx_exchange *
 	bool is_broke = nx_str_eqz(code, "insufficient_quota");
 	*ret_retry = status == 408 || status == 409 || (status == 429 && !is_broke) || status >= 500;
 	if (is_broke)
-		return nx_error_set(err, NX_EPROVIDER, "the account of the endpoint has no quota left (%d): %.*s", status,
-				    NX_FMT(said));
+		return nx_error_set(err, NX_EPROVIDER, "the account of the endpoint has no quota left (%d): %.*s",
+				    status, NX_FMT(said));
 	return say(x, status, said, err);
 }
 

@@ -69,8 +69,8 @@ struct nx_exchange {
 void nx_openai_exchange_start(struct nx_exchange *x);
 
 /* openai_error.c: what a status other than 2xx means. Sets *err, returns its code; *ret_retry: it may pass by itself. */
-int nx_openai_status_error(const struct nx_openai *o, const struct nx_exchange *x, int status, nx_str body, bool *ret_retry,
-			   struct nx_error **err);
+int nx_openai_status_error(const struct nx_openai *o, const struct nx_exchange *x, int status, nx_str body,
+			   bool *ret_retry, struct nx_error **err);
 /* Learns from a 400 which member the endpoint does not take. True: the request, built again, may succeed. */
 bool nx_openai_adapt(struct nx_openai *o, int status, nx_str body);
 

@@ -92,7 +92,8 @@ static int add_tools(struct nx_arena *a, yyjson_mut_doc *d, yyjson_mut_val *root
 	return yyjson_mut_obj_add_val(d, root, "tools", list) ? 0 : out_of_memory(err);
 }
 
-static bool add_options(yyjson_mut_doc *d, yyjson_mut_val *root, const struct nx_chat *c, const struct nx_openai_dialect *o)
+static bool add_options(yyjson_mut_doc *d, yyjson_mut_val *root, const struct nx_chat *c,
+			const struct nx_openai_dialect *o)
 {
 	bool ok = nx_json_add_str(d, root, "model", o->model) && yyjson_mut_obj_add_bool(d, root, "stream", true);
 	const char *limit = o->wants_completion_tokens ? "max_completion_tokens" : "max_tokens";

@@ -4,8 +4,8 @@
 
 static const struct nx_json_limits event_limits = {.max_depth = 32};
 
-int nx_openai_stream_init(struct nx_openai_stream *s, size_t max_bytes, void (*on_text)(nx_str text, void *ctx), void *ctx,
-			  struct nx_error **err)
+int nx_openai_stream_init(struct nx_openai_stream *s, size_t max_bytes, void (*on_text)(nx_str text, void *ctx),
+			  void *ctx, struct nx_error **err)
 {
 	*s = (struct nx_openai_stream){.max_bytes = max_bytes,
 				       .on_text = on_text,
@@ -88,7 +88,8 @@ static int add_call(struct nx_openai_stream *s, int64_t index, struct nx_openai_
 }
 
 /* The call a piece belongs to: that of its index; without one, the last, unless the piece brings an id of its own. */
-static int find_call(struct nx_openai_stream *s, yyjson_val *piece, struct nx_openai_tool_piece **ret, struct nx_error **err)
+static int find_call(struct nx_openai_stream *s, yyjson_val *piece, struct nx_openai_tool_piece **ret,
+		     struct nx_error **err)
 {
 	int64_t index = nx_json_int(piece, "index", -1);
 	nx_str id = nx_json_str(piece, "id");
@@ -138,8 +139,7 @@ static int take_message(struct nx_openai_stream *s, yyjson_val *message, struct 
 	int r = take_text(s, nx_json_str(message, "content"), err);
 	if (!yyjson_is_arr(calls))
 		return r;
-	yyjson_arr_foreach(calls, i, n, piece)
-	{
+	yyjson_arr_foreach (calls, i, n, piece) {
 		if (r != 0)
 			return r;
 		r = take_call(s, piece, err);
@@ -210,8 +210,8 @@ void nx_openai_stream_feed(struct nx_openai_stream *s, nx_str bytes)
 	}
 	nx_sse_feed(&s->sse, bytes, on_event, s);
 	if (s->sse.failed && s->err == NULL)
-		(void)nx_error_set(&s->err, NX_EPROVIDER, "an event of the endpoint is over %d bytes, or memory ran out",
-				   NX_SSE_MAX_EVENT);
+		(void)nx_error_set(&s->err, NX_EPROVIDER,
+				   "an event of the endpoint is over %d bytes, or memory ran out", NX_SSE_MAX_EVENT);
 }
 
 static int read_plain(struct nx_openai_stream *s, struct nx_error **err)

@@ -39,8 +39,8 @@ struct nx_openai_stream {
 };
 
 /* NX_ENOMEM. `on_text` may be NULL. */
-int nx_openai_stream_init(struct nx_openai_stream *s, size_t max_bytes, void (*on_text)(nx_str text, void *ctx), void *ctx,
-			  struct nx_error **err);
+int nx_openai_stream_init(struct nx_openai_stream *s, size_t max_bytes, void (*on_text)(nx_str text, void *ctx),
+			  void *ctx, struct nx_error **err);
 void nx_openai_stream_done(struct nx_openai_stream *s);
 void nx_openai_stream_feed(struct nx_openai_stream *s, nx_str bytes);
 /* After the last byte: fills the answer's members of *c, which borrow from the stream (the array of calls comes from `a`).

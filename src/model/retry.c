@@ -75,8 +75,8 @@ static bool parse_http_date(const char *s, int64_t *ret_us)
 	const char *at = strlen(month) == 3 ? strstr(months, month) : NULL;
 	if (at == NULL || (at - months) % 3 != 0 || strcmp(zone, "GMT") != 0)
 		return false;
-	int n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ", year, (int)(at - months) / 3 + 1, day, h, m,
-			 sec);
+	int n = snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02dZ", year, (int)(at - months) / 3 + 1, day, h,
+			 m, sec);
 	return n > 0 && (size_t)n < sizeof(text) && nx_time_parse(nx_str_z(text), ret_us, NULL) == 0;
 }
 

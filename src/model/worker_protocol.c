@@ -97,8 +97,7 @@ static int read_messages(struct nx_arena *a, yyjson_val *list, struct nx_worker_
 	ret->messages = nx_arena_array(a, struct nx_chat_message, ret->nmessages);
 	if (ret->messages == NULL)
 		return nx_error_set(err, NX_ENOMEM, "model worker: out of memory");
-	yyjson_arr_foreach(list, i, n, v)
-	{
+	yyjson_arr_foreach (list, i, n, v) {
 		int r = read_message(v, &ret->messages[i], err);
 		if (r != 0)
 			return nx_error_wrap(err, "messages[%zu]", i);
@@ -135,10 +134,8 @@ static bool add_event(yyjson_mut_doc *d, yyjson_mut_val *v, const struct nx_work
 {
 	bool ok = nx_json_add_strz(d, v, "event", events[e->kind]) && yyjson_mut_obj_add_uint(d, v, "id", e->id);
 	switch (e->kind) {
-	case NX_WORKER_READY:
-		return ok && yyjson_mut_obj_add_int(d, v, "context", e->context);
-	case NX_WORKER_DELTA:
-		return ok && nx_json_add_str(d, v, "text", e->text);
+	case NX_WORKER_READY: return ok && yyjson_mut_obj_add_int(d, v, "context", e->context);
+	case NX_WORKER_DELTA: return ok && nx_json_add_str(d, v, "text", e->text);
 	case NX_WORKER_DONE:
 		return ok && nx_json_add_strz(d, v, "finish", e->finish) &&
 		       yyjson_mut_obj_add_int(d, v, "input_tokens", e->input_tokens) &&

@@ -47,14 +47,17 @@ static int no_space(const struct nx_sqlite *d, struct nx_error **err)
 	return code;
 }
 
-static int damaged(struct nx_sqlite *d, struct nx_error **err)
+/* `what` says it where no page is known to be the cause. */
+static int damaged(struct nx_sqlite *d, nx_str what, struct nx_error **err)
 {
 	int64_t page = nx_sqlite_bad_page();
-	int code = page ? nx_error_set(err, NX_ECORRUPT, "%s is damaged: page %lld is not what was written", d->path,
-				       (long long)page)
-			: nx_error_set(err, NX_ECORRUPT, "%s is damaged: %s", d->path, sqlite3_errmsg(d->h));
+	if (page)
+		(void)nx_error_set(err, NX_ECORRUPT, "%s is damaged: page %lld is not what was written", d->path,
+				   (long long)page);
+	else
+		(void)nx_error_set(err, NX_ECORRUPT, "%s is damaged: %.*s", d->path, NX_FMT(what));
 	(void)nx_error_hint(err, "stop the server, keep a copy of the data directory, and restore a backup");
-	return code;
+	return NX_ECORRUPT;
 }
 
 static int io_error(struct nx_sqlite *d, int extended, struct nx_error **err)
@@ -62,7 +65,7 @@ static int io_error(struct nx_sqlite *d, int extended, struct nx_error **err)
 	int e = sqlite3_system_errno(d->h);
 	d->base.sync_failed = extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC;
 	if (extended == SQLITE_IOERR_DATA || extended == SQLITE_IOERR_CORRUPTFS)
-		return damaged(d, err);
+		return damaged(d, nx_str_z(sqlite3_errmsg(d->h)), err);
 	if (extended == SQLITE_IOERR_NOMEM)
 		return nx_error_set(err, NX_ENOMEM, "no memory for the database");
 	if (e == ENOSPC || e == EDQUOT || e == EFBIG)
@@ -82,7 +85,7 @@ int nx_sqlite_error(struct nx_sqlite *d, int rc, const char *sql, struct nx_erro
 	case SQLITE_FULL: return no_space(d, err);
 	case SQLITE_IOERR: return io_error(d, extended, err);
 	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB: return damaged(d, err);
+	case SQLITE_NOTADB: return damaged(d, nx_str_z(sqlite3_errmsg(d->h)), err);
 	case SQLITE_NOMEM: return nx_error_set(err, NX_ENOMEM, "no memory for the database");
 	case SQLITE_TOOBIG:
 		return nx_error_set(err, NX_ETOOBIG, "a value is longer than the %d bytes a row may hold",
@@ -168,7 +171,7 @@ static int check_rows(struct nx_db *db, const char *sql, struct nx_error **err)
 	nx_str first = rc ? nx_rows_text(rows, 0) : NX_STR("ok");
 	if (nx_str_eqz(first, "ok"))
 		return 0;
-	return nx_error_set(err, NX_ECORRUPT, "%s is damaged: %.*s", sqlite_of(db)->path, NX_FMT(first));
+	return damaged(sqlite_of(db), first, err);
 }
 
 static int sqlite_check(struct nx_db *db, bool full, struct nx_error **err)

@@ -73,8 +73,10 @@ TEST(the_same_text_has_the_same_vector_whatever_is_embedded_with_it)
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	nx_str many[40];
 	for (size_t i = 0; i < 40; i++)
-		many[i] = i % 8 == 3 ? NX_STR("Marie Curie won two Nobel prizes.")
-				     : nx_str_z(nx_arena_printf(a, "passage %zu of another length %0*zu", i, (int)i * 9, i));
+		many[i] =
+			i % 8 == 3
+				? NX_STR("Marie Curie won two Nobel prizes.")
+				: nx_str_z(nx_arena_printf(a, "passage %zu of another length %0*zu", i, (int)i * 9, i));
 	const float *alone = embed(m, a, &many[3], 1);
 	const float *together = embed(m, a, many, 40);
 	for (size_t i = 3; i < 40; i += 8)
@@ -106,7 +108,8 @@ TEST(empty_and_strange_texts_have_vectors_too)
 {
 	struct nx_models *m = open_models();
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	nx_str texts[] = {NX_STR_NULL, NX_STR(""), NX_STR("[SEP] [CLS] [MASK]"), NX_STR("\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7"),
+	nx_str texts[] = {NX_STR_NULL, NX_STR(""), NX_STR("[SEP] [CLS] [MASK]"),
+			  NX_STR("\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7"),
 			  NX_STR("\xf0\x9f\x90\x99\xe2\x80\x8d\xf0\x9f\x90\x99")};
 	const float *v = embed(m, a, texts, nx_countof(texts));
 	for (size_t i = 0; i < nx_countof(texts); i++)
@@ -183,8 +186,8 @@ static void note(struct nx_embed *e, struct nx_error *err)
 	uv_sem_post(w->sem);
 }
 
-static void start(struct nx_models *m, struct waiting *w, struct nx_arena *a, const nx_str *texts, size_t n, bool is_query,
-		  uv_sem_t *sem)
+static void start(struct nx_models *m, struct waiting *w, struct nx_arena *a, const nx_str *texts, size_t n,
+		  bool is_query, uv_sem_t *sem)
 {
 	*w = (struct waiting){.sem = sem};
 	w->embed = (struct nx_embed){.arena = a, .texts = texts, .n = n, .is_query = is_query, .done = note, .ctx = w};
@@ -197,7 +200,8 @@ TEST(a_query_does_not_wait_for_the_passages_before_it)
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	nx_str passages[100], query = NX_STR("who waits?");
 	for (size_t i = 0; i < 100; i++)
-		passages[i] = NX_STR("A passage that takes its time, because it is not one of the shortest that there are.");
+		passages[i] =
+			NX_STR("A passage that takes its time, because it is not one of the shortest that there are.");
 	uv_sem_t sem;
 	struct waiting p, q;
 	places = 0;
@@ -260,7 +264,8 @@ TEST(idle_threads_give_the_model_back_and_the_next_text_loads_it_again)
 		(void)nx_models_list(m, &info, 1);
 	}
 	ASSERT_STREQ(info.state, "idle");
-	print_message("anonymous memory: %lld KiB loaded, %lld KiB released\n", (long long)loaded, (long long)anonymous_kib());
+	print_message("anonymous memory: %lld KiB loaded, %lld KiB released\n", (long long)loaded,
+		      (long long)anonymous_kib());
 	for (int i = 0; i < 5; i++) { /* around the moment at which the threads leave */
 		ASSERT_MEMEQ(embed(m, a, &text, 1), first, NX_MINILM_DIMS * sizeof(float));
 		(void)usleep(49000 + 500 * (unsigned)i);

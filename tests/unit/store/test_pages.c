@@ -8,9 +8,10 @@
 
 static int fill(void *ctx, struct nx_db *db, struct nx_error **err)
 {
-	return nx_db_exec(db, "INSERT INTO logs(tenant_id, time_us, level, component, message, fields)"
-			      " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 40)"
-			      " SELECT 1, x, '', '', hex(randomblob(1 + x * 97 % 4000)), '{}' FROM c",
+	return nx_db_exec(db,
+			  "INSERT INTO logs(tenant_id, time_us, level, component, message, fields)"
+			  " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 40)"
+			  " SELECT 1, x, '', '', hex(randomblob(1 + x * 97 % 4000)), '{}' FROM c",
 			  NX_NO_PARAMS, err);
 }
 
@@ -112,7 +113,8 @@ TEST(damage_is_found_by_the_query_that_reads_it)
 	ASSERT_OK(nx_store_open(&o, &s, NULL));
 	nx_auto_error struct nx_error *err = NULL;
 	int64_t n;
-	ASSERT_ERR(nx_db_get_int(nx_store_reader(s), "SELECT sum(length(message || fields)) FROM logs", NX_NO_PARAMS, &n, &err),
+	ASSERT_ERR(nx_db_get_int(nx_store_reader(s), "SELECT sum(length(message || fields)) FROM logs", NX_NO_PARAMS,
+				 &n, &err),
 		   NX_ECORRUPT);
 	nx_store_close(s);
 }

@@ -42,8 +42,9 @@ TEST(what_never_ends_is_left_to_the_parser)
 TEST(what_is_no_parameter_is_refused)
 {
 	char *text = NULL;
-	const char *const bad[] = {"SELECT $0", "SELECT $", "SELECT $name", "SELECT $1a", "SELECT $101",
-				   "SELECT $99999999999999999999", "SELECT $01"};
+	const char *const bad[] = {"SELECT $0",  "SELECT $",    "SELECT $name",
+				   "SELECT $1a", "SELECT $101", "SELECT $99999999999999999999",
+				   "SELECT $01"};
 	for (size_t i = 0; i < nx_countof(bad); i++)
 		ASSERT_ERR(nx_sqlite_rewrite(bad[i], &text, NULL), NX_EINTERNAL);
 	ASSERT_NULL(text);
@@ -61,13 +62,15 @@ static int every_type(void *ctx, struct nx_db *db, struct nx_error **err)
 {
 	nx_id id = *(nx_id *)ctx;
 	const char nul[] = "a\0b";
-	int rc = nx_db_exec(db, "CREATE TABLE v (i INTEGER, r REAL, t TEXT, b BLOB, n TEXT, e TEXT, z BLOB, u BLOB) STRICT",
+	int rc = nx_db_exec(db,
+			    "CREATE TABLE v (i INTEGER, r REAL, t TEXT, b BLOB, n TEXT, e TEXT, z BLOB, u BLOB) STRICT",
 			    NX_NO_PARAMS, err);
 	if (rc)
 		return rc;
 	return nx_db_exec(db, "INSERT INTO v(i, r, t, b, n, e, z, u) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-			  NX_PARAMS(nx_v_int(INT64_MIN), nx_v_real(0.5), nx_v_textz("سلام"), nx_v_blob(nx_str_n(nul, 3)),
-				    nx_v_text(NX_STR_NULL), nx_v_text(NX_STR("")), nx_v_blob(NX_STR("")), nx_v_id(&id)),
+			  NX_PARAMS(nx_v_int(INT64_MIN), nx_v_real(0.5), nx_v_textz("سلام"),
+				    nx_v_blob(nx_str_n(nul, 3)), nx_v_text(NX_STR_NULL), nx_v_text(NX_STR("")),
+				    nx_v_blob(NX_STR("")), nx_v_id(&id)),
 			  err);
 }
 
@@ -249,7 +252,8 @@ TEST(a_statement_that_outlasts_its_read_transaction_is_stopped)
 	struct nx_db *db = nx_store_reader(r.store);
 	int64_t got, start = nx_time_mono_us();
 	ASSERT_OK(nx_db_begin_read(db, NULL));
-	ASSERT_ERR(nx_db_get_int(db, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
+	ASSERT_ERR(nx_db_get_int(db,
+				 "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c",
 				 NX_NO_PARAMS, &got, NULL),
 		   NX_ETIMEOUT);
 	ASSERT_GE(nx_time_mono_us() - start, NX_USEC_PER_SEC);

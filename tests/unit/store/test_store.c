@@ -189,7 +189,8 @@ TEST(a_file_of_another_program_is_refused)
 	ASSERT_OK(unlink(rig_path(&r, NX_DB_NAME)));
 	sqlite3 *h = NULL;
 	ASSERT_OK(sqlite3_open(rig_path(&r, NX_DB_NAME), &h));
-	ASSERT_OK(sqlite3_exec(h, "PRAGMA application_id=7; PRAGMA user_version=3; CREATE TABLE t(x)", NULL, NULL, NULL));
+	ASSERT_OK(
+		sqlite3_exec(h, "PRAGMA application_id=7; PRAGMA user_version=3; CREATE TABLE t(x)", NULL, NULL, NULL));
 	ASSERT_OK(sqlite3_close(h));
 	ASSERT_ERR(open_error(r.dir, &other), NX_ETYPE);
 	ASSERT_CONTAINS(nx_error_message(other), "another program");

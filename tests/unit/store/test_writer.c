@@ -14,8 +14,8 @@ struct put {
 	struct nx_write w;
 	const char *key;
 	int code;
-	int slices;            /* bulk: MORE so many times */
-	sem_t *gate;           /* waited for in apply */
+	int slices;  /* bulk: MORE so many times */
+	sem_t *gate; /* waited for in apply */
 	sem_t finished;
 	int result;
 	unsigned order;
@@ -23,7 +23,6 @@ struct put {
 };
 
 static _Atomic unsigned order;
-static _Atomic unsigned slices_run;
 
 static int put_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 {
@@ -33,7 +32,6 @@ static int put_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err
 	p->gate = NULL;
 	if (p->slices > 0) {
 		p->slices--;
-		(void)atomic_fetch_add(&slices_run, 1);
 		while (!nx_write_slice_over(w))
 			continue;
 		return NX_WRITE_MORE;
@@ -166,28 +164,60 @@ TEST(a_failure_without_a_word_still_has_a_message)
 	rig_close(&r);
 }
 
+/* Each slice of the bulk write posts an interactive one, which notes how many slices had begun when it was applied. */
+#define NOTES 20
+struct sliced;
+struct note {
+	struct nx_write w;
+	struct sliced *sliced;
+	unsigned posted_in, applied_after;
+};
+struct sliced {
+	struct nx_write w;
+	struct nx_store *store;
+	unsigned slices;
+	struct note notes[NOTES];
+	sem_t finished;
+};
+
+static int note_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+{
+	struct note *n = nx_container_of(w, struct note, w);
+	n->applied_after = n->sliced->slices;
+	return 0;
+}
+
+static int sliced_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+{
+	struct sliced *s = nx_container_of(w, struct sliced, w);
+	if (s->slices == NOTES)
+		return 0;
+	struct note *n = &s->notes[s->slices++];
+	*n = (struct note){.w.apply = note_apply, .sliced = s, .posted_in = s->slices};
+	nx_store_write(s->store, &n->w);
+	while (!nx_write_slice_over(w))
+		continue;
+	return NX_WRITE_MORE;
+}
+
+static void sliced_done(struct nx_write *w, struct nx_error *err)
+{
+	(void)sem_post(&nx_container_of(w, struct sliced, w)->finished);
+}
+
 TEST(bulk_holds_an_interactive_write_up_for_one_slice_at_most)
 {
 	struct rig r = fresh();
-	atomic_store(&slices_run, 0);
-	struct put bulk = {.w.lane = NX_LANE_BULK, .slices = 100};
-	put_start(&r, &bulk, "bulk");
-	for (int i = 0; i < 20; i++) {
-		static char keys[20][8];
-		struct put p = {0};
-		(void)usleep(1500);
-		unsigned before = atomic_load(&slices_run);
-		(void)snprintf(keys[i], sizeof(keys[i]), "i%d", i);
-		put_start(&r, &p, keys[i]);
-		put_wait(&p);
-		/* The one that ran then, and one that may begin before this thread reads the count. */
-		ASSERT_LE(atomic_load(&slices_run) - before, 2);
-		ASSERT_OK(p.result);
-	}
-	put_wait(&bulk);
-	ASSERT_OK(bulk.result);
-	ASSERT_EQ(rows_now(&r), 21);
+	struct sliced s = {.w = {.lane = NX_LANE_BULK, .apply = sliced_apply, .done = sliced_done}, .store = r.store};
+	(void)sem_init(&s.finished, 0, 0);
+	nx_store_write(r.store, &s.w);
+	while (sem_wait(&s.finished))
+		continue;
+	ASSERT_EQ(s.slices, NOTES);
+	for (unsigned i = 0; i < NOTES; i++)
+		ASSERT_EQ(s.notes[i].applied_after, s.notes[i].posted_in);
 	rig_close(&r);
+	(void)sem_destroy(&s.finished);
 }
 
 /* Keeps the interactive lane full by itself. */
@@ -200,8 +230,10 @@ struct flood {
 
 static int flood_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 {
-	return nx_db_exec(db, "INSERT INTO settings(key, value) VALUES ('flood', '') ON CONFLICT DO UPDATE SET value = value || 'x'",
-			  NX_NO_PARAMS, err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO settings(key, value) VALUES ('flood', '') ON CONFLICT DO UPDATE SET value = value || 'x'",
+		NX_NO_PARAMS, err);
 }
 
 static void flood_done(struct nx_write *w, struct nx_error *err)
@@ -358,7 +390,8 @@ struct chain {
 
 static int chain_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 {
-	return nx_db_exec(db, "INSERT INTO settings(key, value) SELECT count(*) || '', '' FROM settings", NX_NO_PARAMS, err);
+	return nx_db_exec(db, "INSERT INTO settings(key, value) SELECT count(*) || '', '' FROM settings", NX_NO_PARAMS,
+			  err);
 }
 
 static void chain_done(struct nx_write *w, struct nx_error *err)
@@ -386,9 +419,10 @@ TEST(inline_writes_run_one_after_the_other_without_nesting)
 
 static int fill(void *ctx, struct nx_db *db, struct nx_error **err)
 {
-	return nx_db_exec(db, "INSERT INTO logs(tenant_id, time_us, level, component, message, fields)"
-			      " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300)"
-			      " SELECT 1, x, '', '', hex(zeroblob(1500)), '{}' FROM c",
+	return nx_db_exec(db,
+			  "INSERT INTO logs(tenant_id, time_us, level, component, message, fields)"
+			  " WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300)"
+			  " SELECT 1, x, '', '', hex(zeroblob(1500)), '{}' FROM c",
 			  NX_NO_PARAMS, err);
 }
 
