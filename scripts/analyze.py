@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs gcc -fanalyzer over the C files of src/, as build/compile_commands.json would compile them.
+"""Runs gcc -fanalyzer over the C files of src/, as build/compile_commands.json would compile them, but unoptimised.
 
     analyze.py [BUILD_DIRECTORY]
 
@@ -40,7 +40,7 @@ def arguments(entry):
             skip = False
         elif word in ("-o", "-MF", "-MQ", "-MT"):
             skip = True
-        elif word not in ("-c", "-MD", "-Werror", "-g", entry["file"]) and not word.startswith("-O"):
+        elif word not in ("-c", "-MD", "-Werror", "-g", entry["file"]) and not word.startswith(("-O", "-D_FORTIFY")):
             kept.append(word)
     return kept
 
@@ -56,12 +56,12 @@ def analyze(entry):
     path = (Path(cwd) / file).resolve().relative_to(ROOT).as_posix()
     base = arguments(entry)
     try:
-        text = run([*base, "-O1", "-E", "-P", file], cwd)
+        text = run([*base, "-O0", "-E", "-P", file], cwd)
         key = hashlib.sha256((" ".join(base) + text.stdout).encode()).hexdigest()
         mark = CLEAN / key
         if mark.exists():
             return path, json.loads(mark.read_text()), None
-        done = run([*base, "-O1", "-fanalyzer", "-fdiagnostics-format=json", "-S", "-o", os.devnull, file], cwd)
+        done = run([*base, "-O0", "-fanalyzer", "-fdiagnostics-format=json", "-S", "-o", os.devnull, file], cwd)
     except subprocess.TimeoutExpired:
         return path, [], f"took more than {LIMIT_S} s; split the file or its longest function"
     found = []
