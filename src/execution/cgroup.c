@@ -1,0 +1,268 @@
+/* Sets of cgroups: made, limited, read, given back. */
+#include "execution/cgroup_internal.h"
+
+#include "base/fault.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PERIOD_US 1000000 /* of the CPU quota: long, so that a short program is not slowed */
+
+static void close_dirs(struct nx_cgroup *c)
+{
+	for (int i = 0; i < NX_CG_MAX; i++) {
+		if (c->dir[i] >= 0)
+			(void)close(c->dir[i]);
+		c->dir[i] = -1;
+	}
+}
+
+static void destroy(struct nx_cgroups *g, struct nx_cgroup *c)
+{
+	nx_keeper_free(nx_steal(c->keeper));
+	close_dirs(c);
+	for (int i = 0; i < NX_CG_MAX; i++)
+		if (g->parent[i] >= 0 && c->name[0])
+			nx_cg_remove(g->parent[i], c->name);
+	c->name[0] = '\0';
+}
+
+static int make_dirs(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
+{
+	struct nx_cgroup_name name = g->self;
+	name.n = c->n;
+	nx_cgroup_name_format(&name, c->name, sizeof(c->name));
+	int last = g->mode == NX_CGROUP_V2 ? 1 : NX_CG_MAX;
+	for (int i = 0; i < last; i++) {
+		if (!g->has[i])
+			continue;
+		if (NX_FAULT(sandbox_cgroup) || mkdirat(g->parent[i], c->name, 0755) < 0)
+			return nx_fault_at_set(ret, "make a cgroup", errno ? errno : EIO);
+		c->dir[i] = openat(g->parent[i], c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (c->dir[i] < 0)
+			return nx_fault_at_set(ret, "open a cgroup", errno);
+	}
+	return 0;
+}
+
+static int seat_keeper(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
+{
+	c->keeper = nx_keeper_new(ret);
+	if (!c->keeper)
+		return -1;
+	for (int i = 0; i < NX_CG_MAX; i++) {
+		if (!g->has[i])
+			continue;
+		int r = nx_cg_write_int(c->dir[i], "cgroup.procs", c->keeper->pid);
+		if (r < 0)
+			return nx_fault_at_set(ret, "enter a cgroup", -r);
+	}
+	if (g->has[NX_CG_CPU])
+		(void)nx_cg_write_int(c->dir[NX_CG_CPU], "cpu.cfs_period_us", PERIOD_US);
+	return 0;
+}
+
+static int create(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
+{
+	c->memory_set = c->pids_set = c->cpu_set = 0;
+	c->broken = false;
+	for (int i = 0; i < NX_CG_MAX; i++)
+		c->dir[i] = -1;
+	int r = make_dirs(g, c, ret);
+	if (r == 0 && g->mode == NX_CGROUP_V1)
+		r = seat_keeper(g, c, ret);
+	if (r < 0)
+		destroy(g, c);
+	return r;
+}
+
+static struct nx_cgroup *grow(struct nx_cgroups *g, struct nx_fault_at *ret)
+{
+	if (!g->sets) {
+		g->sets = calloc(g->max, sizeof(*g->sets)); /* once, so that addresses hold */
+		if (!g->sets) {
+			nx_fault_at_set(ret, "memory for cgroups", ENOMEM);
+			return NULL;
+		}
+	}
+	if (g->nsets == g->max) {
+		nx_fault_at_set(ret, "take a cgroup", EMFILE);
+		return NULL;
+	}
+	struct nx_cgroup *c = &g->sets[g->nsets];
+	c->n = g->nsets++;
+	return c;
+}
+
+static void read_totals(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret)
+{
+	char text[2048];
+	*ret = (struct nx_cgroup_usage){.cpu_us = -1, .peak_bytes = -1};
+	bool v2 = g->mode == NX_CGROUP_V2;
+	int memory = c->dir[v2 ? 0 : NX_CG_MEMORY], pids = c->dir[v2 ? 0 : NX_CG_PIDS];
+	if (memory >= 0) {
+		ret->peak_bytes = nx_cg_read_int(memory, v2 ? "memory.peak" : "memory.max_usage_in_bytes");
+		if (nx_cg_read(memory, v2 ? "memory.events" : "memory.oom_control", text, sizeof(text)) == 0)
+			ret->oom_kills = nx_max(nx_cgroup_parse_key(text, "oom_kill"), 0);
+	}
+	if (pids >= 0 && nx_cg_read(pids, "pids.events", text, sizeof(text)) == 0)
+		ret->refused = nx_max(nx_cgroup_parse_key(text, "max"), 0);
+	if (v2 && nx_cg_read(c->dir[0], "cpu.stat", text, sizeof(text)) == 0)
+		ret->cpu_us = nx_cgroup_parse_key(text, "usage_usec");
+	if (!v2 && c->dir[NX_CG_CPUACCT] >= 0) {
+		int64_t ns = nx_cg_read_int(c->dir[NX_CG_CPUACCT], "cpuacct.usage");
+		ret->cpu_us = ns < 0 ? -1 : ns / 1000;
+	}
+}
+
+static void set_bases(struct nx_cgroups *g, struct nx_cgroup *c)
+{
+	c->peak_base = 0;
+	if (g->mode == NX_CGROUP_V1 && c->dir[NX_CG_MEMORY] >= 0) {
+		(void)nx_cg_write_int(c->dir[NX_CG_MEMORY], "memory.max_usage_in_bytes", 0);
+		c->peak_base = nx_max(nx_cg_read_int(c->dir[NX_CG_MEMORY], "memory.usage_in_bytes"), 0);
+	}
+	struct nx_cgroup_usage u;
+	read_totals(g, c, &u);
+	c->cpu_base_us = u.cpu_us;
+	c->oom_base = u.oom_kills;
+	c->refused_base = u.refused;
+}
+
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret)
+{
+	if (g->mode == NX_CGROUP_NONE)
+		return NULL;
+	struct nx_cgroup *c = NULL;
+	for (unsigned i = 0; i < g->nsets && !c; i++)
+		if (!g->sets[i].busy)
+			c = &g->sets[i];
+	if (!c && !(c = grow(g, ret)))
+		return NULL;
+	if (!c->name[0] && create(g, c, ret) < 0)
+		return NULL;
+	c->busy = true;
+	set_bases(g, c);
+	return c;
+}
+
+/* The kernel rounds to pages, and refuses silently in no known case; a value that differs by more was not taken. */
+static int write_checked(int dir, const char *file, int64_t v, struct nx_fault_at *ret)
+{
+	int r = nx_cg_write_int(dir, file, v);
+	if (r < 0)
+		return nx_fault_at_set(ret, file, -r);
+	int64_t got = nx_cg_read_int(dir, file);
+	return got > v || got < v - 65536 ? nx_fault_at_set(ret, file, ERANGE) : 0;
+}
+
+/* With memsw at the limit of memory there is no swap; it may never be the lower of the two, hence the order. */
+static int limit_memory_v1(int dir, int64_t bytes, int64_t before, struct nx_fault_at *ret)
+{
+	bool has_memsw = faccessat(dir, "memory.memsw.limit_in_bytes", W_OK, 0) == 0;
+	bool is_raise = before == 0 || bytes > before;
+	if (has_memsw && before && is_raise && write_checked(dir, "memory.memsw.limit_in_bytes", bytes, ret) < 0)
+		return -1;
+	if (write_checked(dir, "memory.limit_in_bytes", bytes, ret) < 0)
+		return -1;
+	if (has_memsw && !(before && is_raise))
+		return write_checked(dir, "memory.memsw.limit_in_bytes", bytes, ret);
+	return 0;
+}
+
+static int limit_memory(struct nx_cgroups *g, struct nx_cgroup *c, int64_t bytes, struct nx_fault_at *ret)
+{
+	if (!g->has[NX_CG_MEMORY] || c->memory_set == bytes)
+		return 0;
+	if (g->mode == NX_CGROUP_V1) {
+		if (limit_memory_v1(c->dir[NX_CG_MEMORY], bytes, c->memory_set, ret) < 0)
+			return -1;
+	} else {
+		if (write_checked(c->dir[0], "memory.max", bytes, ret) < 0)
+			return -1;
+		(void)nx_cg_write(c->dir[0], "memory.swap.max", "0"); /* absent where the kernel has no swap */
+		(void)nx_cg_write(c->dir[0], "memory.oom.group", "1");
+	}
+	c->memory_set = bytes;
+	return 0;
+}
+
+static int limit_cpu(struct nx_cgroups *g, struct nx_cgroup *c, int64_t percent, struct nx_fault_at *ret)
+{
+	if (!g->has[NX_CG_CPU] || c->cpu_set == percent)
+		return 0;
+	int64_t quota = percent * (PERIOD_US / 100);
+	if (g->mode == NX_CGROUP_V1) {
+		if (write_checked(c->dir[NX_CG_CPU], "cpu.cfs_quota_us", quota, ret) < 0)
+			return -1;
+	} else {
+		char text[64];
+		snprintf(text, sizeof(text), "%lld %d", (long long)quota, PERIOD_US);
+		int r = nx_cg_write(c->dir[0], "cpu.max", text);
+		if (r < 0)
+			return nx_fault_at_set(ret, "cpu.max", -r);
+	}
+	c->cpu_set = percent;
+	return 0;
+}
+
+int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p, struct nx_fault_at *ret)
+{
+	int64_t pids = p->max_processes + 1 + (c->keeper != NULL); /* the reaper, and the keeper that shares the set */
+	int dir = c->dir[g->mode == NX_CGROUP_V2 ? 0 : NX_CG_PIDS];
+	if (g->has[NX_CG_PIDS] && c->pids_set != pids) {
+		if (write_checked(dir, "pids.max", pids, ret) < 0)
+			return -1;
+		c->pids_set = pids;
+	}
+	if (limit_memory(g, c, p->memory_bytes, ret) < 0)
+		return -1;
+	return limit_cpu(g, c, p->cpu_percent, ret);
+}
+
+void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c)
+{
+	if (c->cpu_set && g->mode == NX_CGROUP_V1)
+		(void)nx_cg_write_int(c->dir[NX_CG_CPU], "cpu.cfs_quota_us", -1);
+	if (c->cpu_set && g->mode == NX_CGROUP_V2)
+		(void)nx_cg_write(c->dir[0], "cpu.max", "max");
+	c->cpu_set = 0;
+	if (g->mode == NX_CGROUP_V2)
+		(void)nx_cg_write(c->dir[0], "cgroup.kill", "1");
+}
+
+void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret)
+{
+	read_totals(g, c, ret);
+	if (ret->cpu_us >= 0)
+		ret->cpu_us -= c->cpu_base_us;
+	if (ret->peak_bytes >= 0)
+		ret->peak_bytes = nx_max(ret->peak_bytes - c->peak_base, (int64_t)0);
+	ret->oom_kills -= c->oom_base;
+	ret->refused -= c->refused_base;
+}
+
+/* v2 sets are not used again: memory.peak cannot be reset before Linux 6.12, and making one costs nothing there. */
+void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c)
+{
+	if (!c)
+		return;
+	c->busy = false;
+	if (g->mode == NX_CGROUP_V2 || c->broken)
+		destroy(g, c);
+}
+
+void nx_cgroups_close(struct nx_cgroups *g)
+{
+	for (unsigned i = 0; i < g->nsets; i++)
+		destroy(g, &g->sets[i]);
+	for (int c = 0; c < NX_CG_MAX; c++)
+		if (g->parent[c] >= 0)
+			(void)close(g->parent[c]);
+	free(g->sets);
+	*g = (struct nx_cgroups){0};
+}

@@ -1,0 +1,213 @@
+/* From clone to exec: the order in which a guest puts up its own walls. guest pid 1 is here, pid 2 at the end. */
+#include "execution/sandbox_internal.h"
+
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+struct nx_guest_env nx_guest_env;
+
+enum { OUT_FD = 1, ERR_FD = 2, CTL_FD = 3, STATUS_FD = 4, BOX_FD = 5, HIGH_FD = 64 };
+
+pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
+{
+	const struct nx_host *h = nx_guest_env.host;
+	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	flags |= h->userns ? CLONE_NEWUSER : 0;
+	flags |= h->netns ? CLONE_NEWNET : 0;
+	flags |= h->cgroupns && into_cgroup < 0 ? CLONE_NEWCGROUP : 0;
+	flags |= as_sibling ? CLONE_PARENT : 0;
+	struct clone_args args = {.flags = flags, .exit_signal = as_sibling ? 0 : SIGCHLD};
+	if (into_cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)into_cgroup;
+	}
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		nx_guest_main(g);
+	return (pid_t)pid;
+}
+
+static void __attribute__((noreturn)) give_up(const char *stage, int errnum)
+{
+	struct nx_guest_error e = {.errnum = errnum};
+	snprintf(e.stage, sizeof(e.stage), "%s", stage);
+	(void)!send(CTL_FD, &e, sizeof(e), MSG_NOSIGNAL);
+	_exit(1);
+}
+
+/* Descriptors 0 to 5 have fixed meanings from here on, and nothing else is open. */
+static int seat_fds(const struct nx_guest *g)
+{
+	int from[] = {g->out, g->err, g->ctl, g->status, g->box}, high[nx_countof(from)];
+	for (size_t i = 0; i < nx_countof(from); i++)
+		if ((high[i] = fcntl(from[i], F_DUPFD, HIGH_FD)) < 0)
+			return -errno;
+	for (size_t i = 0; i < nx_countof(from); i++)
+		if (dup2(high[i], OUT_FD + (int)i) < 0)
+			return -errno;
+	int null = open(NX_TEMPLATE "/dev/null", O_RDONLY);
+	if (null < 0 || (null != 0 && dup2(null, 0) < 0))
+		return -errno;
+	return close_range(BOX_FD + 1, ~0U, 0) < 0 ? -errno : 0;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	for (int s = 1; s < NSIG; s++)
+		(void)signal(s, SIG_DFL); /* those that cannot be changed refuse */
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void raise_oom_score(void)
+{
+	nx_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "500", 3); /* guests go first when the host runs out of memory */
+}
+
+static void detach_from_host(const struct nx_guest *g)
+{
+	reset_signals();
+	raise_oom_score();
+	if (setsid() < 0)
+		give_up("setsid", errno);
+	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	if (keyring < 0 && errno != ENOSYS)
+		give_up("join a session keyring", errno);
+	if (g->leave_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
+		give_up("unshare the cgroup namespace", errno);
+	if (sethostname("sandbox", 7) < 0 || setdomainname("", 0) < 0)
+		give_up("set the host name", errno);
+	(void)umask(077);
+	(void)clearenv();
+}
+
+static void put_up_walls(const struct nx_guest *g)
+{
+	const struct nx_host *h = nx_guest_env.host;
+	const char *stage = "";
+	int r = nx_guest_mounts(h, BOX_FD, &stage);
+	if (r == 0)
+		r = nx_guest_limits(g, &stage);
+	if (r == 0)
+		r = nx_guest_drop(h, g->uid, &stage);
+	if (r < 0)
+		give_up(stage, -r);
+
+	/* Set late, because changing ids clears it. A spawner that died before is noticed by the end of CTL_FD. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		give_up("prctl", errno);
+	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi)) < 0)
+		give_up("landlock", -r);
+	if (h->seccomp && (r = nx_seccomp_install(nx_guest_env.seccomp)) < 0)
+		give_up("seccomp", -r);
+}
+
+static int64_t mono_us(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* base/clock.h may be a fake in the process that reads this */
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void __attribute__((noreturn)) run_program(void)
+{
+	static union nx_spawn_msg m;
+	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
+	ssize_t n;
+	(void)close(STATUS_FD);
+	(void)setsid();
+	do
+		n = read(CTL_FD, &m, sizeof(m));
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		_exit(1); /* the spawner is gone, or wants it so */
+	if (nx_spawn_check(&m, (size_t)n, true) || m.head.type != NX_SPAWN_START ||
+	    !nx_spawn_split(m.start.args, m.start.argc, argv) || !nx_spawn_split(m.start.env, m.start.envc, envp))
+		give_up("read the program to start", EPROTO);
+	if (chdir("/work") < 0)
+		give_up("enter the work directory", errno);
+	int in = m.start.has_stdin ? open("/code/stdin", O_RDONLY) : 0;
+	if (in < 0 || (in > 0 && (dup2(in, 0) < 0 || close(in) < 0)))
+		give_up("open standard input", errno);
+	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
+	execve(argv[0], argv, envp);
+	give_up("exec", errno);
+}
+
+/* Kills what the program left behind and waits for it: after this only the reaper is alive in the namespace. One
+ * kill(-1) is enough: the kernel refuses to finish a fork while a signal is pending. */
+static void end_everyone(void)
+{
+	(void)kill(-1, SIGKILL);
+	for (;;) {
+		pid_t pid = waitpid(-1, NULL, 0);
+		if (pid < 0 && errno != EINTR)
+			return;
+	}
+}
+
+static void __attribute__((noreturn)) reap(pid_t program)
+{
+	struct nx_guest_status s = {0};
+	(void)close(OUT_FD);
+	(void)close(ERR_FD);
+	(void)close(CTL_FD);
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, 0);
+		if (pid == program) {
+			s.wait_status = status;
+			break;
+		}
+		if (pid < 0 && errno != EINTR)
+			_exit(1);
+	}
+	s.exit_mono_us = mono_us();
+	end_everyone();
+	struct rusage u;
+	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {
+		s.cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+		s.max_rss_bytes = (int64_t)u.ru_maxrss * 1024;
+	}
+	(void)!write(STATUS_FD, &s, sizeof(s));
+	_exit(0);
+}
+
+void nx_guest_main(const struct nx_guest *g)
+{
+	struct nx_guest mine = *g;
+	char go;
+	if (seat_fds(g) < 0)
+		_exit(1);
+	if (read(CTL_FD, &go, 1) != 1)
+		_exit(1);
+	detach_from_host(&mine);
+	put_up_walls(&mine);
+	if (mine.is_trial)
+		give_up("", 0);
+	pid_t program = fork();
+	if (program < 0)
+		give_up("fork", errno);
+	if (program == 0)
+		run_program();
+	(void)close(BOX_FD);
+	reap(program);
+}

@@ -1,0 +1,421 @@
+/* The queue of runs: admission, slots, cancellation, the way to `done`. One loop owns it all. */
+#include "execution/execution_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char *const status_names[NX_EXEC_STATUS_MAX] = {
+	"ok", "error", "timeout", "memory_limit", "cpu_limit", "output_limit", "process_limit", "blocked", "cancelled",
+};
+
+const char *nx_exec_status_name(enum nx_exec_status s)
+{
+	return (unsigned)s < NX_EXEC_STATUS_MAX ? status_names[s] : "error";
+}
+
+const struct nx_exec_constraints nx_exec_constraints_default = {
+	.max_cpu_percent = 20, .max_memory_mb = 512, .max_time_us = 30 * NX_USEC_PER_SEC};
+
+/* ---- admission, on a worker ---- */
+
+static int check_range(const char *name, int64_t v, int64_t min, int64_t max, const char *option, struct nx_error **err)
+{
+	if (v >= min && v <= max)
+		return 0;
+	nx_error_set(err, v > max ? NX_ELIMIT : NX_EINVAL, "%s must be between %lld and %lld (%s), not %lld", name,
+		     (long long)min, (long long)max, option, (long long)v);
+	return nx_error_at(err, "/constraints/%s", name);
+}
+
+static int check_constraints(const struct nx_config *c, const struct nx_exec_constraints *k, struct nx_error **err)
+{
+	int r = check_range("max_cpu_percent", k->max_cpu_percent, 1, c->sandbox_max_cpu_percent, "sandbox.max_cpu_percent", err);
+	if (r == 0)
+		r = check_range("max_memory_mb", k->max_memory_mb, 16, c->sandbox_max_memory_mb, "sandbox.max_memory_mb", err);
+	if (r < 0)
+		return r;
+	if (k->max_time_us > 0 && k->max_time_us <= c->sandbox_max_time * 1000)
+		return 0;
+	nx_error_set(err, k->max_time_us > 0 ? NX_ELIMIT : NX_EINVAL,
+		     "max_execution_time_s must be above 0 and at most %lld s (sandbox.max_time)",
+		     (long long)(c->sandbox_max_time / 1000));
+	return nx_error_at(err, "/constraints/max_execution_time_s");
+}
+
+static int check_files(const struct nx_config *c, const struct nx_exec *x, struct nx_error **err)
+{
+	if (x->nfiles > (size_t)c->sandbox_max_files)
+		return nx_error_set(err, NX_ELIMIT, "%zu files are more than %lld (sandbox.max_files)", x->nfiles,
+				    (long long)c->sandbox_max_files);
+	int64_t total = (int64_t)x->stdin_text.n;
+	for (size_t i = 0; i < x->nfiles; i++) {
+		total += (int64_t)x->files[i].bytes.n;
+		if (nx_exec_path_check(x->files[i].path, err) < 0)
+			return nx_error_at(err, "/files/%zu/path", i);
+		for (size_t j = 0; j < i; j++)
+			if (nx_str_eq(x->files[i].path, x->files[j].path)) {
+				nx_error_set(err, NX_EINVAL, "two files have the path \"%.*s\"", NX_FMT(x->files[i].path));
+				return nx_error_at(err, "/files/%zu/path", i);
+			}
+	}
+	return total <= c->sandbox_work_bytes
+		       ? 0
+		       : nx_error_set(err, NX_ETOOBIG, "files and stdin are %lld bytes, more than %lld (sandbox.work_bytes)",
+				      (long long)total, (long long)c->sandbox_work_bytes);
+}
+
+static int check_request(struct nx_run *r, struct nx_error **err)
+{
+	const struct nx_config *c = r->e->config;
+	const struct nx_exec *x = r->x;
+	if (nx_utf8_check(x->code, "code", err) < 0)
+		return nx_error_at(err, "/code");
+	if (x->code.n > (size_t)c->sandbox_max_code_bytes) {
+		nx_error_set(err, NX_ETOOBIG, "code is %zu bytes, more than %lld (sandbox.max_code_bytes)", x->code.n,
+			     (long long)c->sandbox_max_code_bytes);
+		return nx_error_at(err, "/code");
+	}
+	int result = nx_language_need(x->language, &r->language, &r->program, err);
+	if (result == 0)
+		result = check_constraints(c, &x->constraints, err);
+	return result == 0 ? check_files(c, x, err) : result;
+}
+
+static void admit_job(struct nx_job *j)
+{
+	struct nx_run *r = nx_container_of(j, struct nx_run, job);
+	struct nx_exec *x = r->x;
+	if (check_request(r, &r->error) < 0)
+		return;
+	struct nx_scan_options o = {
+		.policy = x->policy,
+		.allowed_imports = x->constraints.allowed_imports,
+		.nallowed_imports = x->constraints.nallowed_imports,
+		.blocked_operations = x->constraints.blocked_operations,
+		.nblocked_operations = x->constraints.nblocked_operations,
+	};
+	(void)nx_scan(x->language, x->code, &o, x->arena, &x->result.scan, &r->error);
+}
+
+static void pump_queue(struct nx_execution *e)
+{
+	struct nx_run *r;
+	while (nx_spawner_is_ready(e->spawner) && e->running < e->max_running && (r = TAILQ_FIRST(&e->queue))) {
+		TAILQ_REMOVE(&e->queue, r, in_queue);
+		e->queued--;
+		e->running++;
+		r->holds_slot = true;
+		nx_run_prepare(r);
+	}
+}
+
+void nx_execution_release_slot(struct nx_run *r)
+{
+	if (!r->holds_slot)
+		return;
+	r->holds_slot = false;
+	r->e->running--;
+	pump_queue(r->e);
+}
+
+static void record_as(struct nx_run *r, enum nx_exec_status s)
+{
+	r->x->result.status = s;
+	r->x->result.usage.queue_us = nx_time_mono_us() - r->queued_us;
+	nx_run_record(r);
+}
+
+static void on_admitted(struct nx_job *j)
+{
+	struct nx_run *r = nx_container_of(j, struct nx_run, job);
+	struct nx_execution *e = r->e;
+	nx_loop_assert(e->loop);
+	if (r->error) {
+		nx_run_fail(r);
+	} else if (r->is_cancelled || e->is_stopping) {
+		record_as(r, NX_EXEC_CANCELLED);
+	} else if (r->x->result.scan.scanned && !r->x->result.scan.is_safe) {
+		record_as(r, NX_EXEC_BLOCKED);
+	} else if (e->queued >= (unsigned)e->config->sandbox_max_queued) {
+		nx_error_set(&r->error, NX_EBUSY, "%u runs wait already (sandbox.max_queued): try again later", e->queued);
+		nx_run_fail(r);
+	} else {
+		r->state = NX_RUN_QUEUED;
+		TAILQ_INSERT_TAIL(&e->queue, r, in_queue);
+		e->queued++;
+		pump_queue(e);
+	}
+}
+
+/* ---- done ---- */
+
+static void free_run(struct nx_run *r)
+{
+	nx_run_close(r);
+	nx_buf_done(&r->out);
+	nx_buf_done(&r->err_out);
+	nx_arena_free(r->scratch);
+	nx_error_free(r->error);
+	free(r);
+}
+
+static void deliver(struct nx_msg *m)
+{
+	struct nx_exec *x = nx_container_of(m, struct nx_exec, msg);
+	struct nx_run *r = x->run;
+	struct nx_error *err = nx_steal(r->error);
+	x->run = NULL;
+	free_run(r);
+	x->done(x, err); /* x may be gone after this */
+	nx_error_free(err);
+}
+
+static void check_stopped(struct nx_execution *e)
+{
+	if (!e->is_stopping || !TAILQ_EMPTY(&e->all))
+		return;
+	nx_spawner_detach(e->spawner);
+	pthread_mutex_lock(&e->lock);
+	e->is_stopped = true;
+	pthread_cond_signal(&e->stopped_cond);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void nx_execution_finish(struct nx_run *r)
+{
+	struct nx_execution *e = r->e;
+	struct nx_exec *x = r->x;
+	r->state = NX_RUN_DONE;
+	nx_run_close(r);
+	nx_execution_release_slot(r);
+	TAILQ_REMOVE(&e->all, r, in_all);
+	const char *status = r->error ? "failed" : nx_exec_status_name(x->result.status);
+	nx_metric_add(NX_M_SANDBOX_RUNS, status, NULL, 1);
+	if (!r->error && x->result.usage.wall_us)
+		nx_metric_observe(NX_M_SANDBOX_TIME, r->language->name, NULL,
+				  (double)x->result.usage.wall_us / NX_USEC_PER_SEC);
+	nx_span_attr_str(&r->span, "sandbox.status", nx_str_z(status));
+	nx_span_end(&r->span, nx_error_code(r->error));
+	x->msg.run = deliver;
+	if (x->reply)
+		nx_loop_post(x->reply, &x->msg);
+	else
+		deliver(&x->msg);
+	check_stopped(e);
+}
+
+/* ---- start and cancel ---- */
+
+static void begin(struct nx_msg *m)
+{
+	struct nx_exec *x = nx_container_of(m, struct nx_exec, msg);
+	struct nx_run *r = x->run;
+	nx_loop_assert(r->e->loop);
+	TAILQ_INSERT_TAIL(&r->e->all, r, in_all);
+	r->number = ++r->e->last_number;
+	r->queued_us = nx_time_mono_us();
+	nx_timer_init(&r->wall, r->e->loop, NULL);
+	nx_span_start(&r->span, x->trace, "sandbox.run");
+	r->span.tenant = x->tenant;
+	r->span.task = x->task;
+	r->span.step = x->step;
+	nx_span_attr_str(&r->span, "sandbox.language", nx_str_slice(x->language, 0, 32));
+	r->job = (struct nx_job){.run = admit_job, .done = on_admitted, .reply = r->e->loop};
+	nx_workers_post(r->e->workers, &r->job);
+}
+
+static void no_memory(struct nx_msg *m)
+{
+	struct nx_exec *x = nx_container_of(m, struct nx_exec, msg);
+	nx_auto_error struct nx_error *err = NULL;
+	nx_error_set(&err, NX_ENOMEM, "no memory for a run");
+	x->done(x, err);
+}
+
+void nx_execution_start(struct nx_execution *e, struct nx_exec *x)
+{
+	x->id = nx_id_new();
+	x->result = (struct nx_exec_result){.id = x->id, .exit_code = -1};
+	struct nx_run *r = calloc(1, sizeof(*r));
+	x->run = r;
+	if (r)
+		r->scratch = nx_arena_new(0);
+	if (!r || !r->scratch) {
+		free(r);
+		x->msg.run = no_memory;
+		nx_loop_post(x->reply ? x->reply : e->loop, &x->msg);
+		return;
+	}
+	r->x = x;
+	r->e = e;
+	r->ending = -1;
+	r->box = r->pidfd = -1;
+	r->created_us = nx_time_wall_us();
+	x->msg.run = begin;
+	nx_loop_post(e->loop, &x->msg);
+}
+
+static void cancel_run(struct nx_run *r)
+{
+	r->is_cancelled = true; /* ADMIT, COLLECTING and RECORDING see it or are past it */
+	if (r->state == NX_RUN_QUEUED) {
+		TAILQ_REMOVE(&r->e->queue, r, in_queue);
+		r->e->queued--;
+		record_as(r, NX_EXEC_CANCELLED);
+	} else if (r->state == NX_RUN_PREPARING || r->state == NX_RUN_RUNNING) {
+		nx_run_end(r, NX_EXEC_CANCELLED);
+	}
+}
+
+struct cancel_msg {
+	struct nx_msg msg;
+	struct nx_execution *e;
+	nx_id id;
+};
+
+static void on_cancel(struct nx_msg *m)
+{
+	struct cancel_msg *c = nx_container_of(m, struct cancel_msg, msg);
+	struct nx_run *r;
+	TAILQ_FOREACH (r, &c->e->all, in_all)
+		if (nx_id_eq(r->x->id, c->id))
+			break;
+	if (r)
+		cancel_run(r);
+	free(c);
+}
+
+void nx_execution_cancel(struct nx_execution *e, nx_id id)
+{
+	struct cancel_msg *c = malloc(sizeof(*c));
+	if (!c)
+		return; /* the run still ends by its clock */
+	*c = (struct cancel_msg){.msg.run = on_cancel, .e = e, .id = id};
+	nx_loop_post(e->loop, &c->msg);
+}
+
+/* ---- the spawner's messages ---- */
+
+static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t nfds)
+{
+	struct nx_execution *e = ctx;
+	struct nx_run *r;
+	TAILQ_FOREACH (r, &e->all, in_all)
+		if (r->number == m->head.run)
+			break;
+	if (!r || !r->holds_slot)
+		return;
+	switch (m->head.type) {
+	case NX_SPAWN_PREPARED: nx_run_on_prepared(r, fds, nfds); break;
+	case NX_SPAWN_FAILED: nx_run_on_failed(r, &m->failed); break;
+	case NX_SPAWN_EXITED: nx_run_on_exited(r, &m->exited); break;
+	default: break;
+	}
+}
+
+static void on_ready(void *ctx)
+{
+	pump_queue(ctx);
+}
+
+static void on_lost(void *ctx)
+{
+	struct nx_execution *e = ctx;
+	struct nx_run *r, *next;
+	for (r = TAILQ_FIRST(&e->all); r; r = next) {
+		next = TAILQ_NEXT(r, in_all);
+		if (r->holds_slot)
+			nx_run_on_lost(r);
+	}
+}
+
+static void attach(struct nx_msg *m)
+{
+	struct nx_execution *e = nx_container_of(m, struct nx_execution, attach_msg);
+	nx_auto_error struct nx_error *err = NULL;
+	struct nx_spawner_events ev = {.on_message = on_message, .on_ready = on_ready, .on_lost = on_lost, .ctx = e};
+	if (nx_spawner_attach(e->spawner, e->loop, &ev, &err) < 0)
+		nx_log_error("execution", "the spawner cannot be watched", NX_LERR(err));
+}
+
+int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_spawner *sp, struct nx_workers *w,
+		     struct nx_loop *loop, struct nx_execution **ret, struct nx_error **err)
+{
+	struct nx_execution *e = calloc(1, sizeof(*e));
+	if (!e)
+		return nx_error_set(err, NX_ENOMEM, "no memory for execution");
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	e->config = c;
+	e->store = s;
+	e->spawner = sp;
+	e->workers = w;
+	e->loop = loop;
+	e->max_running = c->sandbox_max_running ? (unsigned)c->sandbox_max_running : (unsigned)nx_max(cores, 1L) * 2;
+	TAILQ_INIT(&e->all);
+	TAILQ_INIT(&e->queue);
+	(void)pthread_mutex_init(&e->lock, NULL);
+	(void)pthread_cond_init(&e->stopped_cond, NULL);
+	e->attach_msg.run = attach;
+	nx_loop_post(loop, &e->attach_msg);
+	*ret = e;
+	return 0;
+}
+
+static void stop(struct nx_msg *m)
+{
+	struct nx_execution *e = nx_container_of(m, struct nx_execution, stop_msg);
+	struct nx_run *r, *next;
+	e->is_stopping = true;
+	for (r = TAILQ_FIRST(&e->all); r; r = next) {
+		next = TAILQ_NEXT(r, in_all);
+		cancel_run(r);
+	}
+	check_stopped(e);
+}
+
+void nx_execution_free(struct nx_execution *e)
+{
+	if (!e)
+		return;
+	e->stop_msg.run = stop;
+	nx_loop_post(e->loop, &e->stop_msg);
+	pthread_mutex_lock(&e->lock);
+	while (!e->is_stopped)
+		pthread_cond_wait(&e->stopped_cond, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+	(void)pthread_cond_destroy(&e->stopped_cond);
+	(void)pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+size_t nx_execution_languages(struct nx_execution *e, struct nx_exec_language *ret, size_t max)
+{
+	(void)e;
+	return nx_language_list(ret, max);
+}
+
+size_t nx_execution_checks(struct nx_execution *e, struct nx_exec_check *ret, size_t max)
+{
+	struct nx_spawn_hello hello;
+	static const char *const names[] = {"sandbox", "user namespaces", "network namespaces", "private /proc",
+					    "cgroup memory", "cgroup pids", "cgroup cpu", "seccomp", "landlock"};
+	if (!nx_spawner_hello(e->spawner, &hello)) {
+		if (max)
+			ret[0] = (struct nx_exec_check){.what = "sandbox", .detail = "the spawner does not answer",
+							.fix = "restart the server"};
+		return max ? 1 : 0;
+	}
+	size_t n = 0;
+	for (uint32_t i = 0; i < hello.nchecks && n < max; i++) {
+		for (size_t k = 0; k < nx_countof(names); k++) {
+			if (strcmp(names[k], hello.checks[i].what) != 0)
+				continue;
+			ret[n] = (struct nx_exec_check){.what = names[k], .ok = hello.checks[i].ok};
+			snprintf(ret[n].detail, sizeof(ret[n].detail), "%s", hello.checks[i].detail);
+			snprintf(ret[n].fix, sizeof(ret[n].fix), "%s", hello.checks[i].fix);
+			n++;
+		}
+	}
+	return n;
+}

@@ -1,0 +1,145 @@
+/*
+ * The server's side of a run. A run belongs to the execution loop from nx_execution_start until its `done` is posted;
+ * workers and the writer borrow it between two messages, while nothing else touches it.
+ *
+ *   ADMIT ──worker: check, scan──> QUEUED ──slot──> PREPARING ──PREPARED──> RUNNING ──EXITED──> COLLECTING ──worker──>
+ *     │ blocked, refused                                                                             RECORDING ──commit──> done
+ *     └───────────────────────────────────────────────────────────────────────────────────────────────> RECORDING
+ * A failure at any place goes to done at once, with its error. Invariants: a run holds a slot exactly from PREPARING until
+ * EXITED or FAILED; pipes are watched only while RUNNING; `number` is never used twice.
+ */
+#ifndef NX_EXECUTION_EXECUTION_INTERNAL_H
+#define NX_EXECUTION_EXECUTION_INTERNAL_H
+
+#include "execution/execution.h"
+#include "execution/spawn_protocol.h"
+
+#include <pthread.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#define NX_EXEC_PATH_PARTS 8
+#define NX_EXEC_PATH_MAX 512
+
+/* ---- languages.c ---- */
+
+struct nx_language {
+	const char *name, *package;
+	const char *const *programs; /* candidates by preference, absolute, ended by NULL; NULL: not in this version */
+	const char *source;          /* name of the program's file below /code */
+	const char *const *args;     /* between program and source, ended by NULL */
+};
+/* NX_EINVAL (unknown, with the nearest name), NX_EUNSUPPORTED (a later version), NX_EMISSING (with the package). */
+int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err);
+size_t nx_language_list(struct nx_exec_language *ret, size_t max); /* asks each program for its version */
+int nx_language_start(const struct nx_language *l, const char *program, bool has_stdin, struct nx_spawn_start *ret,
+		      struct nx_error **err);
+
+/* ---- spawner_client.c ---- */
+
+struct nx_spawner_events { /* on the loop */
+	void (*on_message)(void *ctx, const union nx_spawn_msg *m, int *fds, size_t nfds); /* takes the descriptors it steals */
+	void (*on_ready)(void *ctx);
+	void (*on_lost)(void *ctx); /* every guest is dead; a new spawner is on its way */
+	void *ctx;
+};
+int nx_spawner_attach(struct nx_spawner *s, struct nx_loop *loop, const struct nx_spawner_events *ev,
+		      struct nx_error **err);                                 /* on the loop */
+void nx_spawner_detach(struct nx_spawner *s);                                   /* on the loop */
+bool nx_spawner_is_ready(const struct nx_spawner *s);                           /* on the loop */
+int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m);         /* on the loop; 0 or -errno */
+/* Any thread; waits up to 5 s for a spawner that has just been started. False when it did not come. */
+bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret);
+
+/* ---- run.c ---- */
+
+enum nx_run_state {
+	NX_RUN_ADMIT,
+	NX_RUN_QUEUED,
+	NX_RUN_PREPARING,
+	NX_RUN_RUNNING,
+	NX_RUN_COLLECTING,
+	NX_RUN_RECORDING,
+	NX_RUN_DONE
+};
+
+struct nx_pump { /* one output stream; freed when libuv has let go of it */
+	uv_poll_t poll;
+	struct nx_run *run;
+	int fd;
+};
+
+struct nx_run_input { /* a file that was put into the work directory: unchanged ones are not artifacts */
+	uint64_t inode;
+	int64_t ctime_ns;
+};
+
+struct nx_run {
+	struct nx_exec *x;
+	struct nx_execution *e;
+	TAILQ_ENTRY(nx_run) in_all, in_queue;
+	uint64_t number;
+	enum nx_run_state state;
+	bool holds_slot, is_cancelled, is_shown; /* shown: it has been reported */
+	int ending;                              /* enum nx_exec_status that we asked for, or -1 */
+	const struct nx_language *language;
+	const char *program;
+	struct nx_spawn_features features;
+	int box, pidfd;
+	struct nx_pump *out_pump, *err_pump;
+	struct nx_buf out, err_out;
+	struct nx_run_input *inputs; /* in x->arena */
+	struct nx_timer wall;
+	int64_t queued_us, prepare_us; /* monotonic */
+	int64_t created_us;            /* wall clock */
+	struct nx_span span;
+	struct nx_job job;
+	struct nx_write write;
+	struct nx_error *error;
+	struct nx_arena *scratch; /* for workers */
+	nx_str answer;
+};
+
+struct nx_execution {
+	const struct nx_config *config;
+	struct nx_store *store;
+	struct nx_spawner *spawner;
+	struct nx_workers *workers;
+	struct nx_loop *loop;
+	TAILQ_HEAD(, nx_run) all; /* every run that is not done */
+	TAILQ_HEAD(, nx_run) queue; /* those that wait for a slot */
+	unsigned running, queued, max_running;
+	uint64_t last_number;
+	struct nx_msg attach_msg, stop_msg;
+	bool is_stopping;
+	pthread_mutex_t lock; /* is_stopped only */
+	pthread_cond_t stopped_cond;
+	bool is_stopped;
+};
+
+void nx_run_prepare(struct nx_run *r);                                          /* takes a slot */
+void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds);
+void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f);
+void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e);
+void nx_run_on_lost(struct nx_run *r);
+void nx_run_end(struct nx_run *r, enum nx_exec_status why); /* asks; EXITED follows */
+void nx_run_fail(struct nx_run *r);                         /* r->error is set: to done */
+void nx_run_record(struct nx_run *r);
+void nx_run_close(struct nx_run *r); /* descriptors and pumps */
+void nx_execution_release_slot(struct nx_run *r);
+void nx_execution_finish(struct nx_run *r); /* posts done, forgets the run */
+
+/* ---- files.c, collect.c (worker, or the loop before the run) ---- */
+
+int nx_exec_path_check(nx_str path, struct nx_error **err);
+int nx_run_write_inputs(struct nx_run *r, struct nx_error **err);
+/* Keeps what the run left in its work directory: files durable in artifacts/, the list in x->result. */
+int nx_run_collect(struct nx_run *r, struct nx_error **err);
+const char *nx_mime_of(nx_str path, nx_str head);
+
+/* ---- record.c (worker and writer) ---- */
+
+int nx_run_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err);
+char *nx_artifact_path(struct nx_arena *a, const char *dir, nx_id id);
+
+#endif

@@ -1,0 +1,148 @@
+/* The spawner's side of making a guest: box, pipes, clone, uid map, the word to go on. */
+#include "execution/sandbox_internal.h"
+
+#include "base/fault.h"
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define NPROC_SLACK 16
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+void nx_guest_ends_close(struct nx_guest_ends *e)
+{
+	close_fd(&e->pidfd);
+	close_fd(&e->ctl);
+	close_fd(&e->status);
+	close_fd(&e->box);
+	close_fd(&e->out);
+	close_fd(&e->err);
+}
+
+static void close_inner(struct nx_guest *g)
+{
+	close_fd(&g->ctl);
+	close_fd(&g->status);
+	close_fd(&g->out);
+	close_fd(&g->err);
+}
+
+static int open_pipe(int *ret_read, int *ret_write, struct nx_fault_at *fault)
+{
+	int p[2];
+	if (NX_FAULT(sandbox_pipe)) {
+		errno = EMFILE;
+		return nx_fault_at_set(fault, "make a pipe", EMFILE);
+	}
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return nx_fault_at_set(fault, "make a pipe", errno);
+	*ret_read = p[0];
+	*ret_write = p[1];
+	return 0;
+}
+
+static int open_ends(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e, struct nx_fault_at *fault)
+{
+	int pair[2];
+	if (open_pipe(&e->out, &g->out, fault) < 0 || open_pipe(&e->err, &g->err, fault) < 0 ||
+	    open_pipe(&e->status, &g->status, fault) < 0)
+		return -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return nx_fault_at_set(fault, "make a socket pair", errno);
+	e->ctl = pair[0];
+	g->ctl = pair[1];
+	if (NX_FAULT(sandbox_workdir))
+		return nx_fault_at_set(fault, "make the work directory", ENOSPC);
+	e->box = nx_box_new(o->prepare->box_bytes, o->prepare->box_inodes, o->uid, o->uid, fault);
+	g->box = e->box;
+	return e->box < 0 ? -1 : 0;
+}
+
+static int write_file(int proc_fd, pid_t pid, const char *file, const char *text)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%ld/%s", (long)pid, file);
+	nx_auto_fd int fd = openat(proc_fd, path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size_t n = strlen(text);
+	return write(fd, text, n) == (ssize_t)n ? 0 : -errno;
+}
+
+static int write_maps(const struct nx_guest_order *o, pid_t pid, struct nx_fault_at *fault)
+{
+	char map[64];
+	snprintf(map, sizeof(map), "%d %lu 1", NX_GUEST_UID, (unsigned long)o->uid);
+	int r = write_file(o->proc_fd, pid, "setgroups", "deny");
+	if (r == 0)
+		r = write_file(o->proc_fd, pid, "gid_map", map);
+	if (r == 0)
+		r = write_file(o->proc_fd, pid, "uid_map", map);
+	return r < 0 ? nx_fault_at_set(fault, "write the uid map", -r) : 0;
+}
+
+static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, struct nx_fault_at *fault)
+{
+	if (NX_FAULT(sandbox_spawn))
+		return nx_fault_at_set(fault, "clone", EAGAIN);
+	if (o->cgroup && o->cgroup->keeper)
+		return nx_keeper_clone(o->cgroup->keeper, g, fault);
+	int into = o->cgroup ? o->cgroup->dir[0] : -1;
+	g->leave_cgroupns = into >= 0 && o->host->cgroupns;
+	pid_t pid = nx_guest_clone(g, into, false);
+	return pid < 0 ? nx_fault_at_set(fault, "clone", errno) : pid;
+}
+
+static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e, struct nx_fault_at *fault)
+{
+	e->pid = clone_guest(o, g, fault);
+	if (e->pid < 0)
+		return -1;
+	e->pidfd = (int)syscall(SYS_pidfd_open, e->pid, 0);
+	if (e->pidfd < 0)
+		return nx_fault_at_set(fault, "open a pidfd", errno);
+	if (o->host->userns && write_maps(o, e->pid, fault) < 0)
+		return -1;
+	return send(e->ctl, "g", 1, MSG_NOSIGNAL) == 1 ? 0 : nx_fault_at_set(fault, "let the guest go on", errno);
+}
+
+int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault)
+{
+	bool counted = o->cgroup && o->cgroups->has[NX_CG_PIDS];
+	struct nx_guest g = {
+		.ctl = -1, .status = -1, .box = -1, .out = -1, .err = -1,
+		.is_trial = o->is_trial,
+		.nproc = o->prepare->max_processes + (counted ? NPROC_SLACK : 1),
+		.file_bytes = o->prepare->file_bytes,
+		.cpu_us = o->prepare->cpu_us,
+		.memory_bytes = o->cgroup && o->cgroups->has[NX_CG_MEMORY] ? 0 : o->prepare->memory_bytes,
+		.uid = o->uid,
+	};
+	*ret = NX_GUEST_ENDS_NONE;
+	int r = open_ends(o, &g, ret, fault);
+	if (r == 0)
+		r = launch(o, &g, ret, fault);
+	close_inner(&g);
+	if (r < 0) {
+		if (ret->pid > 0) {
+			(void)kill(ret->pid, SIGKILL);
+			while (waitpid(ret->pid, NULL, 0) < 0 && errno == EINTR)
+				continue;
+		}
+		nx_guest_ends_close(ret);
+	}
+	return r;
+}

@@ -1,0 +1,365 @@
+/* One run between its slot and its end: prepare, inputs, start, pipes, clock, kill, verdict. */
+#include "execution/execution_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define BOX_SLACK (INT64_C(256) << 10) /* directories and the remains of pages */
+#define BOX_INODES 16384
+#define WALL_SLACK_US (2 * NX_USEC_PER_SEC) /* the spawner's own clock acts when the server's did not */
+#define READ_BYTES 65536
+
+/* ---- the end ---- */
+
+static void free_pump(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void close_pump(struct nx_pump *p)
+{
+	if (!p)
+		return;
+	(void)uv_poll_stop(&p->poll);
+	(void)close(p->fd);
+	p->poll.data = p;
+	uv_close((uv_handle_t *)&p->poll, free_pump);
+}
+
+void nx_run_close(struct nx_run *r)
+{
+	close_pump(nx_steal(r->out_pump));
+	close_pump(nx_steal(r->err_pump));
+	if (r->box >= 0)
+		(void)close(nx_steal_fd(&r->box));
+	if (r->pidfd >= 0)
+		(void)close(nx_steal_fd(&r->pidfd));
+	nx_timer_stop(&r->wall);
+}
+
+void nx_run_fail(struct nx_run *r)
+{
+	nx_execution_finish(r);
+}
+
+void nx_run_end(struct nx_run *r, enum nx_exec_status why)
+{
+	if (r->ending >= 0)
+		return;
+	r->ending = (int)why;
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_KILL, r->number);
+	(void)nx_spawner_send(r->e->spawner, &m); /* a spawner that is gone has taken its guests with it */
+}
+
+/* ---- prepare ---- */
+
+static int64_t input_bytes(const struct nx_exec *x)
+{
+	const int64_t page = 4096;
+	int64_t n = (int64_t)(x->code.n + x->stdin_text.n) + 2 * page;
+	for (size_t i = 0; i < x->nfiles; i++)
+		n += (int64_t)x->files[i].bytes.n + page;
+	return n;
+}
+
+/* With a quota the clock is the first to run out; without one, CPU time stands for the share that was granted. */
+static int64_t cpu_budget_us(const struct nx_exec_constraints *k, bool has_quota)
+{
+	int64_t share = k->max_time_us / 100 * k->max_cpu_percent;
+	return has_quota ? share + 2 * NX_USEC_PER_SEC : nx_max(share, NX_USEC_PER_SEC);
+}
+
+static bool is_cgroup(uint8_t mechanism)
+{
+	return mechanism == NX_MECH_CGROUP_V1 || mechanism == NX_MECH_CGROUP_V2;
+}
+
+static int check_host(struct nx_run *r, struct nx_error **err)
+{
+	struct nx_spawn_hello hello;
+	if (!nx_spawner_hello(r->e->spawner, &hello))
+		return nx_error_set(err, NX_ESANDBOX, "the spawner does not answer");
+	r->features = hello.features;
+	if (!hello.features.usable) {
+		nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
+		return nx_error_hint(err, "nexus doctor");
+	}
+	if (hello.features.degraded && !r->e->config->sandbox_degraded) {
+		nx_error_set(err, NX_ESANDBOX, "this host cannot enforce every limit by cgroups and seccomp, and "
+					       "sandbox.degraded is false");
+		return nx_error_hint(err, "nexus doctor");
+	}
+	return 0;
+}
+
+void nx_run_prepare(struct nx_run *r)
+{
+	const struct nx_config *c = r->e->config;
+	const struct nx_exec_constraints *k = &r->x->constraints;
+	union nx_spawn_msg m;
+	r->state = NX_RUN_PREPARING;
+	r->prepare_us = nx_time_mono_us();
+	r->x->result.usage.queue_us = r->prepare_us - r->queued_us;
+	if (check_host(r, &r->error) < 0) {
+		nx_run_fail(r);
+		return;
+	}
+	nx_spawn_init(&m, NX_SPAWN_PREPARE, r->number);
+	m.prepare = (struct nx_spawn_prepare){
+		.head = m.head,
+		.memory_bytes = k->max_memory_mb << 20,
+		.cpu_percent = k->max_cpu_percent,
+		.max_processes = c->sandbox_max_processes,
+		.box_bytes = c->sandbox_work_bytes + input_bytes(r->x) + BOX_SLACK,
+		.box_inodes = BOX_INODES,
+		.file_bytes = c->sandbox_work_bytes,
+		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
+		.wall_us = k->max_time_us + WALL_SLACK_US,
+	};
+	int n = nx_spawner_send(r->e->spawner, &m);
+	if (n < 0) {
+		nx_error_set_errno(&r->error, -n, "ask the spawner for a sandbox");
+		nx_run_fail(r);
+	}
+}
+
+void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f)
+{
+	nx_error_set(&r->error, f->errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX, "the sandbox could not %s: %s", f->stage,
+		     strerror(f->errnum));
+	nx_error_hint(&r->error, "nexus doctor");
+	nx_run_fail(r);
+}
+
+void nx_run_on_lost(struct nx_run *r)
+{
+	nx_error_set(&r->error, NX_ESANDBOX, "the spawner ended, and the program with it");
+	nx_error_hint(&r->error, "it is started again: repeat the run if its effects allow that");
+	nx_run_fail(r);
+}
+
+/* ---- output ---- */
+
+static struct nx_buf *kept(struct nx_run *r, const struct nx_pump *p)
+{
+	return p == r->out_pump ? &r->out : &r->err_out;
+}
+
+static void keep_output(struct nx_run *r, struct nx_pump *p, const char *bytes, size_t n)
+{
+	struct nx_buf *b = kept(r, p);
+	bool is_out = p == r->out_pump;
+	size_t max = (size_t)r->e->config->sandbox_max_output_bytes;
+	size_t take = nx_min(n, max - nx_min(b->n, max));
+	if (take && nx_buf_add(b, bytes, take) && r->x->on_output)
+		r->x->on_output(r->x, is_out ? 1 : 2, nx_str_n(bytes, take));
+	if (take == n && !b->failed)
+		return;
+	*(is_out ? &r->x->result.out_truncated : &r->x->result.err_truncated) = true;
+	if (r->state == NX_RUN_RUNNING)
+		nx_run_end(r, NX_EXEC_OUTPUT_LIMIT);
+}
+
+/* False when nothing more will come. One block a turn, so that a flood does not hold the loop. */
+static bool read_block(struct nx_run *r, struct nx_pump *p)
+{
+	char block[READ_BYTES];
+	ssize_t n = read(p->fd, block, sizeof(block));
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n > 0)
+		keep_output(r, p, block, (size_t)n);
+	return n > 0;
+}
+
+static void on_output(uv_poll_t *poll, int status, int events)
+{
+	struct nx_pump *p = poll->data;
+	(void)events;
+	if (status < 0 || !read_block(p->run, p))
+		(void)uv_poll_stop(poll);
+}
+
+/* Everybody who could write is dead: what is left is in the pipe, whose size bounds it. */
+static void drain(struct nx_run *r, struct nx_pump *p)
+{
+	char block[READ_BYTES];
+	ssize_t n;
+	if (!p)
+		return;
+	while ((n = read(p->fd, block, sizeof(block))) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			keep_output(r, p, block, (size_t)n);
+}
+
+static int open_pump(struct nx_run *r, int *fd, struct nx_pump **ret, struct nx_error **err)
+{
+	int flags = fcntl(*fd, F_GETFL);
+	struct nx_pump *p = calloc(1, sizeof(*p));
+	if (!p || flags < 0 || fcntl(*fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		free(p);
+		return nx_error_set(err, NX_ENOMEM, "no memory for a pipe");
+	}
+	int n = uv_poll_init(nx_loop_uv(r->e->loop), &p->poll, *fd);
+	if (n < 0) {
+		free(p);
+		return nx_error_set(err, NX_EIO, "watch a pipe: %s", uv_strerror(n));
+	}
+	p->run = r;
+	p->fd = nx_steal_fd(fd);
+	p->poll.data = p;
+	*ret = p;
+	n = uv_poll_start(&p->poll, UV_READABLE, on_output);
+	return n < 0 ? nx_error_set(err, NX_EIO, "watch a pipe: %s", uv_strerror(n)) : 0;
+}
+
+/* ---- start ---- */
+
+static void on_wall(struct nx_timer *t)
+{
+	nx_run_end(nx_container_of(t, struct nx_run, wall), NX_EXEC_TIMEOUT);
+}
+
+static int start(struct nx_run *r, int *fds, struct nx_error **err)
+{
+	union nx_spawn_msg m;
+	r->box = nx_steal_fd(&fds[0]);
+	r->pidfd = nx_steal_fd(&fds[1]);
+	r->wall.fire = on_wall;
+	nx_spawn_init(&m, NX_SPAWN_START, r->number);
+	if (open_pump(r, &fds[2], &r->out_pump, err) < 0 || open_pump(r, &fds[3], &r->err_pump, err) < 0 ||
+	    nx_run_write_inputs(r, err) < 0 ||
+	    nx_language_start(r->language, r->program, r->x->stdin_text.n > 0, &m.start, err) < 0)
+		return nx_error_code(*err);
+	int n = nx_spawner_send(r->e->spawner, &m);
+	if (n < 0)
+		return nx_error_set_errno(err, -n, "start the program");
+	r->state = NX_RUN_RUNNING;
+	return nx_timer_start(&r->wall, r->x->constraints.max_time_us, err);
+}
+
+void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds)
+{
+	if (r->state != NX_RUN_PREPARING || nfds != 4)
+		return;
+	if (r->ending >= 0) /* cancelled in the meantime; EXITED is on its way */
+		return;
+	if (start(r, fds, &r->error) < 0)
+		nx_run_end(r, NX_EXEC_ERROR); /* the guest waits for its program: EXITED brings the error to done */
+}
+
+/* ---- the verdict ---- */
+
+static enum nx_exec_status judge_exit(struct nx_run *r, const struct nx_spawn_exited *e)
+{
+	struct nx_exec_result *res = &r->x->result;
+	res->exit_code = WIFEXITED(e->wait_status) ? WEXITSTATUS(e->wait_status) : -1;
+	res->signal = WIFSIGNALED(e->wait_status) ? WTERMSIG(e->wait_status) : 0;
+	if (e->memory_hit)
+		return NX_EXEC_MEMORY_LIMIT;
+	if (res->signal == SIGXCPU)
+		return NX_EXEC_CPU_LIMIT;
+	if (res->exit_code == 0)
+		return NX_EXEC_OK;
+	return e->processes_hit ? NX_EXEC_PROCESS_LIMIT : NX_EXEC_ERROR;
+}
+
+static int judge(struct nx_run *r, const struct nx_spawn_exited *e, enum nx_exec_status *ret, struct nx_error **err)
+{
+	static const enum nx_exec_status by_end[NX_SPAWN_END_MAX] = {
+		[NX_SPAWN_END_KILLED] = NX_EXEC_CANCELLED,     [NX_SPAWN_END_MEMORY] = NX_EXEC_MEMORY_LIMIT,
+		[NX_SPAWN_END_CPU] = NX_EXEC_CPU_LIMIT,        [NX_SPAWN_END_PROCESSES] = NX_EXEC_PROCESS_LIMIT,
+		[NX_SPAWN_END_TIME] = NX_EXEC_TIMEOUT,
+	};
+	*ret = NX_EXEC_ERROR;
+	if (e->end == NX_SPAWN_END_SETUP && r->ending != NX_EXEC_CANCELLED) {
+		bool is_missing = strcmp(e->stage, "exec") == 0 && e->errnum == ENOENT;
+		nx_error_set(err, is_missing ? NX_EMISSING : NX_ESANDBOX, "the sandbox could not %s: %s", e->stage,
+			     strerror(e->errnum));
+		return nx_error_hint(err, is_missing ? "apt-get install %s" : "nexus doctor", r->language->package);
+	}
+	if (e->end == NX_SPAWN_END_LOST && r->ending < 0)
+		return nx_error_set(err, NX_ESANDBOX, "the sandbox ended without a word");
+	if (r->ending >= 0)
+		*ret = (enum nx_exec_status)r->ending;
+	else if (e->end == NX_SPAWN_END_EXIT)
+		*ret = judge_exit(r, e);
+	else
+		*ret = by_end[e->end];
+	if (e->end != NX_SPAWN_END_EXIT && *ret != NX_EXEC_CANCELLED)
+		r->x->result.signal = SIGKILL;
+	return 0;
+}
+
+static void list_enforced(struct nx_run *r)
+{
+	const struct nx_spawn_features *f = &r->features;
+	r->x->result.enforced = (struct nx_exec_enforced){
+		.memory = nx_mechanism_name(f->memory),
+		.cpu = nx_mechanism_name(f->cpu),
+		.processes = nx_mechanism_name(f->processes),
+		.time = nx_mechanism_name(f->time),
+		.output = nx_mechanism_name(f->output),
+		.disk = nx_mechanism_name(f->disk),
+		.network = nx_mechanism_name(f->network),
+		.filesystem = nx_mechanism_name(f->filesystem),
+		.syscalls = nx_mechanism_name(f->syscalls),
+		.user = nx_mechanism_name(f->user),
+		.degraded = f->degraded,
+	};
+}
+
+static void keep_usage(struct nx_run *r, const struct nx_spawn_exited *e)
+{
+	struct nx_exec_usage *u = &r->x->result.usage;
+	u->wall_us = e->wall_us;
+	u->cpu_us = e->cpu_us;
+	u->max_rss_bytes = e->max_rss_bytes;
+	if (e->exec_mono_us)
+		u->start_us = nx_max(e->exec_mono_us - r->prepare_us, (int64_t)0);
+}
+
+static void collect_job(struct nx_job *j)
+{
+	struct nx_run *r = nx_container_of(j, struct nx_run, job);
+	struct nx_exec_result *res = &r->x->result;
+	res->out = nx_utf8_repair(r->x->arena, nx_buf_str(&r->out));
+	res->err_out = nx_utf8_repair(r->x->arena, nx_buf_str(&r->err_out));
+	if (!res->out.p || !res->err_out.p)
+		nx_error_set(&r->error, NX_ENOMEM, "no memory for the output of a run");
+	else
+		(void)nx_run_collect(r, &r->error);
+}
+
+static void on_collected(struct nx_job *j)
+{
+	struct nx_run *r = nx_container_of(j, struct nx_run, job);
+	if (r->error)
+		nx_run_fail(r);
+	else
+		nx_run_record(r);
+}
+
+void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
+{
+	if (r->state != NX_RUN_PREPARING && r->state != NX_RUN_RUNNING)
+		return;
+	r->state = NX_RUN_COLLECTING;
+	nx_timer_stop(&r->wall);
+	drain(r, r->out_pump);
+	drain(r, r->err_pump);
+	keep_usage(r, e);
+	list_enforced(r);
+	nx_execution_release_slot(r);
+	if (r->error || judge(r, e, &r->x->result.status, &r->error) < 0) {
+		nx_run_fail(r);
+		return;
+	}
+	r->job = (struct nx_job){.run = collect_job, .done = on_collected, .reply = r->e->loop, .is_long = true};
+	nx_workers_post(r->e->workers, &r->job);
+}

@@ -1,0 +1,253 @@
+/*
+ * The inside of the spawner process: what it found out about the host, the cgroups it keeps, and how a guest is made.
+ *
+ * Everything here runs in single-threaded processes (spawner, keepers, guests before exec), so state is plain. Failures
+ * are a stage and an errno: there is nobody to format a message for until it has crossed the socket.
+ *
+ *   spawner ── owns the socket, the template of the guests' file system, the cgroups
+ *     ├─ keeper (cgroup v1 only, one per cgroup set) ── sits in its cgroups and clones guests into them
+ *     └─ guest pid 1, the reaper ── child of the spawner also when a keeper cloned it (CLONE_PARENT)
+ *           └─ guest pid 2 … ── the program
+ *
+ * Why keepers: moving a process into a v1 cgroup takes the kernel's thread-group lock for writing, which waits for an
+ * RCU grace period (10 to 25 ms on an idle machine); a child is born in its parent's cgroups for nothing.
+ */
+#ifndef NX_EXECUTION_SANDBOX_INTERNAL_H
+#define NX_EXECUTION_SANDBOX_INTERNAL_H
+
+#include "execution/spawn_protocol.h"
+
+#include <linux/filter.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define NX_GUEST_UID 1000 /* inside the user namespace; on the host each sandbox has a uid of its own */
+
+struct nx_fault_at { /* where it failed */
+	const char *stage;
+	int errnum; /* 0: it did not */
+};
+
+static inline int nx_fault_at_set(struct nx_fault_at *f, const char *stage, int errnum)
+{
+	*f = (struct nx_fault_at){stage, errnum};
+	return -1;
+}
+
+/* ---- probe.c: what this host lets us do, found by trying ---- */
+
+enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with fault points only */
+	NX_FORCE_NO_CGROUP = 1,
+	NX_FORCE_NO_USERNS = 2,
+	NX_FORCE_NO_NETNS = 4,
+	NX_FORCE_NO_LANDLOCK = 8,
+	NX_FORCE_NO_SECCOMP = 16,
+	NX_FORCE_NO_NAMESPACES = 32,
+	NX_FORCE_NO_PROC = 64,
+};
+unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
+
+struct nx_host {
+	bool is_root;      /* may use host uids other than its own */
+	bool outer_userns; /* the spawner itself lives in a user namespace that it made, as an ordinary user's does */
+	bool userns;       /* guests get a user namespace */
+	bool namespaces;   /* mount, pid, ipc, uts: without them nothing is run */
+	bool netns;
+	bool cgroupns;
+	bool proc;     /* a /proc of the guest's own can be mounted */
+	bool seccomp;
+	int landlock_abi;
+	unsigned force;
+	uid_t uid_base;
+	char refusal[256];
+};
+
+/* ---- cgroup_parse.c: pure text, tested and fuzzed ---- */
+
+enum nx_controller { NX_CG_MEMORY, NX_CG_PIDS, NX_CG_CPU, NX_CG_CPUACCT, NX_CG_MAX };
+extern const char *const nx_controller_names[NX_CG_MAX];
+
+struct nx_cgroup_mounts {
+	char v1[NX_CG_MAX][256]; /* "" when the controller is not mounted as v1 */
+	char v2[256];
+};
+/* Reads the text of /proc/self/mountinfo. Paths that do not fit are left out. */
+void nx_cgroup_parse_mounts(const char *mountinfo, struct nx_cgroup_mounts *ret);
+/* The path of a v1 controller (or of v2: controller NULL) in the text of /proc/self/cgroup. */
+bool nx_cgroup_parse_path(const char *text, const char *controller, char *ret, size_t size);
+/* "key value" lines, as in memory.events or memory.oom_control; -1 when there is no such key. */
+int64_t nx_cgroup_parse_key(const char *text, const char *key);
+bool nx_cgroup_has_word(const char *text, const char *word);
+/* nexus-<pid namespace>-<pid>-<start time>-<n>. */
+struct nx_cgroup_name {
+	unsigned long pidns, start;
+	long pid;
+	unsigned n;
+};
+void nx_cgroup_name_format(const struct nx_cgroup_name *name, char *ret, size_t size);
+bool nx_cgroup_name_parse(const char *text, struct nx_cgroup_name *ret);
+
+/* ---- cgroup.c ---- */
+
+enum nx_cgroup_mode { NX_CGROUP_NONE, NX_CGROUP_V1, NX_CGROUP_V2 };
+
+/* A set of cgroups for one run at a time; used again for the next. */
+struct nx_cgroup {
+	bool busy, broken; /* broken: not to be used again */
+	unsigned n;
+	int dir[NX_CG_MAX]; /* v1: a directory a controller, -1 where it is missing; v2: dir[0] */
+	char name[96];
+	struct nx_keeper *keeper; /* v1 */
+	int64_t memory_set, pids_set, cpu_set; /* limits in force; 0: none */
+	int64_t cpu_base_us, oom_base, refused_base, peak_base;
+};
+
+struct nx_cgroups {
+	enum nx_cgroup_mode mode;
+	bool has[NX_CG_MAX]; /* which controllers work */
+	int parent[NX_CG_MAX];
+	struct nx_cgroup_name self;
+	struct nx_cgroup *sets;
+	unsigned nsets, max;
+	char detail[160], fix[200];
+};
+
+/* Opens the hierarchies below the spawner's own cgroups, tries each controller, removes what dead spawners left. Must run
+ * before the spawner leaves the host's file system. Never fails: the mode tells. */
+void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd);
+/* A free set, made when there is none. NULL in mode none, or with *ret set when it cannot be made. */
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret);
+int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p, struct nx_fault_at *ret);
+void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
+/* Lifts the CPU quota, so that what is killed can die at once, and kills what is inside. */
+void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c);
+
+struct nx_cgroup_usage {
+	int64_t cpu_us, peak_bytes; /* since the set was taken; -1: unknown */
+	int64_t oom_kills, refused; /* processes killed for memory; forks refused */
+};
+void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret);
+void nx_cgroups_close(struct nx_cgroups *g); /* removes every set */
+
+/* ---- keeper.c ---- */
+
+struct nx_keeper {
+	pid_t pid;
+	int sock;
+};
+struct nx_guest;
+/* A child that waits to clone guests. */
+struct nx_keeper *nx_keeper_new(struct nx_fault_at *ret);
+void nx_keeper_free(struct nx_keeper *k);
+/* Has the guest cloned inside the keeper's cgroups, as a child of the caller. Its pid, or -1. */
+pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_fault_at *ret);
+
+/* ---- template.c: the read-only file system that all guests share ---- */
+
+/* Leaves the host's mounts for a mount namespace that holds "/" (empty), "/proc" (the host's) and NX_TEMPLATE. */
+int nx_template_enter(const struct nx_host *h, struct nx_fault_at *ret);
+#define NX_TEMPLATE "/root"
+/* A detached tmpfs for one run with work/, tmp/, shm/ (the guest's) and code/. Returns its descriptor or -1. */
+int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret);
+
+/* ---- seccomp.c ---- */
+
+struct nx_seccomp {
+	struct sock_fprog prog; /* len 0: none */
+};
+/* with_inet: TCP and UDP sockets may be made (into an empty network namespace). 0 or -errno. */
+int nx_seccomp_compile(bool with_inet, struct nx_seccomp *ret);
+int nx_seccomp_install(const struct nx_seccomp *s);
+void nx_seccomp_free(struct nx_seccomp *s);
+
+/* ---- landlock.c ---- */
+int nx_landlock_abi(void); /* 0: none */
+/* Everything below "/" may be read and executed, /box written; no TCP, no signals or abstract sockets to the outside. */
+int nx_landlock_restrict(int abi);
+
+/* ---- child.c and its parts: from clone to exec ---- */
+
+struct nx_guest {
+	int ctl;    /* socket pair to the spawner: one byte when the uid map is written, then nx_spawn_start; errors back */
+	int status; /* pipe: the reaper's last word */
+	int box, out, err;
+	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
+	bool is_trial; /* stop before the fork and say that all went well */
+	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
+	int64_t file_bytes, cpu_us;
+	int64_t memory_bytes; /* 0: a cgroup holds it */
+	uid_t uid; /* host uid, used when there is no user namespace */
+};
+/* What the guest says on ctl when something fails (or, in a trial, goes well: errnum 0). */
+struct nx_guest_error {
+	char stage[48];
+	int32_t errnum;
+};
+/* The last word of the reaper. */
+struct nx_guest_status {
+	int32_t wait_status;
+	int64_t exit_mono_us; /* CLOCK_BOOTTIME */
+	int64_t cpu_us, max_rss_bytes; /* by getrusage, of all that was waited for */
+};
+
+/* Set once, before any guest is made. */
+struct nx_guest_env {
+	const struct nx_host *host;
+	const struct nx_seccomp *seccomp;
+	pid_t spawner;
+};
+extern struct nx_guest_env nx_guest_env;
+
+/* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. -1 with errno. */
+pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
+/* Pid 1 of the guest. Never returns. */
+void nx_guest_main(const struct nx_guest *g) __attribute__((noreturn));
+int nx_guest_mounts(const struct nx_host *h, int box, const char **ret_stage);
+int nx_guest_limits(const struct nx_guest *g, const char **ret_stage);
+int nx_guest_drop(const struct nx_host *h, uid_t uid, const char **ret_stage);
+
+/* ---- guest.c: the parent's side of making one ---- */
+
+struct nx_guest_ends {
+	pid_t pid;
+	int pidfd, ctl, status; /* kept by the spawner */
+	int box, out, err;      /* handed to the server */
+};
+#define NX_GUEST_ENDS_NONE ((struct nx_guest_ends){-1, -1, -1, -1, -1, -1, -1})
+struct nx_guest_order {
+	const struct nx_host *host;
+	struct nx_cgroups *cgroups;
+	struct nx_cgroup *cgroup; /* NULL: none */
+	const struct nx_spawn_prepare *prepare;
+	uid_t uid;   /* as the spawner sees it */
+	int proc_fd; /* the host's /proc */
+	bool is_trial;
+};
+/* Makes the box, the pipes and the guest, writes its uid map and lets it go on. On failure nothing is left. */
+int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault);
+void nx_guest_ends_close(struct nx_guest_ends *e);
+
+/* ---- probe.c ---- */
+
+struct nx_probe {
+	struct nx_host host;
+	struct nx_cgroups cgroups;
+	struct nx_seccomp seccomp;
+	int proc_fd;
+};
+/* Finds out what works and takes the spawner there. Never fails: host.refusal tells why nothing can be run. */
+void nx_probe(struct nx_probe *p, uid_t uid_base);
+void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret);
+
+/* ---- watch.c: what stands in for cgroups ---- */
+
+struct nx_tree_usage {
+	int64_t rss_bytes, cpu_us;
+	int64_t tasks; /* processes and threads */
+};
+/* Sums over `root` and all its descendants, by the host's /proc. */
+void nx_tree_usage(int proc_fd, pid_t root, struct nx_tree_usage *ret);
+int64_t nx_proc_stat_start(int proc_fd, pid_t pid); /* start time in ticks, -1 when there is no such process */
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * The system-call filter: an allow-list, compiled once when the spawner starts, loaded by each guest.
+ *
+ * What is not listed fails with EPERM, and what this list cannot know yet fails with ENOSYS, because libraries fall back
+ * on that and nothing else. Nothing is killed: filters that kill broke with every new libc. The list follows the families
+ * of moby's default profile, less what a guest without a capability or a terminal has no use for.
+ */
+#include "execution/sandbox_internal.h"
+
+#include "base/macros.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <sched.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <string.h>
+
+/* The last call that the list below was written for (set_mempolicy_home_node, Linux 5.17). */
+#define LAST_KNOWN_NR 450
+#define NAMESPACE_FLAGS                                                                                                \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+static const char *const allowed[] = {
+	/* files */
+	"access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
+	"faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchown", "fchownat", "fcntl",
+	"fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat", "fstatfs", "fsync",
+	"ftruncate", "futimesat", "getcwd", "getdents", "getdents64", "getxattr", "lchown", "lgetxattr", "link", "linkat",
+	"listxattr", "llistxattr", "lremovexattr", "lseek", "lsetxattr", "lstat", "memfd_create", "mkdir", "mkdirat", "mknod",
+	"mknodat", "newfstatat", "open", "openat", "openat2", "pipe", "pipe2", "pread64", "preadv", "preadv2", "pwrite64",
+	"pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv", "removexattr", "rename", "renameat",
+	"renameat2", "rmdir", "sendfile", "setxattr", "splice", "stat", "statfs", "statx", "symlink", "symlinkat", "sync",
+	"sync_file_range", "syncfs", "tee", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write",
+	"writev",
+	/* memory */
+	"brk", "get_mempolicy", "madvise", "mincore", "mlock", "mlock2", "mlockall", "mmap", "mprotect", "mremap", "msync",
+	"munlock", "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect", "remap_file_pages", "membarrier",
+	/* processes and threads */
+	"arch_prctl", "capget", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_waitv", "get_robust_list",
+	"get_thread_area", "getcpu", "getegid", "geteuid", "getgid", "getgroups", "getpgid", "getpgrp", "getpid", "getppid",
+	"getpriority", "getresgid", "getresuid", "getrlimit", "getrusage", "getsid", "gettid", "getuid", "ioprio_get", "kill",
+	"pause", "pidfd_open", "pidfd_send_signal", "prctl", "prlimit64", "restart_syscall", "rseq", "sched_get_priority_max",
+	"sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam", "sched_getscheduler",
+	"sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "sched_yield",
+	"set_robust_list", "set_thread_area", "set_tid_address", "setfsgid", "setfsuid", "setgid", "setgroups", "setpgid",
+	"setpriority", "setregid", "setresgid", "setresuid", "setreuid", "setrlimit", "setsid", "setuid", "tgkill", "times",
+	"tkill", "uname", "vfork", "wait4", "waitid", "sysinfo", "getrandom",
+	/* signals and waiting */
+	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2",
+	"inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "poll", "ppoll", "pselect6", "rt_sigaction",
+	"rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait",
+	"rt_tgsigqueueinfo", "select", "sigaltstack", "signalfd", "signalfd4",
+	/* time */
+	"alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "getitimer", "gettimeofday", "nanosleep", "setitimer",
+	"time", "timer_create", "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create",
+	"timerfd_gettime", "timerfd_settime",
+	/* talk between the processes of one guest */
+	"accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "mq_getsetattr",
+	"mq_notify", "mq_open", "mq_timedreceive", "mq_timedsend", "mq_unlink", "msgctl", "msgget", "msgrcv", "msgsnd",
+	"recvfrom", "recvmmsg", "recvmsg", "semctl", "semget", "semop", "semtimedop", "sendmmsg", "sendmsg", "sendto",
+	"setsockopt", "shmat", "shmctl", "shmdt", "shmget", "shutdown",
+};
+
+/* Numbers of the old terminal and file ioctls that runtimes use; TIOCSTI and TIOCLINUX, which type into the host's
+ * terminal, are not among them. */
+static const uint64_t allowed_ioctls[] = {
+	0x5401 /* TCGETS */, 0x5413 /* TIOCGWINSZ */, 0x540f /* TIOCGPGRP */, 0x541b /* FIONREAD */, 0x5421 /* FIONBIO */,
+	0x5450 /* FIONCLEX */, 0x5451 /* FIOCLEX */, 0x5452 /* FIOASYNC */, 0x40049409 /* FICLONE */,
+};
+
+static const uint64_t allowed_personalities[] = {0, 0x8, 0x20000, 0x20008, 0xffffffff};
+
+static int allow_calls(scmp_filter_ctx f)
+{
+	for (size_t i = 0; i < nx_countof(allowed); i++) {
+		int nr = seccomp_syscall_resolve_name(allowed[i]);
+		if (nr == __NR_SCMP_ERROR || nr < 0) /* another architecture has no such call */
+			continue;
+		int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 0);
+		if (r < 0)
+			return r;
+	}
+	return seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0); /* its flags are out of a filter's sight */
+}
+
+static int allow_values(scmp_filter_ctx f, int nr, unsigned arg, const uint64_t *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, nr, 1, SCMP_CMP(arg, SCMP_CMP_EQ, values[i], 0));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* AF_UNIX; and TCP and UDP, so that programs meet an unreachable network rather than a refused call, where a network
+ * namespace holds them. Not AF_NETLINK, AF_VSOCK, AF_ALG, AF_PACKET, nor protocols that load kernel modules. */
+static int allow_sockets(scmp_filter_ctx f, bool with_inet)
+{
+	static const uint64_t protocols[] = {0, 6, 17};
+	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	for (size_t i = 0; i < nx_countof(protocols) && with_inet && r == 0; i++) {
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET),
+				     SCMP_A2(SCMP_CMP_EQ, protocols[i]));
+		if (r == 0)
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET6),
+					     SCMP_A2(SCMP_CMP_EQ, protocols[i]));
+	}
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx f, bool with_inet)
+{
+	int r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)); /* the 32-bit ABI */
+	if (r == 0)
+		r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (r == 0)
+		r = allow_calls(f);
+	if (r == 0)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACE_FLAGS, 0));
+	if (r == 0)
+		r = allow_values(f, SCMP_SYS(ioctl), 1, allowed_ioctls, nx_countof(allowed_ioctls));
+	if (r == 0)
+		r = allow_values(f, SCMP_SYS(personality), 0, allowed_personalities, nx_countof(allowed_personalities));
+	return r == 0 ? allow_sockets(f, with_inet) : r;
+}
+
+/* libseccomp writes to a file; ours lies in memory. Three instructions go before it: what is newer than the list is
+ * ENOSYS, whatever the architecture (x32's numbers are above the limit, too). */
+static int export_program(scmp_filter_ctx f, struct nx_seccomp *ret)
+{
+	static const struct sock_filter head[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, LAST_KNOWN_NR, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	};
+	nx_auto_fd int fd = memfd_create("nexus-seccomp", MFD_CLOEXEC);
+	struct stat st;
+	if (fd < 0)
+		return -errno;
+	int r = seccomp_export_bpf(f, fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	size_t n = (size_t)st.st_size / sizeof(struct sock_filter);
+	if (n == 0 || n + nx_countof(head) > BPF_MAXINSNS)
+		return -E2BIG;
+	struct sock_filter *code = calloc(n + nx_countof(head), sizeof(*code));
+	if (!code)
+		return -ENOMEM;
+	memcpy(code, head, sizeof(head));
+	if (pread(fd, code + nx_countof(head), n * sizeof(*code), 0) != st.st_size) {
+		free(code);
+		return -EIO;
+	}
+	ret->prog = (struct sock_fprog){.len = (unsigned short)(n + nx_countof(head)), .filter = code};
+	return 0;
+}
+
+int nx_seccomp_compile(bool with_inet, struct nx_seccomp *ret)
+{
+	*ret = (struct nx_seccomp){0};
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (!f)
+		return -ENOMEM;
+	int r = add_rules(f, with_inet);
+	if (r == 0)
+		r = export_program(f, ret);
+	seccomp_release(f);
+	return r;
+}
+
+int nx_seccomp_install(const struct nx_seccomp *s)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &s->prog) < 0 ? -errno : 0;
+}
+
+void nx_seccomp_free(struct nx_seccomp *s)
+{
+	free(s->prog.filter);
+	*s = (struct nx_seccomp){0};
+}

@@ -1,0 +1,469 @@
+/*
+ * The program of `nexus spawner`: one thread, one epoll, runs by their number. It relays no output and reads no artifact;
+ * what it does for a run is make it, watch what no cgroup watches, kill it, read its usage, and say how it ended. When the
+ * server's socket closes it ends every guest, removes every cgroup and exits.
+ */
+#include "execution/execution.h"
+#include "execution/sandbox_internal.h"
+
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum {
+	SERVER_FD = 3,
+	TICK_MS = 50,
+	EVENTS_MAX = 64,
+	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
+	CROWDED_TICKS = 4,
+};
+
+enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD };
+
+struct run {
+	uint64_t id; /* 0: free */
+	struct nx_cgroup *cgroup;
+	struct nx_guest_ends ends;
+	struct nx_spawn_prepare limits;
+	int64_t started_us, deadline_us; /* 0: not started */
+	enum nx_spawn_end end;
+	bool reported;
+	struct nx_guest_status status;
+	struct nx_guest_error error;
+	bool has_status, has_error;
+	int64_t max_rss_bytes, max_cpu_us; /* what the watchdog saw */
+	int crowded;                       /* ticks at the limit of processes */
+	bool met_processes;
+};
+
+static struct {
+	struct nx_probe probe;
+	struct run runs[NX_SPAWN_RUNS_MAX];
+	unsigned nruns; /* below which runs[] is in use */
+	unsigned active;
+	int epoll;
+	bool quit, is_warm;
+} S;
+
+static int64_t mono_us(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* the guests' reapers write the same clock */
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int watch(int fd, enum source src, const struct run *r)
+{
+	uint64_t index = r ? (uint64_t)(r - S.runs) : 0, age = r ? (uint32_t)r->id : 0;
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)src << 60 | index << 32 | age};
+	return epoll_ctl(S.epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+/* Closing alone would not do: the server holds a copy of the pidfd, and epoll watches what is behind the copies. */
+static void unwatch(int *fd)
+{
+	if (*fd < 0)
+		return;
+	(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, *fd, NULL);
+	(void)close(nx_steal_fd(fd));
+}
+
+static void say(const union nx_spawn_msg *m, const int *fds, size_t nfds)
+{
+	if (nx_spawn_send(SERVER_FD, m, fds, nfds) < 0)
+		S.quit = true;
+}
+
+/* ---- the end of a run ---- */
+
+static void stop(struct run *r, enum nx_spawn_end why)
+{
+	if (r->end == NX_SPAWN_END_EXIT)
+		r->end = why;
+	if (r->cgroup)
+		nx_cgroup_kill(&S.probe.cgroups, r->cgroup);
+	if (r->ends.pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, SIGKILL, NULL, 0);
+}
+
+static void fill_usage(struct run *r, struct nx_spawn_exited *e)
+{
+	struct nx_cgroup_usage u = {.cpu_us = -1, .peak_bytes = -1};
+	if (r->cgroup)
+		nx_cgroup_usage(&S.probe.cgroups, r->cgroup, &u);
+	int64_t cpu = nx_max(r->max_cpu_us, r->has_status ? r->status.cpu_us : 0);
+	e->cpu_us = u.cpu_us >= 0 ? u.cpu_us : cpu;
+	int64_t rss = nx_max(r->max_rss_bytes, r->has_status ? r->status.max_rss_bytes : 0);
+	e->max_rss_bytes = nx_max(u.peak_bytes, rss);
+	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY;
+	e->processes_hit = u.refused > 0 || r->met_processes;
+	int64_t until = r->has_status ? r->status.exit_mono_us : mono_us();
+	e->wall_us = r->started_us ? nx_max(until - r->started_us, (int64_t)0) : 0;
+	e->exec_mono_us = r->started_us;
+}
+
+static void report(struct run *r)
+{
+	if (r->reported)
+		return;
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_EXITED, r->id);
+	fill_usage(r, &m.exited);
+	m.exited.wait_status = r->status.wait_status;
+	m.exited.end = (uint8_t)r->end;
+	if (r->end == NX_SPAWN_END_EXIT && r->has_error) {
+		m.exited.end = NX_SPAWN_END_SETUP;
+		m.exited.errnum = r->error.errnum;
+		snprintf(m.exited.stage, sizeof(m.exited.stage), "%.*s", (int)sizeof(r->error.stage) - 1, r->error.stage);
+	} else if (r->end == NX_SPAWN_END_EXIT && !r->has_status) {
+		m.exited.end = m.exited.memory_hit ? NX_SPAWN_END_MEMORY : NX_SPAWN_END_LOST;
+	}
+	r->reported = true;
+	say(&m, NULL, 0);
+}
+
+static void release(struct run *r)
+{
+	while (waitpid(r->ends.pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	unwatch(&r->ends.pidfd);
+	unwatch(&r->ends.ctl);
+	unwatch(&r->ends.status);
+	nx_guest_ends_close(&r->ends);
+	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
+	*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
+	S.active--;
+	while (S.nruns > 0 && S.runs[S.nruns - 1].id == 0)
+		S.nruns--;
+}
+
+static void on_status(struct run *r)
+{
+	ssize_t n = read(r->ends.status, &r->status, sizeof(r->status));
+	r->has_status = n == (ssize_t)sizeof(r->status);
+	unwatch(&r->ends.status);
+	if (r->has_status)
+		report(r); /* only the reaper is alive; the end of its namespaces is not worth waiting for */
+}
+
+static void on_ctl(struct run *r)
+{
+	struct nx_guest_error e;
+	ssize_t n = recv(r->ends.ctl, &e, sizeof(e), MSG_DONTWAIT);
+	if (n == (ssize_t)sizeof(e)) {
+		r->error = e;
+		r->error.stage[sizeof(r->error.stage) - 1] = '\0';
+		r->has_error = true;
+	} else if (n < 0 && errno == EAGAIN) {
+		return;
+	}
+	unwatch(&r->ends.ctl); /* the end means: the program runs */
+}
+
+static void on_pidfd(struct run *r)
+{
+	if (r->ends.ctl >= 0)
+		on_ctl(r);
+	if (r->ends.status >= 0)
+		on_status(r);
+	report(r);
+	release(r);
+}
+
+/* ---- requests ---- */
+
+static struct run *find_run(uint64_t id)
+{
+	for (unsigned i = 0; i < S.nruns; i++)
+		if (S.runs[i].id == id)
+			return &S.runs[i];
+	return NULL;
+}
+
+static struct run *free_run(void)
+{
+	for (unsigned i = 0; i < NX_SPAWN_RUNS_MAX; i++) {
+		if (S.runs[i].id)
+			continue;
+		S.nruns = nx_max(S.nruns, i + 1);
+		return &S.runs[i];
+	}
+	return NULL;
+}
+
+static void refuse(uint64_t id, const struct nx_fault_at *fault)
+{
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_FAILED, id);
+	m.failed.errnum = fault->errnum;
+	snprintf(m.failed.stage, sizeof(m.failed.stage), "%s", fault->stage);
+	say(&m, NULL, 0);
+}
+
+static int make(struct run *r, struct nx_fault_at *fault)
+{
+	const struct nx_host *h = &S.probe.host;
+	r->cgroup = nx_cgroup_take(&S.probe.cgroups, fault);
+	if (!r->cgroup && S.probe.cgroups.mode != NX_CGROUP_NONE)
+		return -1;
+	if (r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, &r->limits, fault) < 0)
+		return -1;
+	struct nx_guest_order o = {
+		.host = h,
+		.cgroups = &S.probe.cgroups,
+		.cgroup = r->cgroup,
+		.prepare = &r->limits,
+		.uid = h->outer_userns ? 0 : h->uid_base + (uid_t)(r - S.runs),
+		.proc_fd = S.probe.proc_fd,
+	};
+	if (nx_guest_make(&o, &r->ends, fault) < 0)
+		return -1;
+	if (watch(r->ends.ctl, SRC_CTL, r) < 0 || watch(r->ends.status, SRC_STATUS, r) < 0 ||
+	    watch(r->ends.pidfd, SRC_PIDFD, r) < 0)
+		return nx_fault_at_set(fault, "watch a guest", errno);
+	return 0;
+}
+
+static void drop_box(struct run *r)
+{
+	(void)close(nx_steal_fd(&r->ends.box));
+	(void)close(nx_steal_fd(&r->ends.out));
+	(void)close(nx_steal_fd(&r->ends.err));
+}
+
+static void on_prepare(const struct nx_spawn_prepare *p)
+{
+	struct nx_fault_at fault = {"find a free place", EAGAIN};
+	if (!S.probe.host.namespaces)
+		fault = (struct nx_fault_at){"isolate anything on this host", EPERM};
+	struct run *r = S.probe.host.namespaces && !find_run(p->head.run) ? free_run() : NULL;
+	if (!r) {
+		refuse(p->head.run, &fault);
+		return;
+	}
+	*r = (struct run){.id = p->head.run, .limits = *p, .ends = NX_GUEST_ENDS_NONE};
+	S.active++;
+	if (make(r, &fault) < 0) {
+		refuse(r->id, &fault);
+		if (r->ends.pid > 0) {
+			stop(r, NX_SPAWN_END_SETUP);
+			release(r);
+			return;
+		}
+		if (r->cgroup)
+			r->cgroup->broken = true;
+		nx_cgroup_give(&S.probe.cgroups, r->cgroup);
+		*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
+		S.active--;
+		return;
+	}
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
+	say(&m, (const int[]){r->ends.box, r->ends.pidfd, r->ends.out, r->ends.err}, 4);
+	drop_box(r);
+}
+
+static void on_start(const union nx_spawn_msg *m)
+{
+	struct run *r = find_run(m->head.run);
+	if (!r || r->started_us || r->ends.ctl < 0)
+		return; /* it died in the meantime: its EXITED is on the way */
+	r->started_us = mono_us();
+	r->deadline_us = r->started_us + r->limits.wall_us;
+	ssize_t n = send(r->ends.ctl, m, sizeof(m->start), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n != (ssize_t)sizeof(m->start))
+		stop(r, NX_SPAWN_END_LOST);
+}
+
+static void on_server(void)
+{
+	union nx_spawn_msg m;
+	int fds[NX_SPAWN_FDS_MAX];
+	size_t nfds;
+	int n = nx_spawn_recv(SERVER_FD, &m, fds, &nfds);
+	while (nfds > 0)
+		(void)close(fds[--nfds]); /* the server has none to give */
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0 || nx_spawn_check(&m, (size_t)n, true)) {
+		S.quit = true;
+		return;
+	}
+	struct run *r;
+	switch (m.head.type) {
+	case NX_SPAWN_PREPARE: on_prepare(&m.prepare); break;
+	case NX_SPAWN_START: on_start(&m); break;
+	default:
+		r = find_run(m.head.run);
+		if (r)
+			stop(r, NX_SPAWN_END_KILLED);
+	}
+}
+
+/* ---- the watchdog ---- */
+
+static void watch_cgroup(struct run *r)
+{
+	struct nx_cgroup_usage u;
+	nx_cgroup_usage(&S.probe.cgroups, r->cgroup, &u);
+	if (u.oom_kills > 0)
+		stop(r, NX_SPAWN_END_MEMORY); /* v1 has no memory.oom.group: the rest must not go on without the victim */
+	else if (u.refused > REFUSED_MAX)
+		stop(r, NX_SPAWN_END_PROCESSES);
+	else if (u.cpu_us > r->limits.cpu_us)
+		stop(r, NX_SPAWN_END_CPU);
+}
+
+static void watch_tree(struct run *r)
+{
+	struct nx_tree_usage u;
+	const struct nx_cgroups *g = &S.probe.cgroups;
+	nx_tree_usage(S.probe.proc_fd, r->ends.pid, &u);
+	r->max_rss_bytes = nx_max(r->max_rss_bytes, u.rss_bytes);
+	r->max_cpu_us = nx_max(r->max_cpu_us, u.cpu_us);
+	if (!(r->cgroup && g->has[NX_CG_PIDS])) {
+		bool is_full = u.tasks > r->limits.max_processes; /* with the reaper */
+		r->crowded = is_full ? r->crowded + 1 : 0;
+		r->met_processes |= is_full;
+	}
+	if (!(r->cgroup && g->has[NX_CG_MEMORY]) && u.rss_bytes > r->limits.memory_bytes)
+		stop(r, NX_SPAWN_END_MEMORY);
+	else if (r->crowded >= CROWDED_TICKS)
+		stop(r, NX_SPAWN_END_PROCESSES);
+	else if (u.cpu_us > r->limits.cpu_us)
+		stop(r, NX_SPAWN_END_CPU);
+}
+
+static void tick(void)
+{
+	const struct nx_cgroups *g = &S.probe.cgroups;
+	bool whole = g->mode != NX_CGROUP_NONE && g->has[NX_CG_MEMORY] && g->has[NX_CG_PIDS] &&
+		     (g->mode == NX_CGROUP_V2 || g->has[NX_CG_CPUACCT]);
+	for (unsigned i = 0; i < S.nruns; i++) {
+		struct run *r = &S.runs[i];
+		if (!r->id || !r->started_us || r->reported || r->end != NX_SPAWN_END_EXIT)
+			continue;
+		if (mono_us() > r->deadline_us)
+			stop(r, NX_SPAWN_END_TIME);
+		if (r->cgroup && r->end == NX_SPAWN_END_EXIT)
+			watch_cgroup(r);
+		if (!whole && r->end == NX_SPAWN_END_EXIT)
+			watch_tree(r);
+	}
+}
+
+/* ---- the loop ---- */
+
+static void dispatch(uint64_t what)
+{
+	struct run *r = &S.runs[(what >> 32) % NX_SPAWN_RUNS_MAX];
+	enum source src = (enum source)(what >> 60);
+	if (src == SRC_SERVER)
+		on_server();
+	else if (!r->id || (uint32_t)r->id != (uint32_t)what)
+		return; /* released, and perhaps taken again, by an earlier event of the same batch */
+	else if (src == SRC_CTL && r->ends.ctl >= 0)
+		on_ctl(r);
+	else if (src == SRC_STATUS && r->ends.status >= 0)
+		on_status(r);
+	else if (src == SRC_PIDFD)
+		on_pidfd(r);
+}
+
+/* While nobody waits: the first cgroup set, whose keeper costs some milliseconds to seat. */
+static void warm_up(void)
+{
+	struct nx_fault_at fault = {0};
+	S.is_warm = true;
+	if (S.probe.cgroups.mode == NX_CGROUP_V1)
+		nx_cgroup_give(&S.probe.cgroups, nx_cgroup_take(&S.probe.cgroups, &fault));
+}
+
+static void serve(void)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int64_t next_tick = 0;
+	while (!S.quit) {
+		int timeout = S.active ? TICK_MS : S.is_warm ? -1 : 0;
+		int n = epoll_wait(S.epoll, events, EVENTS_MAX, timeout);
+		if (n < 0 && errno != EINTR)
+			break;
+		for (int i = 0; i < n; i++)
+			dispatch(events[i].data.u64);
+		if (n == 0 && !S.active && !S.is_warm)
+			warm_up();
+		int64_t now = mono_us();
+		if (S.active && now >= next_tick) {
+			tick();
+			next_tick = now + TICK_MS * 1000;
+		}
+	}
+}
+
+static void end_all(void)
+{
+	for (unsigned i = 0; i < S.nruns; i++)
+		if (S.runs[i].id)
+			stop(&S.runs[i], NX_SPAWN_END_KILLED);
+	for (unsigned i = S.nruns; i-- > 0;)
+		if (S.runs[i].id)
+			release(&S.runs[i]);
+	nx_cgroups_close(&S.probe.cgroups);
+}
+
+static int greet(uid_t uid_base)
+{
+	nx_probe(&S.probe, uid_base);
+	if (S.probe.host.is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
+		(void)prctl(PR_SET_DUMPABLE, 0);
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_HELLO, 0);
+	nx_probe_hello(&S.probe, &m.hello);
+	return nx_spawn_send(SERVER_FD, &m, NULL, 0);
+}
+
+/* A signal to the terminal's process group is the server's to answer; it then closes the socket. */
+static void prepare_process(void)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+	for (size_t i = 0; i < nx_countof(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	sigset_t none;
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setsid();
+	(void)close_range(SERVER_FD + 1, ~0U, 0);
+	(void)prctl(PR_SET_NAME, "nexus-spawner");
+}
+
+int nx_spawner_main(int argc, char **argv)
+{
+	unsigned long uid_base = 0;
+	int type;
+	socklen_t size = sizeof(type);
+	if (argc != 3 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
+	    getsockopt(SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
+		fprintf(stderr, "nexus spawner: it is started by the server, not by hand\n");
+		return 2;
+	}
+	prepare_process();
+	S.epoll = epoll_create1(EPOLL_CLOEXEC);
+	int flags = fcntl(SERVER_FD, F_GETFL);
+	if (S.epoll < 0 || flags < 0 || greet((uid_t)uid_base) < 0)
+		return 1;
+	if (fcntl(SERVER_FD, F_SETFL, flags | O_NONBLOCK) == 0 && watch(SERVER_FD, SRC_SERVER, NULL) == 0)
+		serve();
+	end_all();
+	return 0;
+}
