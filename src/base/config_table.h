@@ -62,8 +62,10 @@ X(sandbox_max_files, "sandbox.max_files", INT, "100", 0, 10000, 0, "files given 
 X(sandbox_max_memory_mb, "sandbox.max_memory_mb", INT, "4096", 16, 1048576, 0, "most memory a run may ask for, in MiB") \
 X(sandbox_max_output_bytes, "sandbox.max_output_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "output kept of each stream of a run; over it the run ends with output_limit") \
 X(sandbox_max_processes, "sandbox.max_processes", INT, "64", 1, 4096, 0, "processes and threads of one run") \
+X(sandbox_max_queued, "sandbox.max_queued", INT, "1000", 1, 100000, 0, "runs that may wait for a slot; the next one is refused") \
 X(sandbox_max_running, "sandbox.max_running", INT, "0", 0, 1024, 0, "runs at once; 0: two per core") \
 X(sandbox_max_time, "sandbox.max_time", TIME, "600s", 1e3, 864e5, 0, "longest run that may be asked for") \
+X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root; one for each run at once") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
 X(store_group_wait, "store.group_wait", TIME, "0ms", 0, 100, 0, "time the writer waits for company before it commits") \
 X(store_synchronous, "store.synchronous", STR, "full", 0, 0, 0, "full; off and normal exist for tests that prove why") \

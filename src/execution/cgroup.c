@@ -210,7 +210,8 @@ static int limit_cpu(struct nx_cgroups *g, struct nx_cgroup *c, int64_t percent,
 	return 0;
 }
 
-int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p, struct nx_fault_at *ret)
+int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
+		    struct nx_fault_at *ret)
 {
 	int64_t pids = p->max_processes + 1 + (c->keeper != NULL); /* the reaper, and the keeper that shares the set */
 	int dir = c->dir[g->mode == NX_CGROUP_V2 ? 0 : NX_CG_PIDS];

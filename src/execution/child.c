@@ -112,7 +112,8 @@ static void put_up_walls(const struct nx_guest *g)
 		give_up(stage, -r);
 
 	/* Set late, because changing ids clears it. A spawner that died before is noticed by the end of CTL_FD. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		give_up("prctl", errno);
 	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi)) < 0)
 		give_up("landlock", -r);
@@ -184,7 +185,8 @@ static void __attribute__((noreturn)) reap(pid_t program)
 	end_everyone();
 	struct rusage u;
 	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {
-		s.cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+		s.cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+			   u.ru_stime.tv_usec;
 		s.max_rss_bytes = (int64_t)u.ru_maxrss * 1024;
 	}
 	(void)!write(STATUS_FD, &s, sizeof(s));

@@ -13,8 +13,8 @@
 
 #define MIB (1 << 20)
 /* Root gains nothing, ids change nothing, and nobody can turn that back. */
-#define LOCKED_BITS                                                                                                    \
-	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |               \
+#define LOCKED_BITS                                                                                      \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | \
 	 SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static int set_limit(int what, int64_t soft, int64_t hard)

@@ -185,16 +185,20 @@ const char *nx_mime_of(nx_str path, nx_str head)
 		nx_str magic;
 		const char *mime;
 	} magics[] = {
-		{NX_STR("\x89PNG\r\n\x1a\n"), "image/png"}, {NX_STR("\xff\xd8\xff"), "image/jpeg"},
-		{NX_STR("GIF8"), "image/gif"},              {NX_STR("%PDF-"), "application/pdf"},
-		{NX_STR("PK\x03\x04"), "application/zip"},  {NX_STR("\x1f\x8b"), "application/gzip"},
+		{NX_STR("\x89PNG\r\n\x1a\n"), "image/png"},
+		{NX_STR("\xff\xd8\xff"), "image/jpeg"},
+		{NX_STR("GIF8"), "image/gif"},
+		{NX_STR("%PDF-"), "application/pdf"},
+		{NX_STR("PK\x03\x04"), "application/zip"},
+		{NX_STR("\x1f\x8b"), "application/gzip"},
 	};
 	static const struct {
 		nx_str suffix;
 		const char *mime;
 	} names[] = {
-		{NX_STR(".json"), "application/json"}, {NX_STR(".csv"), "text/csv"},  {NX_STR(".html"), "text/html"},
-		{NX_STR(".md"), "text/markdown"},      {NX_STR(".svg"), "image/svg+xml"},
+		{NX_STR(".json"), "application/json"}, {NX_STR(".csv"), "text/csv"},
+		{NX_STR(".html"), "text/html"},        {NX_STR(".md"), "text/markdown"},
+		{NX_STR(".svg"), "image/svg+xml"},
 	};
 	for (size_t i = 0; i < nx_countof(magics); i++)
 		if (nx_str_starts(head, magics[i].magic))

@@ -30,9 +30,11 @@ static int check_range(const char *name, int64_t v, int64_t min, int64_t max, co
 
 static int check_constraints(const struct nx_config *c, const struct nx_exec_constraints *k, struct nx_error **err)
 {
-	int r = check_range("max_cpu_percent", k->max_cpu_percent, 1, c->sandbox_max_cpu_percent, "sandbox.max_cpu_percent", err);
+	int r = check_range("max_cpu_percent", k->max_cpu_percent, 1, c->sandbox_max_cpu_percent,
+			    "sandbox.max_cpu_percent", err);
 	if (r == 0)
-		r = check_range("max_memory_mb", k->max_memory_mb, 16, c->sandbox_max_memory_mb, "sandbox.max_memory_mb", err);
+		r = check_range("max_memory_mb", k->max_memory_mb, 16, c->sandbox_max_memory_mb,
+				"sandbox.max_memory_mb", err);
 	if (r < 0)
 		return r;
 	if (k->max_time_us > 0 && k->max_time_us <= c->sandbox_max_time * 1000)
@@ -55,13 +57,15 @@ static int check_files(const struct nx_config *c, const struct nx_exec *x, struc
 			return nx_error_at(err, "/files/%zu/path", i);
 		for (size_t j = 0; j < i; j++)
 			if (nx_str_eq(x->files[i].path, x->files[j].path)) {
-				nx_error_set(err, NX_EINVAL, "two files have the path \"%.*s\"", NX_FMT(x->files[i].path));
+				nx_error_set(err, NX_EINVAL, "two files have the path \"%.*s\"",
+					     NX_FMT(x->files[i].path));
 				return nx_error_at(err, "/files/%zu/path", i);
 			}
 	}
 	return total <= c->sandbox_work_bytes
 		       ? 0
-		       : nx_error_set(err, NX_ETOOBIG, "files and stdin are %lld bytes, more than %lld (sandbox.work_bytes)",
+		       : nx_error_set(err, NX_ETOOBIG,
+				      "files and stdin are %lld bytes, more than %lld (sandbox.work_bytes)",
 				      (long long)total, (long long)c->sandbox_work_bytes);
 }
 
@@ -138,7 +142,8 @@ static void on_admitted(struct nx_job *j)
 	} else if (r->x->result.scan.scanned && !r->x->result.scan.is_safe) {
 		record_as(r, NX_EXEC_BLOCKED);
 	} else if (e->queued >= (unsigned)e->config->sandbox_max_queued) {
-		nx_error_set(&r->error, NX_EBUSY, "%u runs wait already (sandbox.max_queued): try again later", e->queued);
+		nx_error_set(&r->error, NX_EBUSY, "%u runs wait already (sandbox.max_queued): try again later",
+			     e->queued);
 		nx_run_fail(r);
 	} else {
 		r->state = NX_RUN_QUEUED;
@@ -278,9 +283,9 @@ static void on_cancel(struct nx_msg *m)
 {
 	struct cancel_msg *c = nx_container_of(m, struct cancel_msg, msg);
 	struct nx_run *r;
-	TAILQ_FOREACH (r, &c->e->all, in_all)
-		if (nx_id_eq(r->x->id, c->id))
-			break;
+	TAILQ_FOREACH(r, &c->e->all, in_all)
+	if (nx_id_eq(r->x->id, c->id))
+		break;
 	if (r)
 		cancel_run(r);
 	free(c);
@@ -301,9 +306,9 @@ static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t 
 {
 	struct nx_execution *e = ctx;
 	struct nx_run *r;
-	TAILQ_FOREACH (r, &e->all, in_all)
-		if (r->number == m->head.run)
-			break;
+	TAILQ_FOREACH(r, &e->all, in_all)
+	if (r->number == m->head.run)
+		break;
 	if (!r || !r->holds_slot)
 		return;
 	switch (m->head.type) {
@@ -398,11 +403,13 @@ size_t nx_execution_languages(struct nx_execution *e, struct nx_exec_language *r
 size_t nx_execution_checks(struct nx_execution *e, struct nx_exec_check *ret, size_t max)
 {
 	struct nx_spawn_hello hello;
-	static const char *const names[] = {"sandbox", "user namespaces", "network namespaces", "private /proc",
-					    "cgroup memory", "cgroup pids", "cgroup cpu", "seccomp", "landlock"};
+	static const char *const names[] = {"sandbox",       "user namespaces", "network namespaces",
+					    "private /proc", "cgroup memory",   "cgroup pids",
+					    "cgroup cpu",    "seccomp",         "landlock"};
 	if (!nx_spawner_hello(e->spawner, &hello)) {
 		if (max)
-			ret[0] = (struct nx_exec_check){.what = "sandbox", .detail = "the spawner does not answer",
+			ret[0] = (struct nx_exec_check){.what = "sandbox",
+							.detail = "the spawner does not answer",
 							.fix = "restart the server"};
 		return max ? 1 : 0;
 	}

@@ -11,6 +11,9 @@
 #ifndef NX_EXECUTION_EXECUTION_INTERNAL_H
 #define NX_EXECUTION_EXECUTION_INTERNAL_H
 
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/log.h"
 #include "execution/execution.h"
 #include "execution/spawn_protocol.h"
 
@@ -38,16 +41,17 @@ int nx_language_start(const struct nx_language *l, const char *program, bool has
 /* ---- spawner_client.c ---- */
 
 struct nx_spawner_events { /* on the loop */
-	void (*on_message)(void *ctx, const union nx_spawn_msg *m, int *fds, size_t nfds); /* takes the descriptors it steals */
+	void (*on_message)(void *ctx, const union nx_spawn_msg *m, int *fds,
+			   size_t nfds); /* takes the descriptors it steals */
 	void (*on_ready)(void *ctx);
 	void (*on_lost)(void *ctx); /* every guest is dead; a new spawner is on its way */
 	void *ctx;
 };
 int nx_spawner_attach(struct nx_spawner *s, struct nx_loop *loop, const struct nx_spawner_events *ev,
-		      struct nx_error **err);                                 /* on the loop */
-void nx_spawner_detach(struct nx_spawner *s);                                   /* on the loop */
-bool nx_spawner_is_ready(const struct nx_spawner *s);                           /* on the loop */
-int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m);         /* on the loop; 0 or -errno */
+		      struct nx_error **err);                           /* on the loop */
+void nx_spawner_detach(struct nx_spawner *s);                           /* on the loop */
+bool nx_spawner_is_ready(const struct nx_spawner *s);                   /* on the loop */
+int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m); /* on the loop; 0 or -errno */
 /* Any thread; waits up to 5 s for a spawner that has just been started. False when it did not come. */
 bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret);
 
@@ -106,7 +110,7 @@ struct nx_execution {
 	struct nx_spawner *spawner;
 	struct nx_workers *workers;
 	struct nx_loop *loop;
-	TAILQ_HEAD(, nx_run) all; /* every run that is not done */
+	TAILQ_HEAD(, nx_run) all;   /* every run that is not done */
 	TAILQ_HEAD(, nx_run) queue; /* those that wait for a slot */
 	unsigned running, queued, max_running;
 	uint64_t last_number;
@@ -117,7 +121,7 @@ struct nx_execution {
 	bool is_stopped;
 };
 
-void nx_run_prepare(struct nx_run *r);                                          /* takes a slot */
+void nx_run_prepare(struct nx_run *r); /* takes a slot */
 void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds);
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f);
 void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e);

@@ -8,7 +8,8 @@
 
 static int bad_path(nx_str path, const char *why, struct nx_error **err)
 {
-	return nx_error_set(err, NX_EINVAL, "path \"%.*s\" %s", (int)nx_min(path.n, (size_t)80), path.p ? path.p : "", why);
+	return nx_error_set(err, NX_EINVAL, "path \"%.*s\" %s", (int)nx_min(path.n, (size_t)80), path.p ? path.p : "",
+			    why);
 }
 
 int nx_exec_path_check(nx_str path, struct nx_error **err)
@@ -31,7 +32,8 @@ int nx_exec_path_check(nx_str path, struct nx_error **err)
 
 static void take_owner(int fd, const struct stat *owner)
 {
-	(void)fchown(fd, owner->st_uid, owner->st_gid); /* only root can, and only root's guests have another uid */
+	if (fchown(fd, owner->st_uid, owner->st_gid) < 0)
+		return; /* only root can, and only root's guests have another uid */
 }
 
 /* Makes and opens the directories of a path, one part at a time, never through a link. */

@@ -54,7 +54,8 @@ static int open_pipe(int *ret_read, int *ret_write, struct nx_fault_at *fault)
 	return 0;
 }
 
-static int open_ends(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e, struct nx_fault_at *fault)
+static int open_ends(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e,
+		     struct nx_fault_at *fault)
 {
 	int pair[2];
 	if (open_pipe(&e->out, &g->out, fault) < 0 || open_pipe(&e->err, &g->err, fault) < 0 ||
@@ -106,7 +107,8 @@ static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, str
 	return pid < 0 ? nx_fault_at_set(fault, "clone", errno) : pid;
 }
 
-static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e, struct nx_fault_at *fault)
+static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e,
+		  struct nx_fault_at *fault)
 {
 	e->pid = clone_guest(o, g, fault);
 	if (e->pid < 0)
@@ -123,7 +125,11 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 {
 	bool counted = o->cgroup && o->cgroups->has[NX_CG_PIDS];
 	struct nx_guest g = {
-		.ctl = -1, .status = -1, .box = -1, .out = -1, .err = -1,
+		.ctl = -1,
+		.status = -1,
+		.box = -1,
+		.out = -1,
+		.err = -1,
 		.is_trial = o->is_trial,
 		.nproc = o->prepare->max_processes + (counted ? NPROC_SLACK : 1),
 		.file_bytes = o->prepare->file_bytes,

@@ -21,8 +21,10 @@ static int send_guest(int sock, const struct nx_guest *g)
 		char bytes[CMSG_SPACE(sizeof(fds))];
 	} control = {0};
 	struct iovec iov = {(void *)(uintptr_t)g, sizeof(*g)};
-	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.bytes,
+			   .msg_controllen = sizeof(control.bytes)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
@@ -39,8 +41,10 @@ static bool recv_guest(int sock, struct nx_guest *g)
 		char bytes[CMSG_SPACE(sizeof(fds))];
 	} control;
 	struct iovec iov = {g, sizeof(*g)};
-	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.bytes,
+			   .msg_controllen = sizeof(control.bytes)};
 	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*g))
 		return false;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);

@@ -27,8 +27,15 @@ static const struct nx_language languages[] = {
 };
 
 static const char *const guest_env[] = {
-	"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/work",   "USER=sandbox", "LANG=C.UTF-8", "TMPDIR=/tmp",
-	"PYTHONPATH=/work",                  "PYTHONUTF8=1", "TERM=dumb",    "TZ=UTC",
+	"PATH=/usr/local/bin:/usr/bin:/bin",
+	"HOME=/work",
+	"USER=sandbox",
+	"LANG=C.UTF-8",
+	"TMPDIR=/tmp",
+	"PYTHONPATH=/work",
+	"PYTHONUTF8=1",
+	"TERM=dumb",
+	"TZ=UTC",
 };
 
 /* A guest sees /usr and what is merged into it; a link that leads elsewhere ends nowhere for it. */

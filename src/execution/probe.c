@@ -22,9 +22,9 @@ unsigned nx_force_parse(const char *text)
 		const char *word;
 		unsigned flag;
 	} words[] = {
-		{"no-cgroup", NX_FORCE_NO_CGROUP},     {"no-userns", NX_FORCE_NO_USERNS},
-		{"no-netns", NX_FORCE_NO_NETNS},       {"no-landlock", NX_FORCE_NO_LANDLOCK},
-		{"no-seccomp", NX_FORCE_NO_SECCOMP},   {"no-namespaces", NX_FORCE_NO_NAMESPACES},
+		{"no-cgroup", NX_FORCE_NO_CGROUP},   {"no-userns", NX_FORCE_NO_USERNS},
+		{"no-netns", NX_FORCE_NO_NETNS},     {"no-landlock", NX_FORCE_NO_LANDLOCK},
+		{"no-seccomp", NX_FORCE_NO_SECCOMP}, {"no-namespaces", NX_FORCE_NO_NAMESPACES},
 		{"no-proc", NX_FORCE_NO_PROC},
 	};
 	unsigned force = 0;
@@ -73,14 +73,20 @@ static bool enter_mount_namespace(struct nx_host *h)
 		errno = EPERM;
 	else if (unshare(CLONE_NEWNS) == 0 || (!(h->force & NX_FORCE_NO_USERNS) && enter_userns(h)))
 		return true;
-	snprintf(h->refusal, sizeof(h->refusal), "no mount namespace can be made (%s), so the host's files cannot be hidden",
-		 strerror(errno));
+	snprintf(h->refusal, sizeof(h->refusal),
+		 "no mount namespace can be made (%s), so the host's files cannot be hidden", strerror(errno));
 	return false;
 }
 
 static const struct nx_spawn_prepare trial_limits = {
-	.memory_bytes = 64 << 20, .cpu_percent = 100, .max_processes = 8, .box_bytes = 1 << 20, .box_inodes = 64,
-	.file_bytes = 1 << 20,    .cpu_us = 1000000,  .wall_us = 1000000,
+	.memory_bytes = 64 << 20,
+	.cpu_percent = 100,
+	.max_processes = 8,
+	.box_bytes = 1 << 20,
+	.box_inodes = 64,
+	.file_bytes = 1 << 20,
+	.cpu_us = 1000000,
+	.wall_us = 1000000,
 };
 
 static int try_guest(const struct nx_probe *p, struct nx_fault_at *fault)
@@ -142,9 +148,11 @@ static void try_features(struct nx_probe *p)
 			break;
 	}
 	if (!h->namespaces)
-		snprintf(h->refusal, sizeof(h->refusal), "a trial failed to %s: %s", fault.stage, strerror(fault.errnum));
+		snprintf(h->refusal, sizeof(h->refusal), "a trial failed to %s: %s", fault.stage,
+			 strerror(fault.errnum));
 	else if (!h->netns && !h->seccomp)
-		snprintf(h->refusal, sizeof(h->refusal), "neither a network namespace nor seccomp works, so the network is open");
+		snprintf(h->refusal, sizeof(h->refusal),
+			 "neither a network namespace nor seccomp works, so the network is open");
 	if (h->refusal[0])
 		h->namespaces = false;
 }
@@ -171,8 +179,8 @@ void nx_probe(struct nx_probe *p, uid_t uid_base)
 		return;
 	h->is_root = h->is_root && !h->outer_userns;
 	if (nx_template_enter(h, &fault) < 0) {
-		snprintf(h->refusal, sizeof(h->refusal), "failed to %s: %s (Linux 5.12 or newer is needed)", fault.stage,
-			 strerror(fault.errnum));
+		snprintf(h->refusal, sizeof(h->refusal), "failed to %s: %s (Linux 5.12 or newer is needed)",
+			 fault.stage, strerror(fault.errnum));
 		return;
 	}
 	(void)compile_filter(p, !(h->force & NX_FORCE_NO_NETNS));
@@ -200,7 +208,9 @@ static void list_features(const struct nx_probe *p, struct nx_spawn_features *f)
 		.time = NX_MECH_WATCHDOG,
 		.output = NX_MECH_WATCHDOG,
 		.disk = NX_MECH_TMPFS,
-		.network = h->netns ? NX_MECH_NAMESPACE : h->seccomp ? NX_MECH_SECCOMP : NX_MECH_NONE,
+		.network = h->netns     ? NX_MECH_NAMESPACE
+			   : h->seccomp ? NX_MECH_SECCOMP
+					: NX_MECH_NONE,
 		.filesystem = NX_MECH_NAMESPACE,
 		.syscalls = h->seccomp ? NX_MECH_SECCOMP : NX_MECH_NONE,
 		.user = h->userns ? NX_MECH_NAMESPACE : NX_MECH_UID,
@@ -233,10 +243,15 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 	list_features(p, &ret->features);
 	snprintf(ret->refusal, sizeof(ret->refusal), "%s", h->refusal);
 	add_check(ret, "sandbox", h->namespaces, "run as root, or allow user namespaces", "%s",
-		  h->refusal[0] ? h->refusal : h->is_root ? "as root, a user of its own for each run" : "as an ordinary user");
-	add_check(ret, "user namespaces", h->userns, "sysctl -w user.max_user_namespaces=10000 "
-		  "kernel.apparmor_restrict_unprivileged_userns=0", "%s",
-		  h->userns ? "guests have no uid of the host" : "guests run under a uid of the host that nobody else has");
+		  h->refusal[0] ? h->refusal
+		  : h->is_root  ? "as root, a user of its own for each run"
+				: "as an ordinary user");
+	add_check(ret, "user namespaces", h->userns,
+		  "sysctl -w user.max_user_namespaces=10000 "
+		  "kernel.apparmor_restrict_unprivileged_userns=0",
+		  "%s",
+		  h->userns ? "guests have no uid of the host"
+			    : "guests run under a uid of the host that nobody else has");
 	add_check(ret, "network namespaces", h->netns, "sysctl -w user.max_net_namespaces=10000", "%s",
 		  h->netns ? "guests see an empty network" : "seccomp refuses sockets instead");
 	add_check(ret, "private /proc", h->proc, "run outside a container, or with an unmasked /proc", "%s",
@@ -247,7 +262,8 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 		add_check(ret, what, p->cgroups.mode != NX_CGROUP_NONE && p->cgroups.has[c], p->cgroups.fix, "%s",
 			  p->cgroups.detail);
 	}
-	add_check(ret, "seccomp", h->seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "%u instructions", p->seccomp.prog.len);
+	add_check(ret, "seccomp", h->seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "%u instructions",
+		  p->seccomp.prog.len);
 	add_check(ret, "landlock", h->landlock_abi > 0, "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm=",
 		  h->landlock_abi ? "ABI %d" : "none (a second wall only)", h->landlock_abi);
 }

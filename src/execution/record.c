@@ -40,15 +40,15 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 static int insert_artifact(struct nx_run *r, const struct nx_exec_artifact *f, struct nx_db *db, struct nx_error **err)
 {
 	const struct nx_exec *x = r->x;
-	return nx_db_exec(db,
-			  "INSERT INTO artifacts(uid, tenant_id, execution_id, task_id, path, size, sha256, mime, created_at) "
-			  "VALUES ($1, $2, (SELECT id FROM executions WHERE uid = $3), "
-			  "(SELECT id FROM tasks WHERE uid = $4 AND tenant_id = $2), $5, $6, $7, $8, $9)",
-			  NX_PARAMS(nx_v_id(&f->id), nx_v_int(x->tenant), nx_v_id(&x->id), nx_v_id(&x->task),
-				    nx_v_text(f->path), nx_v_int(f->size),
-				    nx_v_blob(nx_str_n((const char *)f->sha256, sizeof(f->sha256))), nx_v_text(f->mime),
-				    nx_v_int(r->created_us)),
-			  err);
+	return nx_db_exec(
+		db,
+		"INSERT INTO artifacts(uid, tenant_id, execution_id, task_id, path, size, sha256, mime, created_at) "
+		"VALUES ($1, $2, (SELECT id FROM executions WHERE uid = $3), "
+		"(SELECT id FROM tasks WHERE uid = $4 AND tenant_id = $2), $5, $6, $7, $8, $9)",
+		NX_PARAMS(nx_v_id(&f->id), nx_v_int(x->tenant), nx_v_id(&x->id), nx_v_id(&x->task), nx_v_text(f->path),
+			  nx_v_int(f->size), nx_v_blob(nx_str_n((const char *)f->sha256, sizeof(f->sha256))),
+			  nx_v_text(f->mime), nx_v_int(r->created_us)),
+		err);
 }
 
 int nx_run_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
@@ -67,8 +67,8 @@ int nx_run_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 			"(SELECT idx FROM steps WHERE uid = $4 AND tenant_id = $2), $5, $6, $7, $8, $9, $10, $11)",
 			NX_PARAMS(nx_v_id(&x->id), nx_v_int(x->tenant), nx_v_id(&x->task), nx_v_id(&x->step),
 				  nx_v_text(x->language), nx_v_blob(nx_str_n((const char *)hash, sizeof(hash))),
-				  nx_v_text(request), nx_v_textz(nx_exec_status_name(x->result.status)), nx_v_text(r->answer),
-				  nx_v_int(r->created_us), nx_v_int(nx_time_wall_us())),
+				  nx_v_text(request), nx_v_textz(nx_exec_status_name(x->result.status)),
+				  nx_v_text(r->answer), nx_v_int(r->created_us), nx_v_int(nx_time_wall_us())),
 			err);
 	for (size_t i = 0; i < x->result.nartifacts && result == 0; i++)
 		result = insert_artifact(r, &x->result.artifacts[i], db, err);
@@ -109,7 +109,8 @@ int nx_execution_get(struct nx_execution *e, int64_t tenant, nx_id id, struct nx
 		     struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int r = nx_db_query(nx_store_reader(e->store), "SELECT answer FROM executions WHERE uid = $1 AND tenant_id = $2",
+	int r = nx_db_query(nx_store_reader(e->store),
+			    "SELECT answer FROM executions WHERE uid = $1 AND tenant_id = $2",
 			    NX_PARAMS(nx_v_id(&id), nx_v_int(tenant)), &rows, err);
 	if (r == 0)
 		r = nx_rows_next(rows, err);

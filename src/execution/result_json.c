@@ -21,9 +21,11 @@ static void add_enforced(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_e
 	const struct {
 		const char *key, *mechanism;
 	} rows[] = {
-		{"memory", e->memory},   {"cpu", e->cpu},         {"processes", e->processes},   {"time", e->time},
-		{"output", e->output},   {"disk", e->disk},       {"network", e->network},       {"filesystem", e->filesystem},
-		{"syscalls", e->syscalls}, {"user", e->user},
+		{"memory", e->memory},       {"cpu", e->cpu},
+		{"processes", e->processes}, {"time", e->time},
+		{"output", e->output},       {"disk", e->disk},
+		{"network", e->network},     {"filesystem", e->filesystem},
+		{"syscalls", e->syscalls},   {"user", e->user},
 	};
 	yyjson_mut_val *v = yyjson_mut_obj_add_obj(d, o, "enforced");
 	for (size_t i = 0; i < nx_countof(rows); i++)

@@ -90,8 +90,9 @@ static int check_host(struct nx_run *r, struct nx_error **err)
 		return nx_error_hint(err, "nexus doctor");
 	}
 	if (hello.features.degraded && !r->e->config->sandbox_degraded) {
-		nx_error_set(err, NX_ESANDBOX, "this host cannot enforce every limit by cgroups and seccomp, and "
-					       "sandbox.degraded is false");
+		nx_error_set(err, NX_ESANDBOX,
+			     "this host cannot enforce every limit by cgroups and seccomp, and "
+			     "sandbox.degraded is false");
 		return nx_error_hint(err, "nexus doctor");
 	}
 	return 0;
@@ -155,7 +156,7 @@ static void keep_output(struct nx_run *r, struct nx_pump *p, const char *bytes, 
 	struct nx_buf *b = kept(r, p);
 	bool is_out = p == r->out_pump;
 	size_t max = (size_t)r->e->config->sandbox_max_output_bytes;
-	size_t take = nx_min(n, max - nx_min(b->n, max));
+	size_t room = b->n < max ? max - b->n : 0, take = nx_min(n, room);
 	if (take && nx_buf_add(b, bytes, take) && r->x->on_output)
 		r->x->on_output(r->x, is_out ? 1 : 2, nx_str_n(bytes, take));
 	if (take == n && !b->failed)
@@ -272,8 +273,8 @@ static enum nx_exec_status judge_exit(struct nx_run *r, const struct nx_spawn_ex
 static int judge(struct nx_run *r, const struct nx_spawn_exited *e, enum nx_exec_status *ret, struct nx_error **err)
 {
 	static const enum nx_exec_status by_end[NX_SPAWN_END_MAX] = {
-		[NX_SPAWN_END_KILLED] = NX_EXEC_CANCELLED,     [NX_SPAWN_END_MEMORY] = NX_EXEC_MEMORY_LIMIT,
-		[NX_SPAWN_END_CPU] = NX_EXEC_CPU_LIMIT,        [NX_SPAWN_END_PROCESSES] = NX_EXEC_PROCESS_LIMIT,
+		[NX_SPAWN_END_KILLED] = NX_EXEC_CANCELLED, [NX_SPAWN_END_MEMORY] = NX_EXEC_MEMORY_LIMIT,
+		[NX_SPAWN_END_CPU] = NX_EXEC_CPU_LIMIT,    [NX_SPAWN_END_PROCESSES] = NX_EXEC_PROCESS_LIMIT,
 		[NX_SPAWN_END_TIME] = NX_EXEC_TIMEOUT,
 	};
 	*ret = NX_EXEC_ERROR;

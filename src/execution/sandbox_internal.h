@@ -38,13 +38,13 @@ static inline int nx_fault_at_set(struct nx_fault_at *f, const char *stage, int 
 /* ---- probe.c: what this host lets us do, found by trying ---- */
 
 enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with fault points only */
-	NX_FORCE_NO_CGROUP = 1,
-	NX_FORCE_NO_USERNS = 2,
-	NX_FORCE_NO_NETNS = 4,
-	NX_FORCE_NO_LANDLOCK = 8,
-	NX_FORCE_NO_SECCOMP = 16,
-	NX_FORCE_NO_NAMESPACES = 32,
-	NX_FORCE_NO_PROC = 64,
+		NX_FORCE_NO_CGROUP = 1,
+		NX_FORCE_NO_USERNS = 2,
+		NX_FORCE_NO_NETNS = 4,
+		NX_FORCE_NO_LANDLOCK = 8,
+		NX_FORCE_NO_SECCOMP = 16,
+		NX_FORCE_NO_NAMESPACES = 32,
+		NX_FORCE_NO_PROC = 64,
 };
 unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
 
@@ -55,7 +55,7 @@ struct nx_host {
 	bool namespaces;   /* mount, pid, ipc, uts: without them nothing is run */
 	bool netns;
 	bool cgroupns;
-	bool proc;     /* a /proc of the guest's own can be mounted */
+	bool proc; /* a /proc of the guest's own can be mounted */
 	bool seccomp;
 	int landlock_abi;
 	unsigned force;
@@ -98,7 +98,7 @@ struct nx_cgroup {
 	unsigned n;
 	int dir[NX_CG_MAX]; /* v1: a directory a controller, -1 where it is missing; v2: dir[0] */
 	char name[96];
-	struct nx_keeper *keeper; /* v1 */
+	struct nx_keeper *keeper;              /* v1 */
 	int64_t memory_set, pids_set, cpu_set; /* limits in force; 0: none */
 	int64_t cpu_base_us, oom_base, refused_base, peak_base;
 };
@@ -118,7 +118,8 @@ struct nx_cgroups {
 void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd);
 /* A free set, made when there is none. NULL in mode none, or with *ret set when it cannot be made. */
 struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret);
-int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p, struct nx_fault_at *ret);
+int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
+		    struct nx_fault_at *ret);
 void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
 /* Lifts the CPU quota, so that what is killed can die at once, and kills what is inside. */
 void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c);
@@ -169,15 +170,15 @@ int nx_landlock_restrict(int abi);
 /* ---- child.c and its parts: from clone to exec ---- */
 
 struct nx_guest {
-	int ctl;    /* socket pair to the spawner: one byte when the uid map is written, then nx_spawn_start; errors back */
+	int ctl; /* socket pair to the spawner: one byte when the uid map is written, then nx_spawn_start; errors back */
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
-	bool is_trial; /* stop before the fork and say that all went well */
+	bool is_trial;       /* stop before the fork and say that all went well */
 	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
 	int64_t file_bytes, cpu_us;
 	int64_t memory_bytes; /* 0: a cgroup holds it */
-	uid_t uid; /* host uid, used when there is no user namespace */
+	uid_t uid;            /* host uid, used when there is no user namespace */
 };
 /* What the guest says on ctl when something fails (or, in a trial, goes well: errnum 0). */
 struct nx_guest_error {
@@ -187,7 +188,7 @@ struct nx_guest_error {
 /* The last word of the reaper. */
 struct nx_guest_status {
 	int32_t wait_status;
-	int64_t exit_mono_us; /* CLOCK_BOOTTIME */
+	int64_t exit_mono_us;          /* CLOCK_BOOTTIME */
 	int64_t cpu_us, max_rss_bytes; /* by getrusage, of all that was waited for */
 };
 

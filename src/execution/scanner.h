@@ -22,10 +22,11 @@ struct nx_finding {
 	nx_str code;           /* the source text of the node, cut at 80 bytes */
 	nx_str message, advice;
 	const char *cwe; /* "CWE-78" or NULL */
+	bool blocks;     /* under the policy of this scan it makes the code unsafe */
 };
 
 struct nx_scan_result {
-	bool scanned; /* false when the policy is off or the language has no grammar */
+	bool scanned; /* false when the policy is off or the language has no grammar yet (then strict calls it unsafe) */
 	bool is_safe;
 	enum nx_severity risk;
 	struct nx_finding *findings; /* by position; at most 200 */
@@ -46,6 +47,7 @@ struct nx_scan_options {
 int nx_scan(nx_str language, nx_str code, const struct nx_scan_options *o, struct nx_arena *a,
 	    struct nx_scan_result *ret, struct nx_error **err);
 
+/* {"is_safe","risk_level","scanned","parse_errors","violations":[messages of what blocks],"findings":[…]} */
 yyjson_mut_val *nx_scan_json(const struct nx_scan_result *r, yyjson_mut_doc *d);
 
 #endif

@@ -11,10 +11,9 @@
 #define HOUR_US INT64_C(3600000000)
 
 static const char *const mechanism_names[] = {
-	[NX_MECH_NONE] = "none",           [NX_MECH_CGROUP_V2] = "cgroup-v2", [NX_MECH_CGROUP_V1] = "cgroup-v1",
-	[NX_MECH_RLIMIT] = "rlimit",       [NX_MECH_WATCHDOG] = "watchdog",   [NX_MECH_NAMESPACE] = "namespace",
-	[NX_MECH_SECCOMP] = "seccomp",     [NX_MECH_TMPFS] = "tmpfs",        
-	[NX_MECH_UID] = "uid",
+	[NX_MECH_NONE] = "none",       [NX_MECH_CGROUP_V2] = "cgroup-v2", [NX_MECH_CGROUP_V1] = "cgroup-v1",
+	[NX_MECH_RLIMIT] = "rlimit",   [NX_MECH_WATCHDOG] = "watchdog",   [NX_MECH_NAMESPACE] = "namespace",
+	[NX_MECH_SECCOMP] = "seccomp", [NX_MECH_TMPFS] = "tmpfs",         [NX_MECH_UID] = "uid",
 };
 
 const char *nx_mechanism_name(enum nx_mechanism m)
@@ -94,7 +93,8 @@ static const char *check_hello(const struct nx_spawn_hello *h)
 		return "malformed hello";
 	for (uint32_t i = 0; i < h->nchecks; i++) {
 		const struct nx_spawn_check *c = &h->checks[i];
-		if (!ends(c->what, sizeof(c->what)) || !ends(c->detail, sizeof(c->detail)) || !ends(c->fix, sizeof(c->fix)))
+		if (!ends(c->what, sizeof(c->what)) || !ends(c->detail, sizeof(c->detail)) ||
+		    !ends(c->fix, sizeof(c->fix)))
 			return "malformed check";
 	}
 	return NULL;
@@ -125,8 +125,9 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 	case NX_SPAWN_HELLO: return check_hello(&m->hello);
 	case NX_SPAWN_FAILED: return ends(m->failed.stage, sizeof(m->failed.stage)) ? NULL : "malformed failure";
 	case NX_SPAWN_EXITED:
-		return m->exited.end < NX_SPAWN_END_MAX && ends(m->exited.stage, sizeof(m->exited.stage)) ? NULL
-													   : "malformed end";
+		return m->exited.end < NX_SPAWN_END_MAX && ends(m->exited.stage, sizeof(m->exited.stage))
+			       ? NULL
+			       : "malformed end";
 	default: return NULL;
 	}
 }
@@ -202,8 +203,10 @@ int nx_spawn_recv(int sock, union nx_spawn_msg *m, int *fds, size_t *ret_nfds)
 		char bytes[CMSG_SPACE(sizeof(int) * NX_SPAWN_FDS_MAX)];
 	} control;
 	struct iovec iov = {m, sizeof(*m)};
-	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.bytes,
+			   .msg_controllen = sizeof(control.bytes)};
 	ssize_t n;
 	do
 		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);

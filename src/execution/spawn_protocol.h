@@ -103,26 +103,26 @@ struct nx_spawn_prepared {
 struct nx_spawn_start {
 	struct nx_spawn_head head;
 	uint32_t argc, envc;
-	uint8_t has_stdin; /* /code/stdin is standard input, else /dev/null */
+	uint8_t has_stdin;            /* /code/stdin is standard input, else /dev/null */
 	char args[NX_SPAWN_TEXT_MAX]; /* argc texts, each with its NUL, one after the other */
 	char env[NX_SPAWN_TEXT_MAX];
 };
 
 enum nx_spawn_end {
-	NX_SPAWN_END_EXIT,      /* the program ended; wait_status tells how */
-	NX_SPAWN_END_KILLED,    /* KILL was asked for */
+	NX_SPAWN_END_EXIT,   /* the program ended; wait_status tells how */
+	NX_SPAWN_END_KILLED, /* KILL was asked for */
 	NX_SPAWN_END_MEMORY,
 	NX_SPAWN_END_CPU,
 	NX_SPAWN_END_PROCESSES,
 	NX_SPAWN_END_TIME,
-	NX_SPAWN_END_SETUP,     /* the sandbox could not be made: stage and errnum */
-	NX_SPAWN_END_LOST,      /* the reaper vanished without a word */
+	NX_SPAWN_END_SETUP, /* the sandbox could not be made: stage and errnum */
+	NX_SPAWN_END_LOST,  /* the reaper vanished without a word */
 	NX_SPAWN_END_MAX
 };
 
 struct nx_spawn_exited {
 	struct nx_spawn_head head;
-	uint8_t end; /* enum nx_spawn_end */
+	uint8_t end;                       /* enum nx_spawn_end */
 	uint8_t memory_hit, processes_hit; /* the limit was met, whatever ended the program */
 	int32_t wait_status;
 	int32_t errnum;

@@ -32,8 +32,8 @@ struct nx_spawner {
 /* Secrets of the server's environment stay in the server. */
 static char **spawner_env(char *kept[], size_t max)
 {
-	static const char *const names[] = {"NEXUS_SANDBOX_FORCE=", "NEXUS_FAULTS=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-					    "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+	static const char *const names[] = {"NEXUS_SANDBOX_FORCE=", "NEXUS_FAULTS=", "ASAN_OPTIONS=",
+					    "UBSAN_OPTIONS=",       "TSAN_OPTIONS=", "LSAN_OPTIONS="};
 	size_t n = 0;
 	for (char **e = environ; e && *e; e++)
 		for (size_t i = 0; i < nx_countof(names); i++)
@@ -57,7 +57,8 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 	if (r == 0) {
 		r = posix_spawn_file_actions_adddup2(&actions, theirs, 3); /* also when it is 3: loses close-on-exec */
 		if (r == 0)
-			r = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv, spawner_env(kept, nx_countof(kept)));
+			r = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv,
+					spawner_env(kept, nx_countof(kept)));
 		(void)posix_spawn_file_actions_destroy(&actions);
 	}
 	if (r != 0)

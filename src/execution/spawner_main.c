@@ -125,7 +125,8 @@ static void report(struct run *r)
 	if (r->end == NX_SPAWN_END_EXIT && r->has_error) {
 		m.exited.end = NX_SPAWN_END_SETUP;
 		m.exited.errnum = r->error.errnum;
-		snprintf(m.exited.stage, sizeof(m.exited.stage), "%.*s", (int)sizeof(r->error.stage) - 1, r->error.stage);
+		snprintf(m.exited.stage, sizeof(m.exited.stage), "%.*s", (int)sizeof(r->error.stage) - 1,
+			 r->error.stage);
 	} else if (r->end == NX_SPAWN_END_EXIT && !r->has_status) {
 		m.exited.end = m.exited.memory_hit ? NX_SPAWN_END_MEMORY : NX_SPAWN_END_LOST;
 	}
@@ -318,7 +319,8 @@ static void watch_cgroup(struct run *r)
 	struct nx_cgroup_usage u;
 	nx_cgroup_usage(&S.probe.cgroups, r->cgroup, &u);
 	if (u.oom_kills > 0)
-		stop(r, NX_SPAWN_END_MEMORY); /* v1 has no memory.oom.group: the rest must not go on without the victim */
+		stop(r,
+		     NX_SPAWN_END_MEMORY); /* v1 has no memory.oom.group: the rest must not go on without the victim */
 	else if (u.refused > REFUSED_MAX)
 		stop(r, NX_SPAWN_END_PROCESSES);
 	else if (u.cpu_us > r->limits.cpu_us)
@@ -425,7 +427,8 @@ static void end_all(void)
 static int greet(uid_t uid_base)
 {
 	nx_probe(&S.probe, uid_base);
-	if (S.probe.host.is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
+	if (S.probe.host
+		    .is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
 		(void)prctl(PR_SET_DUMPABLE, 0);
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_HELLO, 0);

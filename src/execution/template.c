@@ -64,8 +64,8 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 /* Binds a path of the host, with what is mounted below it, read-only. -ENOENT is the caller's to judge. */
 static int bind_readonly(const char *from, int root, const char *to, unsigned attributes)
 {
-	nx_auto_fd int tree =
-		(int)syscall(SYS_open_tree, AT_FDCWD, from, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+	nx_auto_fd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, from,
+					   OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 	if (tree < 0)
 		return -errno;
 	struct mount_attr attr = {.attr_set = attributes};

@@ -34,9 +34,11 @@ static bool read_stat(int proc_fd, pid_t pid, struct stat_fields *ret)
 	if (!read_text(proc_fd, path, text, sizeof(text)))
 		return false;
 	const char *p = strrchr(text, ')');
-	return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %llu %*d %llu %*u %llu",
-			   &ret->utime, &ret->stime, &ret->cutime, &ret->cstime, &ret->threads, &ret->start,
-			   &ret->rss_pages) == 7;
+	return p &&
+	       sscanf(p + 1,
+		      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %llu %llu %*d %*d %llu %*d %llu %*u %llu",
+		      &ret->utime, &ret->stime, &ret->cutime, &ret->cstime, &ret->threads, &ret->start,
+		      &ret->rss_pages) == 7;
 }
 
 int64_t nx_proc_stat_start(int proc_fd, pid_t pid)

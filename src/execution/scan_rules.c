@@ -1,0 +1,196 @@
+/* The rules, from the embedded YAML into sorted tables. */
+#include "execution/scan_internal.h"
+
+#include "base/asset.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+NX_ASSETS(scan_rules);
+
+static const char *const kind_names[] = {"import", "call",     "name", "attribute", "command",
+					 "pipe",   "redirect", "word", "fork_bomb"};
+static const char *const files[NX_RULES_MAX] = {"python.yaml", "shell.yaml"};
+
+static struct {
+	pthread_once_t once;
+	struct nx_arena *arena;
+	struct nx_rules rules[NX_RULES_MAX];
+	struct nx_error *err;
+} R = {.once = PTHREAD_ONCE_INIT};
+
+bool nx_glob_match(nx_str pattern, nx_str text)
+{
+	size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+	while (t < text.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			mark = t;
+		} else if (p < pattern.n && pattern.p[p] == text.p[t]) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			t = ++mark;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return p == pattern.n;
+}
+
+bool nx_list_has(const struct nx_str_list *l, nx_str s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (nx_str_eq(l->items[i], s))
+			return true;
+	return false;
+}
+
+bool nx_list_globs(const struct nx_str_list *l, nx_str s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (nx_glob_match(l->items[i], s))
+			return true;
+	return false;
+}
+
+static int read_list(yyjson_val *rule, const char *key, struct nx_arena *a, struct nx_str_list *ret,
+		     struct nx_error **err)
+{
+	yyjson_val *list = nx_json_get(rule, key), *item;
+	size_t i, n;
+	ret->items = nx_arena_array(a, nx_str, yyjson_arr_size(list) + 1);
+	if (!ret->items)
+		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
+	yyjson_arr_foreach (list, i, n, item) {
+		if (!yyjson_is_str(item))
+			return nx_error_set(err, NX_EINTERNAL, "%s holds something other than text", key);
+		ret->items[ret->n++] = nx_json_val_str(item);
+	}
+	return 0;
+}
+
+static int pick(const char *const *names, size_t n, nx_str name, const char *what, int *ret, struct nx_error **err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (nx_str_eqz(name, names[i])) {
+			*ret = (int)i;
+			return 0;
+		}
+	return nx_error_set(err, NX_EINTERNAL, "%s \"%.*s\" is not known", what, NX_FMT(name));
+}
+
+static int read_rule(yyjson_val *v, struct nx_arena *a, struct nx_rule *r, struct nx_error **err)
+{
+	static const char *const severities[] = {"none", "low", "medium", "high", "critical"};
+	int severity = 0, kind = 0;
+	r->id = nx_json_str(v, "id").p;
+	r->message = nx_json_str(v, "message");
+	r->advice = nx_json_str(v, "advice");
+	r->cwe = nx_json_str(v, "cwe").p;
+	r->exact = nx_json_bool(v, "exact", false);
+	r->bare = nx_json_bool(v, "bare", false);
+	r->within_loop = nx_json_bool(v, "within_loop", false);
+	if (!r->id || !r->message.n || !r->advice.n)
+		return nx_error_set(err, NX_EINTERNAL, "a rule needs id, message and advice");
+	if (pick(severities, nx_countof(severities), nx_json_str(v, "severity"), "severity", &severity, err) < 0 ||
+	    pick(kind_names, nx_countof(kind_names), nx_json_str(v, "kind"), "kind", &kind, err) < 0 ||
+	    read_list(v, "what", a, &r->what, err) < 0 || read_list(v, "paths", a, &r->paths, err) < 0 ||
+	    read_list(v, "options", a, &r->options, err) < 0 || read_list(v, "from", a, &r->from, err) < 0 ||
+	    read_list(v, "to", a, &r->to, err) < 0 || read_list(v, "argument_calls", a, &r->argument_calls, err) < 0)
+		return nx_error_wrap(err, "rule %s", r->id);
+	r->severity = (enum nx_severity)severity;
+	r->kind = (enum nx_rule_kind)kind;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct nx_rule_name *x = a, *y = b;
+	return nx_str_cmp(x->name, y->name);
+}
+
+static int build_index(struct nx_rules *set, struct nx_arena *a, struct nx_error **err)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < set->nrules; i++)
+		total += set->rules[i].what.n;
+	set->patterns = nx_arena_array(a, struct nx_rule_name, total + 1);
+	for (int k = 0; k < NX_RULE_MAX; k++)
+		set->index[k] = nx_arena_array(a, struct nx_rule_name, total + 1);
+	if (!set->patterns || !set->index[NX_RULE_MAX - 1])
+		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
+	for (size_t i = 0; i < set->nrules; i++) {
+		const struct nx_rule *r = &set->rules[i];
+		for (size_t j = 0; j < r->what.n; j++) {
+			struct nx_rule_name entry = {r->what.items[j], r};
+			if (r->kind == NX_RULE_CALL && memchr(entry.name.p, '*', entry.name.n))
+				set->patterns[set->npatterns++] = entry;
+			else
+				set->index[r->kind][set->nindex[r->kind]++] = entry;
+		}
+	}
+	for (int k = 0; k < NX_RULE_MAX; k++)
+		qsort(set->index[k], set->nindex[k], sizeof(*set->index[k]), by_name);
+	return 0;
+}
+
+static int load_file(const char *name, struct nx_arena *a, struct nx_rules *set, struct nx_error **err)
+{
+	const struct nx_asset *file = nx_asset_find(&nx_assets_scan_rules, name);
+	yyjson_val *root, *v;
+	size_t i, n;
+	if (!file)
+		return nx_error_set(err, NX_EINTERNAL, "%s is not embedded", name);
+	if (nx_yaml_read(a, nx_str_n((const char *)file->data, file->size), NULL, &root, err) < 0)
+		return nx_error_wrap(err, "%s", name);
+	yyjson_val *list = nx_json_get(root, "rules");
+	set->rules = nx_arena_array(a, struct nx_rule, yyjson_arr_size(list) + 1);
+	if (!set->rules)
+		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
+	yyjson_arr_foreach (list, i, n, v)
+		if (read_rule(v, a, &set->rules[set->nrules++], err) < 0)
+			return nx_error_wrap(err, "%s", name);
+	return build_index(set, a, err);
+}
+
+static void load(void)
+{
+	R.arena = nx_arena_new(0);
+	if (!R.arena) {
+		nx_error_set(&R.err, NX_ENOMEM, "no memory for rules");
+		return;
+	}
+	for (int l = 0; l < NX_RULES_MAX && !R.err; l++)
+		(void)load_file(files[l], R.arena, &R.rules[l], &R.err);
+}
+
+int nx_rules_get(enum nx_rules_language l, const struct nx_rules **ret, struct nx_error **err)
+{
+	(void)pthread_once(&R.once, load);
+	if (R.err)
+		return nx_error_set(err, nx_error_code(R.err), "%s", nx_error_message(R.err));
+	*ret = &R.rules[l];
+	return 0;
+}
+
+const struct nx_rule_name *nx_rules_find(const struct nx_rules *r, enum nx_rule_kind kind, nx_str name, size_t *ret_n)
+{
+	const struct nx_rule_name *list = r->index[kind];
+	size_t lo = 0, hi = r->nindex[kind];
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (nx_str_cmp(list[mid].name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	size_t n = 0;
+	while (lo + n < r->nindex[kind] && nx_str_eq(list[lo + n].name, name))
+		n++;
+	*ret_n = n;
+	return &list[lo];
+}
