@@ -4,7 +4,7 @@
  *   - words of the exemption list stay whole, also behind a one-letter particle (لبنان → لبن, والد → الد, الله → له)
  *   - a conjunction before an article goes with it, so that وللمدرسة meets المدرسة
  *   - a lone و goes from words of 6 letters on only: وليد, وزير and وكالة keep it
- *   - an ending goes when 3 letters stay
+ *   - an ending goes when 3 letters stay; before a pronoun ت is ة and goes too (محطتها meets محطة)
  * Broken plurals never meet by rules; the 4-grams of the stem give them something in common.
  */
 #include "knowledge/text.h"
@@ -106,12 +106,21 @@ static size_t prefix_length(const struct letters *w)
 	return w->n >= LONE_WAW_MIN && w->c[0] == WAW ? 1 : 0;
 }
 
-static size_t without_suffixes(const struct letters *w, size_t from)
+#define HA 0x647
+#define TA 0x62a
+
+/* Where the stem ends. `has_pronoun`: the word ends with ه or ها, before which a ة is written ت (محطتها is محطة). */
+static size_t without_suffixes(const struct letters *w, size_t from, bool has_pronoun)
 {
 	static const uint32_t two[][2] = {{0x647, 0x627}, {0x627, 0x646}, {0x627, 0x62a}, {0x648, 0x646},
 					  {0x64a, 0x646}, {0x64a, 0x647}};
 	static const uint32_t one[] = {0x647, 0x64a};
 	size_t end = w->n;
+	if (has_pronoun && end - from >= STEM_MIN + 2) {
+		size_t before = w->c[end - 1] == HA ? end - 1 : end - 2;
+		if (w->c[before - 1] == TA && before - from > STEM_MIN)
+			return before - 1;
+	}
 	for (size_t i = 0; i < nx_countof(two); i++)
 		if (end - from >= STEM_MIN + 2 && memcmp(w->c + end - 2, two[i], sizeof(two[i])) == 0)
 			end -= 2;
@@ -164,7 +173,8 @@ static size_t stem_arabic(nx_str surface, char ret[NX_WORD_MAX])
 	for (size_t i = 0; i < s.n && w.n < LETTERS_MAX;)
 		w.c[w.n++] = nx_utf8_next(s, &i);
 	size_t from = prefix_length(&w);
-	return encode(&w, from, without_suffixes(&w, from), ret);
+	bool has_pronoun = nx_str_ends(surface, NX_STR("ها")) || nx_str_ends(surface, NX_STR("ه"));
+	return encode(&w, from, without_suffixes(&w, from, has_pronoun), ret);
 }
 
 size_t nx_word_stem(struct nx_stemmer *s, nx_str surface, uint32_t flags, char ret[NX_WORD_MAX])
