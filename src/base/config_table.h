@@ -53,6 +53,8 @@ X(model_price_input, "model.price_input", NUM, "0", 0, 1e6, 0, "US dollars for a
 X(model_price_output, "model.price_output", NUM, "0", 0, 1e6, 0, "US dollars for a million tokens received from the chat model") \
 X(model_retries, "model.retries", INT, "2", 0, 10, 0, "times a failed call to the endpoint is repeated") \
 X(model_timeout, "model.timeout", TIME, "120s", 1e3, 3600e3, 0, "longest model call") \
+X(monitoring_keep, "monitoring.keep", TIME, "168h", 60e3, 3650*864e5, 0, "how long spans and log lines of tasks are kept") \
+X(monitoring_queue_bytes, "monitoring.queue_bytes", SIZE, "4MiB", 64*NX_KIB, NX_GIB, 0, "spans and log lines that may wait to be written; what is over is dropped and counted") \
 X(sandbox_backend, "sandbox.backend", STR, "native", 0, 0, 0, "native or docker") \
 X(sandbox_degraded, "sandbox.degraded", BOOL, "true", 0, 0, 0, "run, and report it, when the host cannot enforce a limit; false: refuse") \
 X(sandbox_max_artifact_bytes, "sandbox.max_artifact_bytes", SIZE, "16MiB", 0, NX_GIB, 0, "artifacts kept of one run, together") \

@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
-static struct {
-	void (*write)(const struct nx_span *s, void *ctx);
-	void *ctx;
-} sink;
+typedef void sink_fn(const struct nx_span *s, void *ctx);
+static sink_fn *_Atomic sink;
+static void *sink_ctx;
 
 static int hex_digit(char c)
 {
@@ -153,12 +153,15 @@ void nx_span_end(struct nx_span *s, int error)
 	/* The wall clock may be set back meanwhile; a span never ends before it began. */
 	s->end_us = nx_max(nx_time_wall_us(), s->start_us);
 	s->error = error;
-	if (sink.write)
-		sink.write(s, sink.ctx);
+	/* acquire: pairs with the release in nx_span_sink_set, so that the context is there when the function is. */
+	sink_fn *write_ = atomic_load_explicit(&sink, memory_order_acquire);
+	if (write_)
+		write_(s, sink_ctx);
 }
 
-void nx_span_sink_set(void (*write_)(const struct nx_span *s, void *ctx), void *ctx)
+void nx_span_sink_set(sink_fn *write_, void *ctx)
 {
-	sink.write = write_;
-	sink.ctx = ctx;
+	sink_ctx = ctx;
+	/* release: see nx_span_end. */
+	atomic_store_explicit(&sink, write_, memory_order_release);
 }

@@ -36,6 +36,7 @@ void nx_span_attr_str(struct nx_span *s, const char *key, nx_str v);
 void nx_span_attr_int(struct nx_span *s, const char *key, int64_t v);
 /* Sets the end and gives a copy to the sink. */
 void nx_span_end(struct nx_span *s, int error);
+/* Set once, before the first span or by the thread that makes them: the context is not exchanged together with it. */
 void nx_span_sink_set(void (*sink)(const struct nx_span *s, void *ctx), void *ctx);
 
 /* X(symbol, KIND, name, label names separated by commas ("" none; at most 2), help), sorted by name. */
@@ -59,6 +60,7 @@ X(NX_M_MODEL_TIME, HISTOGRAM, "nexus_model_request_seconds", "provider", "time o
 X(NX_M_CONNECTIONS, GAUGE, "nexus_open_connections", "", "open HTTP connections") \
 X(NX_M_CPU, COUNTER_F, "nexus_process_cpu_seconds_total", "", "CPU time of the server process") \
 X(NX_M_RSS, GAUGE, "nexus_process_resident_memory_bytes", "", "resident memory of the server process") \
+X(NX_M_RECORDS_DROPPED, COUNTER, "nexus_trace_records_dropped_total", "", "spans and log lines of tasks that were not kept") \
 X(NX_M_REQUEST_TIME, HISTOGRAM, "nexus_request_duration_seconds", "operation,status", "time of HTTP requests") \
 X(NX_M_SANDBOX_RUNS, COUNTER, "nexus_sandbox_runs_total", "status", "sandbox executions") \
 X(NX_M_SANDBOX_TIME, HISTOGRAM, "nexus_sandbox_run_seconds", "language", "wall time of sandbox executions") \
