@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS_A_DIRECTORY 10
-#define LONGEST_US 30000 /* from the child's start, or from its first acknowledgement, to its end */
+#define ROUNDS_A_DIRECTORY 8
+#define LONGEST_US 15000 /* from the child's start, or from its first acknowledgement, to its end */
 
 static int child(char **argv)
 {
