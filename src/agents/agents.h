@@ -95,5 +95,6 @@ struct nx_agent_change {
 	void *priv;
 };
 void nx_agents_change(struct nx_agents *g, struct nx_agent_change *c);
+extern const struct nx_schema nx_agent_spec_schema; /* of a spec, as POST /v1/agents takes it */
 
 #endif

@@ -11,11 +11,15 @@
 X(api_allowed_hosts, "api.allowed_hosts", STR, "", 0, 0, 0, "further names, separated by commas, that a Host header may carry when no keys exist") \
 X(api_allowed_origins, "api.allowed_origins", STR, "", 0, 0, 0, "origins, separated by commas, whose pages may call the API from a browser") \
 X(api_idempotency_ttl, "api.idempotency_ttl", TIME, "24h", 60e3, 30*864e5, 0, "how long the answer to an Idempotency-Key is kept") \
+X(api_idle_timeout, "api.idle_timeout", TIME, "75s", 1e3, 3600e3, 0, "time after which a connection on which nothing happens is closed") \
+X(api_max_bodies_bytes, "api.max_bodies_bytes", SIZE, "256MiB", NX_MIB, 64*NX_GIB, 0, "request bodies held at once, together; the next one is refused") \
 X(api_max_body_bytes, "api.max_body_bytes", SIZE, "32MiB", NX_KIB, NX_GIB, 0, "largest request body") \
 X(api_max_connections, "api.max_connections", INT, "4096", 8, 65536, 0, "connections held at once; the next one is refused") \
 X(api_max_depth, "api.max_depth", INT, "32", 4, 256, 0, "deepest nesting of a JSON body") \
+X(api_max_header_bytes, "api.max_header_bytes", SIZE, "16KiB", 4*NX_KIB, NX_MIB, 0, "memory of a connection for its request line and headers") \
 X(api_max_page, "api.max_page", INT, "200", 1, 10000, 0, "most items in one page of a list") \
 X(api_max_wait, "api.max_wait", TIME, "300s", 1e3, 3600e3, 0, "longest time a request may wait for its task") \
+X(api_stream_buffer_bytes, "api.stream_buffer_bytes", SIZE, "256KiB", 4*NX_KIB, 64*NX_MIB, 0, "what may wait in an event stream whose client reads slowly") \
 X(api_threads, "api.threads", INT, "0", 0, 64, 0, "HTTP threads; 0: one per core, at most 4") \
 X(core_default_timeout, "core.default_timeout", TIME, "300s", 1e3, 864e5, 0, "total time of a task that names none") \
 X(core_max_attempts, "core.max_attempts", INT, "10", 1, 100, 0, "most attempts a step's retry policy may ask for") \

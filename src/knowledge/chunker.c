@@ -96,8 +96,8 @@ static int push(struct chunks *c, nx_str text, size_t from, size_t to, nx_str he
 		c->v = v;
 		c->cap = cap;
 	}
-	c->v[c->n++] = (struct nx_chunk_span){
-		.start = (uint32_t)(s.p - text.p), .length = (uint32_t)s.n, .heading = heading};
+	c->v[c->n++] =
+		(struct nx_chunk_span){.start = (uint32_t)(s.p - text.p), .length = (uint32_t)s.n, .heading = heading};
 	return 0;
 }
 
@@ -127,7 +127,8 @@ static int push_pieces(struct chunks *c, nx_str text, size_t from, size_t end, n
 }
 
 /* A remainder of this section that is short joins the chunk before it, when that is of the same section. */
-static int push_rest(struct chunks *c, nx_str text, const struct section *s, size_t from, size_t first, struct nx_error **err)
+static int push_rest(struct chunks *c, nx_str text, const struct section *s, size_t from, size_t first,
+		     struct nx_error **err)
 {
 	nx_str rest = nx_str_trim(nx_str_slice(text, from, s->end));
 	if (rest.n && rest.n < c->target / 4 && c->n > first) {

@@ -86,5 +86,6 @@ uint32_t nx_dict_add(struct nx_dict *d, nx_str s)
 
 size_t nx_dict_bytes(const struct nx_dict *d)
 {
-	return nx_arena_used(d->arena) + d->cap * (sizeof(nx_str) + sizeof(uint32_t)) + ((size_t)d->mask + 1) * sizeof(uint32_t);
+	return nx_arena_used(d->arena) + d->cap * (sizeof(nx_str) + sizeof(uint32_t)) +
+	       ((size_t)d->mask + 1) * sizeof(uint32_t);
 }

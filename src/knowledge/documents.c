@@ -3,7 +3,8 @@
 
 #include "base/clock.h"
 
-#define COLUMNS "d.uid, d.name, d.title, d.mime, d.uri, d.metadata, d.indexes, d.created_at, d.updated_at, d.space, d.tainted, d.id"
+#define COLUMNS \
+	"d.uid, d.name, d.title, d.mime, d.uri, d.metadata, d.indexes, d.created_at, d.updated_at, d.space, d.tainted, d.id"
 
 static const char *const index_names[] = {"text", "graph", "vector"};
 
@@ -13,10 +14,14 @@ static bool add_columns(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_rows *ro
 	for (unsigned i = 0; i < nx_countof(index_names); i++)
 		if (nx_rows_int(rows, 6) & (INT64_C(1) << i))
 			yyjson_mut_arr_add_str(d, indexes, index_names[i]);
-	return nx_json_add_id(d, o, "id", nx_rows_id(rows, 0)) && nx_json_add_str(d, o, "name", nx_rows_text(rows, 1)) &&
-	       nx_json_add_str(d, o, "title", nx_rows_text(rows, 2)) && nx_json_add_str(d, o, "mime", nx_rows_text(rows, 3)) &&
-	       nx_json_add_str(d, o, "uri", nx_rows_text(rows, 4)) && nx_json_add_raw(d, o, "metadata", nx_rows_text(rows, 5)) &&
-	       yyjson_mut_obj_add_val(d, o, "index", indexes) && nx_json_add_str(d, o, "space", nx_rows_text(rows, 9)) &&
+	return nx_json_add_id(d, o, "id", nx_rows_id(rows, 0)) &&
+	       nx_json_add_str(d, o, "name", nx_rows_text(rows, 1)) &&
+	       nx_json_add_str(d, o, "title", nx_rows_text(rows, 2)) &&
+	       nx_json_add_str(d, o, "mime", nx_rows_text(rows, 3)) &&
+	       nx_json_add_str(d, o, "uri", nx_rows_text(rows, 4)) &&
+	       nx_json_add_raw(d, o, "metadata", nx_rows_text(rows, 5)) &&
+	       yyjson_mut_obj_add_val(d, o, "index", indexes) &&
+	       nx_json_add_str(d, o, "space", nx_rows_text(rows, 9)) &&
 	       yyjson_mut_obj_add_bool(d, o, "tainted", nx_rows_int(rows, 10) != 0) &&
 	       nx_json_add_time(d, o, "created_at", nx_rows_int(rows, 7)) &&
 	       nx_json_add_time(d, o, "updated_at", nx_rows_int(rows, 8));
@@ -80,10 +85,11 @@ int nx_knowledge_document_list(struct nx_knowledge *k, int64_t tenant, int64_t a
 	yyjson_mut_val *items = d ? yyjson_mut_arr(d) : NULL;
 	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a list");
-	int r = nx_db_query(nx_store_reader(k->store),
-			    "SELECT " COLUMNS " FROM documents d"
-			    " WHERE d.tenant_id = $1 AND d.space = '' AND d.visible = 1 AND d.id > $2 ORDER BY d.id LIMIT $3",
-			    NX_PARAMS(nx_v_int(tenant), nx_v_int(after), nx_v_int((int64_t)limit + 1)), &rows, err);
+	int r = nx_db_query(
+		nx_store_reader(k->store),
+		"SELECT " COLUMNS " FROM documents d"
+		" WHERE d.tenant_id = $1 AND d.space = '' AND d.visible = 1 AND d.id > $2 ORDER BY d.id LIMIT $3",
+		NX_PARAMS(nx_v_int(tenant), nx_v_int(after), nx_v_int((int64_t)limit + 1)), &rows, err);
 	if (r < 0)
 		return r;
 	int64_t last = 0;

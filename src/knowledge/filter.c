@@ -32,11 +32,13 @@ static int check_condition(const char *field, yyjson_val *v, struct nx_error **e
 		else if (yyjson_equals_str(k, "gte") || yyjson_equals_str(k, "lte"))
 			ok = yyjson_is_str(x) || yyjson_is_num(x);
 		else
-			return nx_error_set(err, NX_EINVAL, "\"%s\" is no comparison; there are \"in\", \"gte\" and \"lte\"",
+			return nx_error_set(err, NX_EINVAL,
+					    "\"%s\" is no comparison; there are \"in\", \"gte\" and \"lte\"",
 					    yyjson_get_str(k));
 		if (!ok)
 			return nx_error_set(err, NX_EINVAL, "\"%s\" of \"%s\" must be %s", yyjson_get_str(k), field,
-					    yyjson_equals_str(k, "in") ? "a list of at most 100 values" : "a string or a number");
+					    yyjson_equals_str(k, "in") ? "a list of at most 100 values"
+								       : "a string or a number");
 	}
 	return 0;
 }
@@ -54,8 +56,9 @@ int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret, 
 	for (yyjson_val *k; (k = yyjson_obj_iter_next(&it));) {
 		yyjson_val *v = yyjson_obj_iter_get_val(k);
 		int r = yyjson_is_obj(v) ? check_condition(yyjson_get_str(k), v, err)
-		        : is_scalar(v)   ? 0
-		                         : nx_error_set(err, NX_EINVAL, "a filter is a value or {\"in\",\"gte\",\"lte\"}");
+			: is_scalar(v)
+				? 0
+				: nx_error_set(err, NX_EINVAL, "a filter is a value or {\"in\",\"gte\",\"lte\"}");
 		if (r < 0)
 			return nx_error_at(err, "/filters/%s", yyjson_get_str(k));
 	}
@@ -91,7 +94,7 @@ static bool any_equals(yyjson_val *have, yyjson_val *want)
 		return equals(have, want);
 	size_t i, n;
 	yyjson_val *v;
-	yyjson_arr_foreach(have, i, n, v)
+	yyjson_arr_foreach (have, i, n, v)
 		if (equals(v, want))
 			return true;
 	return false;
@@ -127,7 +130,7 @@ static bool holds(yyjson_val *have, yyjson_val *condition)
 		return true;
 	size_t i, n;
 	yyjson_val *v;
-	yyjson_arr_foreach(in, i, n, v)
+	yyjson_arr_foreach (in, i, n, v)
 		if (any_equals(have, v))
 			return true;
 	return false;

@@ -16,20 +16,25 @@
 static uint32_t fold_arabic(uint32_t cp)
 {
 	switch (cp) {
-	case 0x622: case 0x623: case 0x625: case 0x671: case 0x672: case 0x673: /* آ أ إ ٱ */
-		return 0x627;
-	case 0x6cc: case 0x6cd: case 0x6d0: /* Persian and Urdu ی */
-		return 0x64a;
-	case 0x6a9: case 0x6aa: /* ک */
-		return 0x643;
-	case 0x6be: case 0x6c1: case 0x6d5:
-		return 0x647;
-	case 0x6c0: case 0x6c2: case 0x6c3:
-		return 0x629;
-	case 0x640: /* tatweel */
-		return DROP;
-	default:
-		break;
+	case 0x622:
+	case 0x623:
+	case 0x625:
+	case 0x671:
+	case 0x672:
+	case 0x673: /* آ أ إ ٱ */ return 0x627;
+	case 0x6cc:
+	case 0x6cd:
+	case 0x6d0: /* Persian and Urdu ی */ return 0x64a;
+	case 0x6a9:
+	case 0x6aa: /* ک */ return 0x643;
+	case 0x6be:
+	case 0x6c1:
+	case 0x6d5: return 0x647;
+	case 0x6c0:
+	case 0x6c2:
+	case 0x6c3: return 0x629;
+	case 0x640: /* tatweel */ return DROP;
+	default: break;
 	}
 	if ((cp >= 0x660 && cp <= 0x669) || (cp >= 0x6f0 && cp <= 0x6f9))
 		return '0' + (cp & 15);
@@ -43,7 +48,8 @@ static const char *spelled_out(uint32_t cp)
 {
 	switch (cp) {
 	case 0xe6: return "ae";
-	case 0xf0: case 0x111: return "d";
+	case 0xf0:
+	case 0x111: return "d";
 	case 0xf8: return "o";
 	case 0xfe: return "th";
 	case 0x127: return "h";
@@ -102,7 +108,8 @@ static bool fold_fast(nx_str w, struct out *o)
 		uint32_t cp = nx_utf8_next(w, &i);
 		if (cp >= 'A' && cp <= 'Z')
 			cp |= 32;
-		bool plain = cp < 0x80 || (cp >= 0x600 && cp <= 0x6ff && cp != 0x675 && cp != 0x676 && cp != 0x677 && cp != 0x678) ||
+		bool plain = cp < 0x80 ||
+			     (cp >= 0x600 && cp <= 0x6ff && cp != 0x675 && cp != 0x676 && cp != 0x677 && cp != 0x678) ||
 			     is_dropped(cp);
 		if (!plain)
 			return false;
@@ -155,9 +162,10 @@ size_t nx_arabic_normalise(nx_str surface, char ret[NX_WORD_MAX])
 	for (size_t i = 0; i < surface.n;) {
 		uint32_t cp = nx_utf8_next(surface, &i);
 		switch (cp) {
-		case 0x649: case 0x626: cp = 0x64a; break; /* ى ئ */
-		case 0x629: cp = 0x647; break;             /* ة */
-		case 0x624: cp = 0x648; break;             /* ؤ */
+		case 0x649:
+		case 0x626: cp = 0x64a; break; /* ى ئ */
+		case 0x629: cp = 0x647; break; /* ة */
+		case 0x624: cp = 0x648; break; /* ؤ */
 		default: break;
 		}
 		put_cp(&o, cp);

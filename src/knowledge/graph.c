@@ -98,8 +98,8 @@ static void chain(struct nx_graph *g, uint32_t from, struct nx_edge e)
 	g->heads[from] = ++g->ntail;
 }
 
-int nx_graph_add_edge(struct nx_graph *g, uint32_t a, uint32_t b, uint32_t label, uint32_t back, uint32_t ref, float weight,
-		      struct nx_error **err)
+int nx_graph_add_edge(struct nx_graph *g, uint32_t a, uint32_t b, uint32_t label, uint32_t back, uint32_t ref,
+		      float weight, struct nx_error **err)
 {
 	nx_assert(a < g->n && b < g->n);
 	if (NX_FAULT(index_add) || !reserve_tail(g))
@@ -111,6 +111,6 @@ int nx_graph_add_edge(struct nx_graph *g, uint32_t a, uint32_t b, uint32_t label
 
 size_t nx_graph_bytes(const struct nx_graph *g)
 {
-	return row_edges(g) * sizeof(*g->edges) + ((size_t)g->rows + 1) * sizeof(*g->starts) + g->cap * sizeof(*g->heads) +
-	       g->tail_cap * sizeof(*g->tail);
+	return row_edges(g) * sizeof(*g->edges) + ((size_t)g->rows + 1) * sizeof(*g->starts) +
+	       g->cap * sizeof(*g->heads) + g->tail_cap * sizeof(*g->tail);
 }

@@ -23,15 +23,15 @@ struct nx_edge {
 	float weight;
 };
 struct nx_graph {
-	uint32_t n, cap;      /* nodes */
-	uint32_t *starts;     /* rows: edges[starts[i]] … edges[starts[i + 1]]; the first `rows` nodes have one */
+	uint32_t n, cap;  /* nodes */
+	uint32_t *starts; /* rows: edges[starts[i]] … edges[starts[i + 1]]; the first `rows` nodes have one */
 	uint32_t rows;
 	struct nx_edge *edges;
-	uint32_t *heads;      /* chains: index + 1 into tail; 0: none */
+	uint32_t *heads; /* chains: index + 1 into tail; 0: none */
 	struct nx_tail_edge {
 		struct nx_edge e;
 		uint32_t next;
-	} *tail;
+	} * tail;
 	uint32_t ntail, tail_cap;
 };
 
@@ -39,8 +39,8 @@ void nx_graph_init(struct nx_graph *g);
 void nx_graph_done(struct nx_graph *g);
 int nx_graph_add_node(struct nx_graph *g, uint32_t *ret, struct nx_error **err);
 /* From a to b with `label`, and from b to a with `back`. */
-int nx_graph_add_edge(struct nx_graph *g, uint32_t a, uint32_t b, uint32_t label, uint32_t back, uint32_t ref, float weight,
-		      struct nx_error **err);
+int nx_graph_add_edge(struct nx_graph *g, uint32_t a, uint32_t b, uint32_t label, uint32_t back, uint32_t ref,
+		      float weight, struct nx_error **err);
 size_t nx_graph_bytes(const struct nx_graph *g);
 
 /* for (struct nx_edge_iter it = nx_graph_edges(g, node); nx_edge_next(&it, &e);) */

@@ -46,11 +46,11 @@ struct nx_hnsw {
 	float *scales;
 	uint32_t *slots; /* what the caller calls the vector */
 
-	uint32_t linked;       /* the first so many are in the graph */
-	uint32_t *links;       /* layer 0: 2M + 1 words a node, the first one the count */
+	uint32_t linked; /* the first so many are in the graph */
+	uint32_t *links; /* layer 0: 2M + 1 words a node, the first one the count */
 	uint32_t links_cap;
 	uint8_t *levels;
-	uint32_t *upper_at;    /* where the node's upper layers begin in `upper`, M + 1 words each */
+	uint32_t *upper_at; /* where the node's upper layers begin in `upper`, M + 1 words each */
 	uint32_t *upper;
 	uint32_t nupper, upper_cap;
 	uint32_t entry;
@@ -82,7 +82,8 @@ struct nx_hnsw_query {
 	int8_t *data;
 	float scale;
 };
-int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret, struct nx_error **err);
+int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret,
+		  struct nx_error **err);
 float nx_hnsw_query_cosine(const struct nx_hnsw *h, const struct nx_hnsw_query *q, uint32_t index);
 
 /* The k nearest, best first; scores are cosines. `ret` has room for k. accept NULL: all; it is asked of slots. */

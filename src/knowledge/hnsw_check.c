@@ -68,6 +68,7 @@ int nx_hnsw_check(struct nx_hnsw *h, struct nx_error **err)
 	int r = count_reached(h, &reached, err);
 	/* Choosing links anew may cut a node off; a search may miss it, so there must be next to none. */
 	if (r == 0 && h->linked - reached > h->linked / 1000)
-		return nx_error_set(err, NX_ECORRUPT, "%u of %u vectors cannot be reached", h->linked - reached, h->linked);
+		return nx_error_set(err, NX_ECORRUPT, "%u of %u vectors cannot be reached", h->linked - reached,
+				    h->linked);
 	return r;
 }

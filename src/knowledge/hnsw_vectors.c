@@ -44,7 +44,10 @@ int32_t nx_dot_i8(const int8_t *a, const int8_t *b, uint32_t n)
 int nx_hnsw_init(struct nx_hnsw *h, uint32_t dims, struct nx_error **err)
 {
 	nx_assert(dims > 0);
-	*h = (struct nx_hnsw){.dims = dims, .stride = (dims + 31) / 32 * 32, .entry = NX_HNSW_NONE, .top = -1,
+	*h = (struct nx_hnsw){.dims = dims,
+			      .stride = (dims + 31) / 32 * 32,
+			      .entry = NX_HNSW_NONE,
+			      .top = -1,
 			      .random = UINT64_C(0x9e3779b97f4a7c15)};
 	int r = pthread_mutex_init(&h->pool_lock, NULL);
 	return r == 0 ? 0 : nx_error_set_errno(err, r, "make a lock");
@@ -134,7 +137,8 @@ float nx_hnsw_cosine(const struct nx_hnsw *h, uint32_t a, uint32_t b)
 	return nx_hnsw_similarity(h, h->data + (size_t)a * h->stride, h->scales[a], b);
 }
 
-int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret, struct nx_error **err)
+int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret,
+		  struct nx_error **err)
 {
 	ret->data = nx_arena_alloc(a, h->stride);
 	if (!ret->data)

@@ -79,8 +79,9 @@ static int insert_chunk(struct nx_ingest_run *in, struct nx_db *db, struct nx_pr
 		db,
 		"INSERT INTO chunks(uid, tenant_id, document_id, idx, title, start, length, text, language)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
-		NX_PARAMS(nx_v_id(&c->uid), nx_v_int(in->tenant), nx_v_int(d->key), nx_v_int((int64_t)i), nx_v_text(c->title),
-			  nx_v_int(c->start), nx_v_int(c->length), nx_v_text(c->text), nx_v_textz(c->language)),
+		NX_PARAMS(nx_v_id(&c->uid), nx_v_int(in->tenant), nx_v_int(d->key), nx_v_int((int64_t)i),
+			  nx_v_text(c->title), nx_v_int(c->start), nx_v_int(c->length), nx_v_text(c->text),
+			  nx_v_textz(c->language)),
 		&c->key, err);
 }
 
@@ -127,8 +128,8 @@ static int stage_step(struct nx_ingest_run *in, struct nx_db *db, struct nx_erro
 
 /* ---- flip: the last slice ---- */
 
-static int replace(struct nx_ingest_run *in, struct nx_db *db, struct nx_prepared_doc *d, const struct nx_ingest_old *old,
-		   struct nx_error **err)
+static int replace(struct nx_ingest_run *in, struct nx_db *db, struct nx_prepared_doc *d,
+		   const struct nx_ingest_old *old, struct nx_error **err)
 {
 	nx_id dead = nx_id_new();
 	int r = nx_db_exec(db, "UPDATE documents SET visible = 2, uid = $3 WHERE id = $1 AND tenant_id = $2",
@@ -154,15 +155,16 @@ static int flip_document(struct nx_ingest_run *in, struct nx_db *db, struct nx_p
 	if (d->unchanged) {
 		if (r > 0 && nx_id_eq(old.uid, d->uid) && old.is_same)
 			return 0;
-		return nx_error_set(err, NX_ECONFLICT, "document %.*s was changed by somebody else meanwhile; send it again",
+		return nx_error_set(err, NX_ECONFLICT,
+				    "document %.*s was changed by somebody else meanwhile; send it again",
 				    NX_FMT(d->name));
 	}
 	int64_t created_at = r > 0 ? old.created_at : in->now_us;
 	if (r > 0 && (r = replace(in, db, d, &old, err)) < 0)
 		return r;
-	return nx_db_exec(db,
-			  "UPDATE documents SET visible = 1, uid = $3, created_at = $4 WHERE id = $1 AND tenant_id = $2",
-			  NX_PARAMS(nx_v_int(d->key), nx_v_int(in->tenant), nx_v_id(&d->uid), nx_v_int(created_at)), err);
+	return nx_db_exec(
+		db, "UPDATE documents SET visible = 1, uid = $3, created_at = $4 WHERE id = $1 AND tenant_id = $2",
+		NX_PARAMS(nx_v_int(d->key), nx_v_int(in->tenant), nx_v_id(&d->uid), nx_v_int(created_at)), err);
 }
 
 static int flip(struct nx_ingest_run *in, struct nx_db *db, struct nx_error **err)
@@ -224,7 +226,8 @@ static int abandon(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 		struct nx_prepared_doc *d = &in->docs[in->doc];
 		if (nx_time_mono_us() - start >= NX_SLICE_US)
 			return NX_WRITE_MORE;
-		int r = nx_db_exec(db, "UPDATE documents SET visible = 2 WHERE uid = $1 AND tenant_id = $2 AND visible = 0",
+		int r = nx_db_exec(db,
+				   "UPDATE documents SET visible = 2 WHERE uid = $1 AND tenant_id = $2 AND visible = 0",
 				   NX_PARAMS(nx_v_id(&d->staged_uid), nx_v_int(in->tenant)), err);
 		if (r < 0)
 			return r;
@@ -308,8 +311,8 @@ static int check_request(struct nx_ingest_run *in, struct nx_error **err)
 		return nx_error_at(err, "/documents");
 	}
 	if ((int64_t)g->ndocs > in->k->config->knowledge_max_documents) {
-		(void)nx_error_set(err, NX_ELIMIT, "%zu documents in one request; knowledge.max_documents is %lld", g->ndocs,
-				   (long long)in->k->config->knowledge_max_documents);
+		(void)nx_error_set(err, NX_ELIMIT, "%zu documents in one request; knowledge.max_documents is %lld",
+				   g->ndocs, (long long)in->k->config->knowledge_max_documents);
 		return nx_error_at(err, "/documents");
 	}
 	return 0;
@@ -331,7 +334,8 @@ static int check_names(struct nx_ingest_run *in, struct nx_error **err)
 	for (size_t i = 1; i < in->ndocs; i++) {
 		if (!nx_str_eq(v[i - 1]->name, v[i]->name))
 			continue;
-		(void)nx_error_set(err, NX_EINVAL, "two documents of this request have the id %.*s", NX_FMT(v[i]->name));
+		(void)nx_error_set(err, NX_EINVAL, "two documents of this request have the id %.*s",
+				   NX_FMT(v[i]->name));
 		return nx_error_at(err, "/documents/%td/id", nx_max(v[i], v[i - 1]) - in->docs);
 	}
 	return 0;
@@ -444,8 +448,9 @@ yyjson_mut_val *nx_ingest_json(const struct nx_ingest *g, yyjson_mut_doc *d)
 		nx_id_format(g->ids[i], text);
 		yyjson_mut_arr_add_strcpy(d, ids, text);
 	}
-	bool ok = yyjson_mut_obj_add_uint(d, o, "inserted", g->inserted) && yyjson_mut_obj_add_uint(d, o, "updated", g->updated) &&
-		  yyjson_mut_obj_add_uint(d, o, "unchanged", g->unchanged) && yyjson_mut_obj_add_val(d, o, "ids", ids) &&
-		  yyjson_mut_obj_add_uint(d, o, "chunks", g->chunks);
+	bool ok = yyjson_mut_obj_add_uint(d, o, "inserted", g->inserted) &&
+		  yyjson_mut_obj_add_uint(d, o, "updated", g->updated) &&
+		  yyjson_mut_obj_add_uint(d, o, "unchanged", g->unchanged) &&
+		  yyjson_mut_obj_add_val(d, o, "ids", ids) && yyjson_mut_obj_add_uint(d, o, "chunks", g->chunks);
 	return ok ? o : NULL;
 }

@@ -32,7 +32,8 @@ struct nx_ingest_old {
 };
 
 /* Entities and mentions of a chunk, on the writer thread. */
-int nx_ingest_mentions(struct nx_ingest_run *in, struct nx_db *db, const struct nx_prepared_chunk *c, struct nx_error **err);
+int nx_ingest_mentions(struct nx_ingest_run *in, struct nx_db *db, const struct nx_prepared_chunk *c,
+		       struct nx_error **err);
 void nx_ingest_answer(struct nx_ingest_run *in);
 /* Embeds, stores and indexes the vectors, then calls nx_ingest_embedded. */
 void nx_ingest_embed(struct nx_ingest_run *in);

@@ -9,8 +9,12 @@ int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_wo
 	struct nx_knowledge *k = calloc(1, sizeof(*k));
 	if (!k)
 		return nx_error_set(err, NX_ENOMEM, "no memory for the knowledge base");
-	*k = (struct nx_knowledge){.config = c, .store = s, .workers = w, .models = m,
-				   .purge_staged = true, .started_us = nx_time_wall_us()};
+	*k = (struct nx_knowledge){.config = c,
+				   .store = s,
+				   .workers = w,
+				   .models = m,
+				   .purge_staged = true,
+				   .started_us = nx_time_wall_us()};
 	int r = pthread_mutex_init(&k->lock, NULL);
 	if (r == 0) {
 		r = pthread_cond_init(&k->idle, NULL);

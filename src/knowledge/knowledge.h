@@ -66,7 +66,8 @@ struct nx_ingest {
 };
 /* Any thread. All or nothing: a document whose name exists is replaced and keeps its id; the same one again is "unchanged". */
 void nx_knowledge_ingest(struct nx_knowledge *k, struct nx_ingest *g);
-yyjson_mut_val *nx_ingest_json(const struct nx_ingest *g, yyjson_mut_doc *d); /* {"inserted","updated","unchanged","ids","chunks"} */
+yyjson_mut_val *nx_ingest_json(const struct nx_ingest *g,
+			       yyjson_mut_doc *d); /* {"inserted","updated","unchanged","ids","chunks"} */
 /* Cuts a file into documents: .txt and .md are one each, .jsonl one per line with {"id"|"_id","title","text","metadata"}.
  * NX_ETYPE with line and reason when the file is not what its name says. */
 int nx_knowledge_read_file(const char *path, struct nx_arena *a, struct nx_document **ret, size_t *ret_n,

@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#define NX_NAME_BYTES_MAX 512      /* a document's or entity's name */
+#define NX_NAME_BYTES_MAX 512 /* a document's or entity's name */
 #define NX_TITLE_BYTES_MAX 1000
 #define NX_METADATA_BYTES_MAX 65536
 #define NX_SLICE_US 2000 /* of work in one bulk slice: DESIGN, "slices of at most 2 ms" */
@@ -63,7 +63,8 @@ void nx_knowledge_purge(struct nx_knowledge *k);
 
 /* Filters over the metadata of documents. */
 struct nx_filter;
-int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret, struct nx_error **err); /* spec NULL: *ret NULL */
+int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret,
+		  struct nx_error **err); /* spec NULL: *ret NULL */
 void nx_filter_done(struct nx_filter *f); /* accepts NULL */
 bool nx_filter_accepts(struct nx_filter *f, const struct nx_partition *p, uint32_t slot);
 

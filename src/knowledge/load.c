@@ -20,8 +20,10 @@ struct page {
 static int read_doc(struct nx_knowledge *k, struct nx_rows *rows, struct page *pg, struct nx_error **err)
 {
 	struct nx_prepared_doc *d = &pg->docs[pg->n];
-	*d = (struct nx_prepared_doc){.key = nx_rows_int(rows, 0), .uid = nx_rows_id(rows, 1),
-				      .name = nx_rows_textdup(rows, 4, pg->arena), .title = nx_rows_textdup(rows, 5, pg->arena),
+	*d = (struct nx_prepared_doc){.key = nx_rows_int(rows, 0),
+				      .uid = nx_rows_id(rows, 1),
+				      .name = nx_rows_textdup(rows, 4, pg->arena),
+				      .title = nx_rows_textdup(rows, 5, pg->arena),
 				      .indexes = (unsigned)nx_rows_int(rows, 7)};
 	if (!nx_rows_is_null(rows, 6))
 		d->metadata = nx_rows_textdup(rows, 6, pg->arena);
@@ -46,8 +48,10 @@ static int read_page(struct nx_knowledge *k, struct nx_db *db, struct page *pg, 
 
 static int read_chunk(struct nx_rows *rows, struct nx_arena *a, struct nx_prepared_chunk *c, struct nx_error **err)
 {
-	*c = (struct nx_prepared_chunk){.key = nx_rows_int(rows, 0), .uid = nx_rows_id(rows, 1),
-					.title = nx_rows_textdup(rows, 2, a), .text = nx_rows_textdup(rows, 3, a)};
+	*c = (struct nx_prepared_chunk){.key = nx_rows_int(rows, 0),
+					.uid = nx_rows_id(rows, 1),
+					.title = nx_rows_textdup(rows, 2, a),
+					.text = nx_rows_textdup(rows, 3, a)};
 	return c->title.p && c->text.p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory to load documents");
 }
 
@@ -55,7 +59,8 @@ static int read_chunks(struct nx_db *db, struct nx_prepared_doc *d, struct nx_ar
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
 	int64_t n = 0;
-	int r = nx_db_get_int(db, "SELECT count(*) FROM chunks WHERE document_id = $1", NX_PARAMS(nx_v_int(d->key)), &n, err);
+	int r = nx_db_get_int(db, "SELECT count(*) FROM chunks WHERE document_id = $1", NX_PARAMS(nx_v_int(d->key)), &n,
+			      err);
 	if (r < 0)
 		return r;
 	d->chunks = nx_arena_array(a, struct nx_prepared_chunk, (size_t)n + 1);

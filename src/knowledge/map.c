@@ -48,7 +48,8 @@ bool nx_map_reserve(struct nx_map *m, size_t more)
 		cap *= 2;
 	if (cap == m->cap)
 		return true;
-	struct nx_map next = {.keys = calloc(cap, sizeof(*next.keys)), .values = calloc(cap, sizeof(*next.values)), .cap = cap};
+	struct nx_map next = {
+		.keys = calloc(cap, sizeof(*next.keys)), .values = calloc(cap, sizeof(*next.values)), .cap = cap};
 	if (!next.keys || !next.values) {
 		nx_map_done(&next);
 		return false;

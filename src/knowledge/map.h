@@ -15,7 +15,7 @@ struct nx_map {
 };
 
 void nx_map_done(struct nx_map *m);
-uint32_t nx_map_get(const struct nx_map *m, uint64_t key); /* NX_MAP_NONE when absent */
+uint32_t nx_map_get(const struct nx_map *m, uint64_t key);       /* NX_MAP_NONE when absent */
 bool nx_map_set(struct nx_map *m, uint64_t key, uint32_t value); /* false when out of memory */
 bool nx_map_reserve(struct nx_map *m, size_t more);              /* so that the next `more` sets cannot fail */
 void nx_map_clear(struct nx_map *m);

@@ -10,11 +10,12 @@ static int find_entity(struct nx_ingest_run *in, struct nx_db *db, nx_str id, nx
 		       struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int r = nx_db_query(db,
-			    "SELECT e.id FROM entity_names n JOIN entities e ON e.id = n.entity_id"
-			    " WHERE n.tenant_id = $1 AND n.folded = $3 AND e.space = $2"
-			    " UNION ALL SELECT id FROM entities WHERE tenant_id = $1 AND space = $2 AND name = $4 LIMIT 1",
-			    NX_PARAMS(nx_v_int(in->tenant), nx_v_text(in->space), nx_v_text(folded), nx_v_text(id)), &rows, err);
+	int r = nx_db_query(
+		db,
+		"SELECT e.id FROM entity_names n JOIN entities e ON e.id = n.entity_id"
+		" WHERE n.tenant_id = $1 AND n.folded = $3 AND e.space = $2"
+		" UNION ALL SELECT id FROM entities WHERE tenant_id = $1 AND space = $2 AND name = $4 LIMIT 1",
+		NX_PARAMS(nx_v_int(in->tenant), nx_v_text(in->space), nx_v_text(folded), nx_v_text(id)), &rows, err);
 	if (r < 0 || (r = nx_rows_next(rows, err)) <= 0)
 		return r;
 	*ret = nx_rows_int(rows, 0);
@@ -35,12 +36,13 @@ static int insert_entity(struct nx_ingest_run *in, struct nx_db *db, nx_str id, 
 	int r = nx_json_write(a, o, false, &properties, err);
 	if (r < 0)
 		return r;
-	r = nx_db_query(db,
-			"INSERT INTO entities(uid, tenant_id, space, name, type, properties, origin, created_at, updated_at)"
-			" VALUES ($1, $2, $3, $4, $5, $6, 'found', $7, $7) RETURNING id",
-			NX_PARAMS(nx_v_id(&uid), nx_v_int(in->tenant), nx_v_text(in->space), nx_v_text(id),
-				  nx_v_textz(nx_name_kind_types[n->kind]), nx_v_text(properties), nx_v_int(in->now_us)),
-			&rows, err);
+	r = nx_db_query(
+		db,
+		"INSERT INTO entities(uid, tenant_id, space, name, type, properties, origin, created_at, updated_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, 'found', $7, $7) RETURNING id",
+		NX_PARAMS(nx_v_id(&uid), nx_v_int(in->tenant), nx_v_text(in->space), nx_v_text(id),
+			  nx_v_textz(nx_name_kind_types[n->kind]), nx_v_text(properties), nx_v_int(in->now_us)),
+		&rows, err);
 	if (r == 0)
 		r = nx_rows_next(rows, err);
 	if (r <= 0)
@@ -51,7 +53,8 @@ static int insert_entity(struct nx_ingest_run *in, struct nx_db *db, nx_str id, 
 	return r;
 }
 
-static int resolve(struct nx_ingest_run *in, struct nx_db *db, const struct nx_name *n, int64_t *ret, struct nx_error **err)
+static int resolve(struct nx_ingest_run *in, struct nx_db *db, const struct nx_name *n, int64_t *ret,
+		   struct nx_error **err)
 {
 	char id[NX_NAME_BYTES_MAX];
 	int len = snprintf(id, sizeof(id), "name:%.*s", NX_FMT(n->folded));
@@ -65,18 +68,20 @@ static int resolve(struct nx_ingest_run *in, struct nx_db *db, const struct nx_n
 	return insert_entity(in, db, nx_str_n(id, (size_t)len), n, ret, err);
 }
 
-int nx_ingest_mentions(struct nx_ingest_run *in, struct nx_db *db, const struct nx_prepared_chunk *c, struct nx_error **err)
+int nx_ingest_mentions(struct nx_ingest_run *in, struct nx_db *db, const struct nx_prepared_chunk *c,
+		       struct nx_error **err)
 {
 	for (size_t i = 0; i < c->nnames; i++) {
 		int64_t entity = 0;
 		int r = resolve(in, db, &c->names[i], &entity, err);
 		if (r == 0 && entity)
-			r = nx_db_exec(db,
-				       "INSERT INTO mentions(chunk_id, entity_id, tenant_id, count) VALUES ($1, $2, $3, $4)"
-				       " ON CONFLICT(chunk_id, entity_id) DO UPDATE SET count = count + excluded.count",
-				       NX_PARAMS(nx_v_int(c->key), nx_v_int(entity), nx_v_int(in->tenant),
-						 nx_v_int(c->names[i].count)),
-				       err);
+			r = nx_db_exec(
+				db,
+				"INSERT INTO mentions(chunk_id, entity_id, tenant_id, count) VALUES ($1, $2, $3, $4)"
+				" ON CONFLICT(chunk_id, entity_id) DO UPDATE SET count = count + excluded.count",
+				NX_PARAMS(nx_v_int(c->key), nx_v_int(entity), nx_v_int(in->tenant),
+					  nx_v_int(c->names[i].count)),
+				err);
 		if (r < 0)
 			return r;
 	}

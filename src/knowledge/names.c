@@ -75,8 +75,8 @@ static bool is_joined(const struct found *f, size_t i)
 
 static bool is_connector(const struct nx_term *t)
 {
-	static const char *const list[] = {"of", "the", "de", "da", "del", "la", "le", "von", "van", "der", "den", "bin",
-					   "ibn", "al", "el", "du", "di", "do", "dos", "y", "and"};
+	static const char *const list[] = {"of",  "the", "de", "da", "del", "la", "le", "von", "van", "der", "den",
+					   "bin", "ibn", "al", "el", "du",  "di", "do", "dos", "y",   "and"};
 	for (size_t i = 0; i < nx_countof(list); i++)
 		if (nx_str_eqz(t->surface, list[i]))
 			return true;

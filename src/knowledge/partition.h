@@ -76,8 +76,8 @@ struct nx_partition {
 	uint32_t nslots, slots_cap;
 	uint64_t *alive; /* a bit a slot */
 	uint32_t nalive, ndead, alive_docs;
-	struct nx_map doc_by_key;   /* document row → number, or NX_MAP_NONE - 1: removed before it came */
-	struct nx_map slot_by_key;  /* chunk row → slot */
+	struct nx_map doc_by_key;  /* document row → number, or NX_MAP_NONE - 1: removed before it came */
+	struct nx_map slot_by_key; /* chunk row → slot */
 
 	struct nx_dict dict; /* terms, each with a letter for its kind before it: see enum nx_term_kind */
 	struct nx_postings text;

@@ -58,7 +58,8 @@ struct nx_term_freq {
 void nx_postings_init(struct nx_postings *p);
 void nx_postings_done(struct nx_postings *p);
 /* `slot` is greater than every one before; terms are distinct. All or nothing. */
-int nx_postings_add(struct nx_postings *p, uint32_t slot, const struct nx_term_freq *t, size_t n, struct nx_error **err);
+int nx_postings_add(struct nx_postings *p, uint32_t slot, const struct nx_term_freq *t, size_t n,
+		    struct nx_error **err);
 /* A copy without the slots for which `is_alive` is false; slots keep their numbers. */
 int nx_postings_compact(const struct nx_postings *p, bool (*is_alive)(void *ctx, uint32_t slot), void *ctx,
 			struct nx_postings *ret, struct nx_error **err);
@@ -101,7 +102,8 @@ struct nx_bm25 {
 	uint64_t scored; /* out: passages whose score was computed */
 };
 /* The k best, best first, ties by slot. `ret` has room for k. */
-int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *q, size_t n, size_t k, struct nx_bm25 *o,
-		       struct nx_arena *a, struct nx_scored *ret, size_t *ret_n, struct nx_error **err);
+int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *q, size_t n, size_t k,
+		       struct nx_bm25 *o, struct nx_arena *a, struct nx_scored *ret, size_t *ret_n,
+		       struct nx_error **err);
 
 #endif

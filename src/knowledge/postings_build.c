@@ -189,7 +189,8 @@ int nx_postings_compact(const struct nx_postings *p, bool (*is_alive)(void *ctx,
 			struct nx_postings *ret, struct nx_error **err)
 {
 	nx_postings_init(ret);
-	bool ok = reserve_lists(ret, nx_max(p->nlists, UINT32_C(1))) && reserve_slots(ret, nx_max(p->nslots, UINT32_C(1)));
+	bool ok = reserve_lists(ret, nx_max(p->nlists, UINT32_C(1))) &&
+		  reserve_slots(ret, nx_max(p->nslots, UINT32_C(1)));
 	for (uint32_t s = 0; ok && s < p->nslots; s++) {
 		if (p->lengths[s] && is_alive(ctx, s)) {
 			ret->lengths[s] = p->lengths[s];

@@ -336,8 +336,9 @@ static void run(struct search *s)
 	}
 }
 
-int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *q, size_t n, size_t k, struct nx_bm25 *o,
-		       struct nx_arena *a, struct nx_scored *ret, size_t *ret_n, struct nx_error **err)
+int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *q, size_t n, size_t k,
+		       struct nx_bm25 *o, struct nx_arena *a, struct nx_scored *ret, size_t *ret_n,
+		       struct nx_error **err)
 {
 	struct search s = {.p = p, .o = o};
 	*ret_n = 0;

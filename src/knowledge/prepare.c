@@ -44,8 +44,8 @@ static int check(const struct nx_config *c, const struct nx_document *d, struct 
 	if (r < 0)
 		return r;
 	if ((int64_t)d->text.n > c->knowledge_max_document_bytes) {
-		(void)nx_error_set(err, NX_ETOOBIG, "the text is %zu bytes long; knowledge.max_document_bytes is %lld", d->text.n,
-				   (long long)c->knowledge_max_document_bytes);
+		(void)nx_error_set(err, NX_ETOOBIG, "the text is %zu bytes long; knowledge.max_document_bytes is %lld",
+				   d->text.n, (long long)c->knowledge_max_document_bytes);
 		return nx_error_at(err, "/text");
 	}
 	if ((r = nx_utf8_check(d->text, "text", err)) < 0)

@@ -27,7 +27,8 @@ static int step(struct nx_db *db, struct nx_error **err)
 {
 	int64_t doc;
 	nx_auto_error struct nx_error *none = NULL;
-	int r = nx_db_get_int(db, "SELECT id FROM documents WHERE visible = 2 ORDER BY id LIMIT 1", NX_NO_PARAMS, &doc, &none);
+	int r = nx_db_get_int(db, "SELECT id FROM documents WHERE visible = 2 ORDER BY id LIMIT 1", NX_NO_PARAMS, &doc,
+			      &none);
 	if (r == NX_ENOTFOUND)
 		return 0;
 	if (r < 0)

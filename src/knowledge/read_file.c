@@ -34,10 +34,18 @@ static const char *binary_kind(nx_str t)
 		const char *magic;
 		size_t n;
 		const char *kind;
-	} kinds[] = {{"%PDF-", 5, "a PDF file"}, {"PK\3\4", 4, "a zip archive (or an office document)"},
-		     {"\x7f" "ELF", 4, "a program"}, {"\x89PNG", 4, "a PNG image"}, {"\xff\xd8\xff", 3, "a JPEG image"},
-		     {"GIF8", 4, "a GIF image"}, {"\x1f\x8b", 2, "gzip data"}, {"SQLite format 3", 15, "an SQLite database"},
-		     {"\xff\xfe", 2, "UTF-16 text; save it as UTF-8"}, {"\xfe\xff", 2, "UTF-16 text; save it as UTF-8"}};
+	} kinds[] = {{"%PDF-", 5, "a PDF file"},
+		     {"PK\3\4", 4, "a zip archive (or an office document)"},
+		     {"\x7f"
+		      "ELF",
+		      4, "a program"},
+		     {"\x89PNG", 4, "a PNG image"},
+		     {"\xff\xd8\xff", 3, "a JPEG image"},
+		     {"GIF8", 4, "a GIF image"},
+		     {"\x1f\x8b", 2, "gzip data"},
+		     {"SQLite format 3", 15, "an SQLite database"},
+		     {"\xff\xfe", 2, "UTF-16 text; save it as UTF-8"},
+		     {"\xfe\xff", 2, "UTF-16 text; save it as UTF-8"}};
 	for (size_t i = 0; i < nx_countof(kinds); i++)
 		if (t.n >= kinds[i].n && memcmp(t.p, kinds[i].magic, kinds[i].n) == 0)
 			return kinds[i].kind;
@@ -69,7 +77,8 @@ static int string_member(yyjson_val *o, const char *key, bool needed, nx_str *re
 		return needed ? NX_ETYPE : 0;
 	}
 	if (!yyjson_is_str(v)) {
-		*ret_fault = strcmp(key, "text") == 0 ? "has a \"text\" that is not a string" : "has a member of the wrong type";
+		*ret_fault = strcmp(key, "text") == 0 ? "has a \"text\" that is not a string"
+						      : "has a member of the wrong type";
 		return NX_ETYPE;
 	}
 	*ret = nx_json_val_str(v);
@@ -128,7 +137,8 @@ static int read_line(nx_str name, nx_str line, size_t number, struct nx_arena *a
 	if (r == NX_ENOMEM)
 		return nx_error_move(err, nx_steal(why));
 	if (r < 0)
-		return nx_error_set(err, NX_ETYPE, "%.*s: line %zu is not JSON: %s", NX_FMT(name), number, nx_error_message(why));
+		return nx_error_set(err, NX_ETYPE, "%.*s: line %zu is not JSON: %s", NX_FMT(name), number,
+				    nx_error_message(why));
 	r = read_record(o, a, d, &fault);
 	if (r == NX_ETYPE)
 		return nx_error_set(err, NX_ETYPE, "%.*s: line %zu %s", NX_FMT(name), number, fault);

@@ -17,15 +17,16 @@ static int check(struct nx_search_run *r, struct nx_error **err)
 		return nx_error_at(err, "/query");
 	}
 	if ((int64_t)s->query.n > c->knowledge_max_query_bytes) {
-		(void)nx_error_set(err, NX_ETOOBIG, "the query is %zu bytes long; knowledge.max_query_bytes is %lld", s->query.n,
-				   (long long)c->knowledge_max_query_bytes);
+		(void)nx_error_set(err, NX_ETOOBIG, "the query is %zu bytes long; knowledge.max_query_bytes is %lld",
+				   s->query.n, (long long)c->knowledge_max_query_bytes);
 		return nx_error_at(err, "/query");
 	}
 	if (nx_utf8_check(s->query, "query", err) < 0)
 		return nx_error_at(err, "/query");
 	if (s->limit == 0 || (int64_t)s->limit > c->knowledge_max_limit) {
-		(void)nx_error_set(err, NX_ELIMIT, "limit is %zu; it must be from 1 to knowledge.max_limit, which is %lld",
-				   s->limit, (long long)c->knowledge_max_limit);
+		(void)nx_error_set(err, NX_ELIMIT,
+				   "limit is %zu; it must be from 1 to knowledge.max_limit, which is %lld", s->limit,
+				   (long long)c->knowledge_max_limit);
 		return nx_error_at(err, "/limit");
 	}
 	if (s->mode == NX_SEARCH_VECTOR && !nx_knowledge_has_vectors(r->k)) {
@@ -72,8 +73,13 @@ static struct nx_hit *new_hits(struct nx_search_run *r, size_t n, struct nx_erro
 void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *ret)
 {
 	const struct nx_slot *s = &p->slots[slot];
-	*ret = (struct nx_hit){.kind = NX_KIND_CHUNK, .key = s->key, .chunk = s->uid, .document = p->docs[s->doc].uid,
-			       .text_score = NAN, .vector_score = NAN, .graph_score = NAN};
+	*ret = (struct nx_hit){.kind = NX_KIND_CHUNK,
+			       .key = s->key,
+			       .chunk = s->uid,
+			       .document = p->docs[s->doc].uid,
+			       .text_score = NAN,
+			       .vector_score = NAN,
+			       .graph_score = NAN};
 }
 
 int nx_search_text(struct nx_search_run *r, struct nx_error **err)
@@ -243,7 +249,8 @@ static yyjson_mut_val *hit_json(const struct nx_hit *h, bool explain, yyjson_mut
 {
 	yyjson_mut_val *o = yyjson_mut_obj(d), *scores = yyjson_mut_obj(d), *path = yyjson_mut_arr(d);
 	bool chunk = h->kind == NX_KIND_CHUNK;
-	bool ok = nx_json_add_strz(d, o, "kind", chunk ? "chunk" : "entity") && nx_json_add_id(d, o, "document_id", h->document) &&
+	bool ok = nx_json_add_strz(d, o, "kind", chunk ? "chunk" : "entity") &&
+		  nx_json_add_id(d, o, "document_id", h->document) &&
 		  nx_json_add_str(d, o, "document", h->document_name) && nx_json_add_id(d, o, "chunk_id", h->chunk) &&
 		  nx_json_add_str(d, o, "title", h->title) && nx_json_add_str(d, o, "text", h->text) &&
 		  nx_json_add_raw(d, o, "entity", h->entity_json) && yyjson_mut_obj_add_real(d, o, "score", h->score) &&

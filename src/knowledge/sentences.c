@@ -3,11 +3,11 @@
 #include <unictype.h>
 
 /* Abbreviations, folded, after which a point ends nothing. Sorted. */
-static const char *const abbreviations[] = {"al",  "approx", "apr", "aug", "ca", "capt", "cf",  "co",  "col", "corp", "dec", "dept",
-					    "dr",  "ed",  "eds", "eg", "etc",  "feb", "fig", "gen", "gov", "hon",  "ie", "inc",
-					    "jan", "jr",  "jul", "jun", "lt",  "ltd", "mar", "messrs", "mr", "mrs", "ms", "mt",
-					    "no",  "nov", "oct", "op", "pp",  "pres", "prof", "rep", "rev", "sen", "sep", "sept",
-					    "sgt", "sr",  "st",  "univ", "vol", "vs"};
+static const char *const abbreviations[] = {
+	"al",   "approx", "apr", "aug",    "ca",  "capt", "cf",  "co",  "col", "corp", "dec", "dept", "dr",  "ed",
+	"eds",  "eg",     "etc", "feb",    "fig", "gen",  "gov", "hon", "ie",  "inc",  "jan", "jr",   "jul", "jun",
+	"lt",   "ltd",    "mar", "messrs", "mr",  "mrs",  "ms",  "mt",  "no",  "nov",  "oct", "op",   "pp",  "pres",
+	"prof", "rep",    "rev", "sen",    "sep", "sept", "sgt", "sr",  "st",  "univ", "vol", "vs"};
 
 static int compare(const void *a, const void *b)
 {
@@ -16,7 +16,8 @@ static int compare(const void *a, const void *b)
 
 static bool is_letter(uint32_t cp)
 {
-	return cp < 0x80 ? (cp | 32) >= 'a' && (cp | 32) <= 'z' : uc_is_general_category_withtable(cp, UC_CATEGORY_MASK_L);
+	return cp < 0x80 ? (cp | 32) >= 'a' && (cp | 32) <= 'z'
+			 : uc_is_general_category_withtable(cp, UC_CATEGORY_MASK_L);
 }
 
 /* The word that ends at `end` is an abbreviation, or an initial ("J. R. Mora"). */
@@ -44,8 +45,8 @@ static bool is_space(char c)
 
 static bool is_end_mark(uint32_t cp)
 {
-	return cp == '.' || cp == '!' || cp == '?' || cp == 0x61f || cp == 0x6d4 || cp == 0x3002 || cp == 0xff01 || cp == 0xff1f ||
-	       cp == 0x2026;
+	return cp == '.' || cp == '!' || cp == '?' || cp == 0x61f || cp == 0x6d4 || cp == 0x3002 || cp == 0xff01 ||
+	       cp == 0xff1f || cp == 0x2026;
 }
 
 /* Closing quotes and brackets belong to the sentence before them. */

@@ -112,8 +112,8 @@ static size_t prefix_length(const struct letters *w)
 /* Where the stem ends. `has_pronoun`: the word ends with ه or ها, before which a ة is written ت (محطتها is محطة). */
 static size_t without_suffixes(const struct letters *w, size_t from, bool has_pronoun)
 {
-	static const uint32_t two[][2] = {{0x647, 0x627}, {0x627, 0x646}, {0x627, 0x62a}, {0x648, 0x646},
-					  {0x64a, 0x646}, {0x64a, 0x647}};
+	static const uint32_t two[][2] = {{0x647, 0x627}, {0x627, 0x646}, {0x627, 0x62a},
+					  {0x648, 0x646}, {0x64a, 0x646}, {0x64a, 0x647}};
 	static const uint32_t one[] = {0x647, 0x64a};
 	size_t end = w->n;
 	if (has_pronoun && end - from >= STEM_MIN + 2) {

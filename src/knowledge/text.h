@@ -21,13 +21,13 @@
 #define NX_WORD_MAX 64
 
 enum {
-	NX_W_CAPITAL = 1,  /* begins with an upper-case letter */
-	NX_W_UPPER = 2,    /* at least two letters, none of them lower case */
-	NX_W_DIGIT = 4,    /* begins with a digit */
-	NX_W_ARABIC = 8,   /* begins with a letter of the Arabic script */
-	NX_W_FIRST = 16,   /* first of a sentence or line */
-	NX_W_STOP = 32,    /* a stop word (set by nx_text_analyse) */
-	NX_W_NAME = 64     /* exempt from stemming (set by nx_text_analyse) */
+	NX_W_CAPITAL = 1, /* begins with an upper-case letter */
+	NX_W_UPPER = 2,   /* at least two letters, none of them lower case */
+	NX_W_DIGIT = 4,   /* begins with a digit */
+	NX_W_ARABIC = 8,  /* begins with a letter of the Arabic script */
+	NX_W_FIRST = 16,  /* first of a sentence or line */
+	NX_W_STOP = 32,   /* a stop word (set by nx_text_analyse) */
+	NX_W_NAME = 64    /* exempt from stemming (set by nx_text_analyse) */
 };
 
 struct nx_word {
@@ -84,6 +84,7 @@ const char *nx_text_language(nx_str text);
 struct nx_span_bytes {
 	uint32_t start, length;
 };
-int nx_text_sentences(nx_str text, struct nx_arena *a, struct nx_span_bytes **ret, size_t *ret_n, struct nx_error **err);
+int nx_text_sentences(nx_str text, struct nx_arena *a, struct nx_span_bytes **ret, size_t *ret_n,
+		      struct nx_error **err);
 
 #endif

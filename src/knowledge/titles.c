@@ -60,7 +60,8 @@ uint32_t nx_titles_add(struct nx_titles *t, const uint32_t *forms, uint32_t n, b
 	uint32_t *copy = malloc(n * sizeof(*copy));
 	uint32_t longest = nx_map_get(&t->longest, (uint64_t)forms[0] + 1);
 	bool is_longer = longest == NX_MAP_NONE || longest < n;
-	if (!copy || !nx_map_reserve(&t->by_hash, 1) || (is_longer && !nx_map_set(&t->longest, (uint64_t)forms[0] + 1, n))) {
+	if (!copy || !nx_map_reserve(&t->by_hash, 1) ||
+	    (is_longer && !nx_map_set(&t->longest, (uint64_t)forms[0] + 1, n))) {
 		free(copy);
 		return NX_MAP_NONE;
 	}
@@ -95,7 +96,8 @@ static bool match_from(const struct nx_titles *t, const struct nx_form *f, size_
 	return false;
 }
 
-bool nx_titles_match(const struct nx_titles *t, const struct nx_form *f, size_t n, size_t at, struct nx_title_match *ret)
+bool nx_titles_match(const struct nx_titles *t, const struct nx_form *f, size_t n, size_t at,
+		     struct nx_title_match *ret)
 {
 	if (f[at].form && match_from(t, f, n, at, f[at].form, ret))
 		return true;

@@ -27,8 +27,8 @@ struct nx_title {
 struct nx_titles {
 	struct nx_title *v;
 	uint32_t n, cap;
-	struct nx_map by_hash;  /* of forms → number */
-	struct nx_map longest;  /* first form + 1 → words of the longest title that begins with it */
+	struct nx_map by_hash; /* of forms → number */
+	struct nx_map longest; /* first form + 1 → words of the longest title that begins with it */
 };
 void nx_titles_done(struct nx_titles *t);
 
@@ -43,7 +43,8 @@ struct nx_title_match {
 	uint32_t at, n; /* words */
 };
 /* The title that begins at `at`, the longest; false when there is none. */
-bool nx_titles_match(const struct nx_titles *t, const struct nx_form *f, size_t n, size_t at, struct nx_title_match *ret);
+bool nx_titles_match(const struct nx_titles *t, const struct nx_form *f, size_t n, size_t at,
+		     struct nx_title_match *ret);
 
 /* The title with these forms, new when it is not there (*ret_is_new; it has no node then). NX_MAP_NONE: out of memory. */
 uint32_t nx_titles_add(struct nx_titles *t, const uint32_t *forms, uint32_t n, bool arabic, bool *ret_is_new);

@@ -16,7 +16,8 @@ static char dir[512];
 
 static void start(struct fixture *f)
 {
-	ASSERT_OK(nx_store_open(&(struct nx_store_options){.dir = dir, .inline_writer = true, .readers = 1}, &f->store, NULL));
+	ASSERT_OK(nx_store_open(&(struct nx_store_options){.dir = dir, .inline_writer = true, .readers = 1}, &f->store,
+				NULL));
 	f->workers = nx_workers_new_sim();
 	ASSERT_NOT_NULL(f->workers);
 	ASSERT_OK(nx_knowledge_new(f->config, f->store, f->workers, f->models, &f->k, NULL));
@@ -58,8 +59,12 @@ static void ingested(struct nx_ingest *g, struct nx_error *err)
 
 int fixture_ingest(struct fixture *f, const struct nx_document *docs, size_t n, struct nx_ingest *ret)
 {
-	struct nx_ingest g = {.arena = f->arena, .tenant = NX_STORE_TENANT, .docs = nx_arena_memdup(f->arena, docs, n * sizeof(*docs)),
-			      .ndocs = n, .indexes = NX_INDEX_ALL, .done = ingested};
+	struct nx_ingest g = {.arena = f->arena,
+			      .tenant = NX_STORE_TENANT,
+			      .docs = nx_arena_memdup(f->arena, docs, n * sizeof(*docs)),
+			      .ndocs = n,
+			      .indexes = NX_INDEX_ALL,
+			      .done = ingested};
 	nx_knowledge_ingest(f->k, &g);
 	if (ret)
 		*ret = g;
@@ -80,9 +85,16 @@ static void searched(struct nx_search *s, struct nx_error *err)
 int fixture_search(struct fixture *f, const char *query, enum nx_search_mode mode, struct nx_search *ret)
 {
 	unsigned kinds = ret->kinds ? ret->kinds : NX_KIND_CHUNK;
-	*ret = (struct nx_search){.arena = f->arena, .tenant = ret->tenant ? ret->tenant : NX_STORE_TENANT, .space = ret->space,
-				  .query = nx_str_z(query), .limit = ret->limit ? ret->limit : 10, .mode = mode, .kinds = kinds,
-				  .filters = ret->filters, .done = searched, .explain = true};
+	*ret = (struct nx_search){.arena = f->arena,
+				  .tenant = ret->tenant ? ret->tenant : NX_STORE_TENANT,
+				  .space = ret->space,
+				  .query = nx_str_z(query),
+				  .limit = ret->limit ? ret->limit : 10,
+				  .mode = mode,
+				  .kinds = kinds,
+				  .filters = ret->filters,
+				  .done = searched,
+				  .explain = true};
 	nx_knowledge_search(f->k, ret);
 	return code;
 }
@@ -94,7 +106,8 @@ static void changed(struct nx_knowledge_change *c, struct nx_error *err)
 
 int fixture_delete(struct fixture *f, const char *name)
 {
-	struct nx_knowledge_change c = {.arena = f->arena, .tenant = NX_STORE_TENANT, .id = nx_str_z(name), .done = changed};
+	struct nx_knowledge_change c = {
+		.arena = f->arena, .tenant = NX_STORE_TENANT, .id = nx_str_z(name), .done = changed};
 	nx_knowledge_document_delete(f->k, &c);
 	return code;
 }

@@ -85,7 +85,8 @@ TEST(the_title_is_given_or_the_first_line)
 
 TEST(random_bytes_keep_the_invariants)
 {
-	static const char *const pieces[] = {" ", "\n", "\n\n", ".", "! ", "a", "word ", "ش", "# h\n", "```\n", "- ", "؟ ", "é"};
+	static const char *const pieces[] = {" ", "\n",    "\n\n",  ".",  "! ", "a", "word ",
+					     "ش", "# h\n", "```\n", "- ", "؟ ", "é"};
 	nx_id_seed(7);
 	for (int round = 0; round < 500; round++) {
 		nx_auto_buf struct nx_buf b = NX_BUF_INIT;

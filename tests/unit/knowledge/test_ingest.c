@@ -103,8 +103,13 @@ TEST(a_failure_in_the_last_slice_leaves_nothing_behind)
 	struct nx_tx_hook hook = {.run = refuse};
 	struct nx_document d = {.name = NX_STR("a"), .text = NX_STR("Granite and basalt.")};
 	fixture_open(&f, "abandon");
-	struct nx_ingest g = {.arena = f.arena, .tenant = NX_STORE_TENANT, .docs = &d, .ndocs = 1, .indexes = NX_INDEX_ALL,
-			      .hook = &hook, .done = note_end};
+	struct nx_ingest g = {.arena = f.arena,
+			      .tenant = NX_STORE_TENANT,
+			      .docs = &d,
+			      .ndocs = 1,
+			      .indexes = NX_INDEX_ALL,
+			      .hook = &hook,
+			      .done = note_end};
 	nx_knowledge_ingest(f.k, &g);
 	ASSERT_EQ(ended, NX_EIO);
 	ASSERT_EQ(hits("granite"), 0);
@@ -127,8 +132,10 @@ TEST(a_deleted_document_is_gone_from_search_and_store)
 
 TEST(documents_are_shown_by_id_and_by_name)
 {
-	struct nx_document d = {.name = NX_STR("lake"), .text = NX_STR("# Lake Orin\n\nIt is deep."),
-				.mime = NX_STR("text/markdown"), .metadata = NX_STR("{\"year\":1962}")};
+	struct nx_document d = {.name = NX_STR("lake"),
+				.text = NX_STR("# Lake Orin\n\nIt is deep."),
+				.mime = NX_STR("text/markdown"),
+				.metadata = NX_STR("{\"year\":1962}")};
 	struct nx_ingest g;
 	nx_str json, by_id;
 	char id[NX_ID_TEXT];
@@ -171,10 +178,13 @@ static size_t filtered(const char *filters)
 
 TEST(filters_choose_by_metadata)
 {
-	struct nx_document d[] = {
-		{.name = NX_STR("a"), .text = NX_STR("granite one"), .metadata = NX_STR("{\"year\":1962,\"kind\":\"rock\"}")},
-		{.name = NX_STR("b"), .text = NX_STR("granite two"), .metadata = NX_STR("{\"year\":1990,\"kind\":\"hill\"}")},
-		{.name = NX_STR("c"), .text = NX_STR("granite three")}};
+	struct nx_document d[] = {{.name = NX_STR("a"),
+				   .text = NX_STR("granite one"),
+				   .metadata = NX_STR("{\"year\":1962,\"kind\":\"rock\"}")},
+				  {.name = NX_STR("b"),
+				   .text = NX_STR("granite two"),
+				   .metadata = NX_STR("{\"year\":1990,\"kind\":\"hill\"}")},
+				  {.name = NX_STR("c"), .text = NX_STR("granite three")}};
 	fixture_open(&f, "filters");
 	ASSERT_OK(fixture_ingest(&f, d, 3, NULL));
 	ASSERT_EQ(filtered("{}"), 3);
@@ -202,7 +212,8 @@ TEST(a_search_that_cannot_be_is_refused_with_the_limit)
 TEST(arabic_is_found_across_articles_and_endings)
 {
 	fixture_open(&f, "arabic");
-	ASSERT_OK(fixture_put(&f, "ar", "بحيرة أورين", "تقع بحيرة أورين في المرتفعات الشمالية، وأسست المهندسة مارتا هالدن محطتها."));
+	ASSERT_OK(fixture_put(&f, "ar", "بحيرة أورين",
+			      "تقع بحيرة أورين في المرتفعات الشمالية، وأسست المهندسة مارتا هالدن محطتها."));
 	ASSERT_EQ(hits("أين تقع البحيرة؟"), 1);
 	ASSERT_EQ(hits("من أسس المحطة"), 1);
 	fixture_close(&f);

@@ -28,10 +28,12 @@ static void compare(const struct nx_postings *p, bool (*accept)(void *, uint32_t
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	struct nx_query_term q[12];
-	struct nx_scored *fast = nx_arena_array(a, struct nx_scored, k + 1), *slow = nx_arena_array(a, struct nx_scored, k + 1);
+	struct nx_scored *fast = nx_arena_array(a, struct nx_scored, k + 1),
+			 *slow = nx_arena_array(a, struct nx_scored, k + 1);
 	size_t n = 1 + (size_t)(nx_random_u64() % 12), nfast, nslow;
 	for (size_t i = 0; i < n; i++)
-		q[i] = (struct nx_query_term){1 + (uint32_t)((i * 37 + nx_random_u64() % 37) % TERMS), 0.2 + nx_random_unit()};
+		q[i] = (struct nx_query_term){1 + (uint32_t)((i * 37 + nx_random_u64() % 37) % TERMS),
+					      0.2 + nx_random_unit()};
 	struct nx_bm25 o = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = accept};
 	ASSERT_OK(nx_postings_search(p, q, n, k, &o, a, fast, &nfast, NULL));
 	struct nx_bm25 all = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = accept, .exhaustive = true};

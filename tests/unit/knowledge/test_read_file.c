@@ -31,7 +31,9 @@ TEST(a_text_file_is_one_document)
 
 TEST(jsonl_is_a_document_a_line)
 {
-	ASSERT_OK(read_as("a.jsonl", NX_STR("{\"_id\":\"x\",\"title\":\"T\",\"text\":\"one\"}\n\n{\"id\":7,\"text\":\"two\",\"metadata\":{\"a\":1}}\n")));
+	ASSERT_OK(read_as(
+		"a.jsonl",
+		NX_STR("{\"_id\":\"x\",\"title\":\"T\",\"text\":\"one\"}\n\n{\"id\":7,\"text\":\"two\",\"metadata\":{\"a\":1}}\n")));
 	ASSERT_EQ(ndocs, 2);
 	ASSERT_TRUE(nx_str_eqz(docs[0].name, "x"));
 	ASSERT_TRUE(nx_str_eqz(docs[1].name, "7"));
