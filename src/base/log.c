@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 
 #include <errno.h>
@@ -7,9 +8,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define LINE_MAX_BYTES 8192
 #define FIELDS_MAX_BYTES 4096
-#define VALUE_MAX_BYTES 2048 /* of one string; what is longer is cut, with an ellipsis */
+#define VALUE_MAX_BYTES 2048 /* of one string as it is written; what is longer is cut, with an ellipsis */
+/* The fields, the component, the message, and less than 1 KiB for all that has a fixed form: a line always fits. */
+#define LINE_MAX_BYTES (FIELDS_MAX_BYTES + 2 * VALUE_MAX_BYTES + 1024)
 
 static _Atomic int the_level = NX_LOG_INFO;
 static _Atomic bool the_json;
@@ -121,20 +123,26 @@ static void put_escaped_byte(struct out *o, unsigned char c)
 /* The inside of a JSON string. Bytes that are not UTF-8 become U+FFFD: logs must be readable whatever is logged. */
 static void put_escaped(struct out *o, nx_str s)
 {
-	bool cut = s.n > VALUE_MAX_BYTES;
-	if (cut)
-		s = nx_utf8_truncate(s, VALUE_MAX_BYTES);
-	while (s.n > 0) {
-		ptrdiff_t bad = nx_utf8_invalid_at(s);
-		size_t good = bad < 0 ? s.n : (size_t)bad;
-		for (size_t i = 0; i < good; i++)
-			put_escaped_byte(o, (unsigned char)s.p[i]);
-		if (bad >= 0)
+	size_t end = o->n + VALUE_MAX_BYTES - 16; /* one escape more, and the ellipsis, fit */
+	ptrdiff_t bad = nx_utf8_invalid_at(s);
+	for (size_t i = 0, next; i < s.n; i = next) {
+		next = i + 1;
+		if (bad >= 0 && i == (size_t)bad) {
 			putz(o, "\xEF\xBF\xBD");
-		s = nx_str_slice(s, good + (bad >= 0), s.n);
+			bad = nx_utf8_invalid_at(nx_str_slice(s, next, s.n));
+			bad += bad >= 0 ? (ptrdiff_t)next : 0;
+		} else if ((unsigned char)s.p[i] < 0x80) {
+			put_escaped_byte(o, (unsigned char)s.p[i]);
+		} else {
+			next = i;
+			(void)nx_utf8_next(s, &next);
+			put(o, s.p + i, next - i);
+		}
+		if (o->n > end) {
+			putz(o, next < s.n ? "…" : "");
+			return;
+		}
 	}
-	if (cut)
-		putz(o, "…");
 }
 
 static void put_string(struct out *o, nx_str s)
@@ -233,18 +241,12 @@ static void put_json_line(struct out *o, const struct nx_log_record *r)
 		put_trace(o, r->scope.trace);
 		putz(o, "\"");
 	}
-	size_t before = o->n;
 	if (r->fields_json.n > 2) {
 		putz(o, ",\"fields\":");
 		put(o, r->fields_json.p, r->fields_json.n);
 	}
 	putz(o, "}");
-	if (o->full) {
-		o->n = before;
-		o->full = false;
-		o->cap += 1; /* the byte that was kept for this brace */
-		putz(o, "}");
-	}
+	nx_debug_assert(!o->full);
 }
 
 static bool is_plain(nx_str s)
@@ -318,7 +320,7 @@ void nx_log_write(enum nx_log_level level, const char *component, const char *me
 				  .message = message,
 				  .scope = scope,
 				  .fields_json = nx_str_n(json, fields_out.n)};
-	struct out o = {.p = line, .cap = sizeof(line) - 2}; /* a brace and a line feed always fit */
+	struct out o = {.p = line, .cap = sizeof(line) - 1}; /* the line feed */
 	if (atomic_load_explicit(&the_json, memory_order_relaxed))
 		put_json_line(&o, &r);
 	else
