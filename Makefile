@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: build demo run test asan tsan fuzz bench format install clean help
 
 build: ## build the program: build/nexus
-	@scripts/build build
+	@scripts/build nexus build
 
 demo: build ## a guided tour on a temporary data directory
 	@scripts/demo
@@ -34,9 +34,8 @@ format: ## clang-format over all C files
 	@scripts/check_format --fix
 
 install: ## into PREFIX (/usr/local), DESTDIR honoured
-	@scripts/build build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models' -Dtests=disabled
-	@meson configure build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models'
-	@meson install -C build-install
+	@scripts/build nexus build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models' -Dtests=disabled
+	@meson install -C build-install --no-rebuild
 
 clean: ## remove build directories; downloads stay in the cache
 	rm -rf build build-* dist

@@ -59,15 +59,15 @@ def check(name, *command):
 # Building -------------------------------------------------------------------------------------------------------------
 
 def build(name, directory, *options, env=None):
-    return one(run(name, ["scripts/build", directory, *options], env))
+    return one(run(name, ["scripts/build", "all", directory, *options], env))
 
 
 def build_clean(name):
-    return build(name, "build")
+    return build(name, "build", "-Dtests=enabled")
 
 
 def build_faults(name):
-    return build(name, "build-faults", "-Dfaults=true")
+    return build(name, "build-faults", "-Dtests=enabled", "-Dfaults=true")
 
 
 # Unit tests -----------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def sanitizer_stages(kind):
     directory, options = f"build-{kind}", {"asan": "address,undefined", "tsan": "thread"}[kind]
     return [
         (f"{kind}-build", f"{kind}: build", lambda n: build(n, directory, f"-Db_sanitize={options}", "-Dfaults=true",
-                                                            "-Db_lundef=false", "-Doptimization=1")),
+                                                            "-Db_lundef=false", "-Doptimization=1", "-Dtests=enabled")),
         (f"{kind}-unit", f"{kind}: unit tests", lambda n: unit(n, directory)),
         (f"{kind}-api", f"{kind}: API tests", lambda n: pytest(n, "tests/api", directory)),
     ]
