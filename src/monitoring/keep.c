@@ -116,12 +116,14 @@ static void record_push(const struct nx_record *from, nx_str members)
 {
 	struct nx_record *r = record_new(from, members);
 	struct nx_monitoring *m = nx_monitoring_lock();
-	if (m && r && m->queue.bytes + m->batch.bytes + r->size <= m->max_bytes)
-		queue_push(m, nx_steal(r));
+	bool fits = m && r && m->queue.bytes + m->batch.bytes + r->size <= m->max_bytes;
+	if (fits)
+		queue_push(m, r);
 	else if (m)
 		count_dropped(m, 1);
 	nx_monitoring_unlock();
-	free(r);
+	if (!fits)
+		free(r);
 }
 
 static void on_span(const struct nx_span *s, void *ctx NX_UNUSED)
