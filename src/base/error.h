@@ -45,12 +45,10 @@ int nx_error_hint(struct nx_error **err, const char *fmt, ...) NX_PRINTF(2, 3) N
  * A failure is never 0. Said to the compiler where they are called, so that it and its analyzer follow `code != 0` and
  * take what the failed call did not set for unset.
  */
-#define nx_error_negative_(call)                 \
-	({                                       \
-		int nx_code_ = (call);           \
-		if (nx_code_ >= 0)               \
-			__builtin_unreachable(); \
-		nx_code_;                        \
+#define nx_error_negative_(call)                             \
+	({                                                   \
+		int nx_code_ = (call);                       \
+		nx_code_ < 0 ? nx_code_ : (int)NX_EINTERNAL; \
 	})
 #define nx_error_set(...) nx_error_negative_(nx_error_set(__VA_ARGS__))
 #define nx_error_setv(...) nx_error_negative_(nx_error_setv(__VA_ARGS__))

@@ -93,17 +93,13 @@ static int prescan(nx_str text, unsigned max_depth, struct nx_error **err)
 static int compare_keys(const void *a, const void *b)
 {
 	yyjson_val *const *x = a, *const *y = b;
-	size_t nx = yyjson_get_len(*x), ny = yyjson_get_len(*y);
-	if (nx != ny)
-		return nx < ny ? -1 : 1;
-	int c = memcmp(yyjson_get_str(*x), yyjson_get_str(*y), nx);
+	int c = nx_str_cmp(nx_json_val_str(*x), nx_json_val_str(*y));
 	return c != 0 ? c : (*x > *y) - (*x < *y);
 }
 
 static bool same_key(yyjson_val *a, yyjson_val *b)
 {
-	return yyjson_get_len(a) == yyjson_get_len(b) &&
-	       memcmp(yyjson_get_str(a), yyjson_get_str(b), yyjson_get_len(a)) == 0;
+	return nx_str_eq(nx_json_val_str(a), nx_json_val_str(b));
 }
 
 /* Below this many members every pair is compared, which needs no memory. */
