@@ -1,6 +1,7 @@
 /* From clone to exec: the order in which a guest puts up its own walls. guest pid 1 is here, pid 2 at the end. */
 #include "execution/sandbox_internal.h"
 
+#include "base/clock.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 struct nx_guest_env nx_guest_env;
 
@@ -121,13 +121,6 @@ static void put_up_walls(const struct nx_guest *g)
 		give_up("seccomp", -r);
 }
 
-static int64_t mono_us(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* base/clock.h may be a fake in the process that reads this */
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static void __attribute__((noreturn)) run_program(void)
 {
 	static union nx_spawn_msg m;
@@ -181,7 +174,7 @@ static void __attribute__((noreturn)) reap(pid_t program)
 		if (pid < 0 && errno != EINTR)
 			_exit(1);
 	}
-	s.exit_mono_us = mono_us();
+	s.exit_mono_us = nx_time_mono_us();
 	end_everyone();
 	struct rusage u;
 	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {

@@ -181,10 +181,10 @@ static void check_stopped(struct nx_execution *e)
 	if (!e->is_stopping || !TAILQ_EMPTY(&e->all))
 		return;
 	nx_spawner_detach(e->spawner);
-	pthread_mutex_lock(&e->lock);
+	uv_mutex_lock(&e->lock);
 	e->is_stopped = true;
-	pthread_cond_signal(&e->stopped_cond);
-	pthread_mutex_unlock(&e->lock);
+	uv_cond_signal(&e->stopped_cond);
+	uv_mutex_unlock(&e->lock);
 }
 
 void nx_execution_finish(struct nx_run *r)
@@ -359,8 +359,10 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 	e->max_running = c->sandbox_max_running ? (unsigned)c->sandbox_max_running : (unsigned)nx_max(cores, 1L) * 2;
 	TAILQ_INIT(&e->all);
 	TAILQ_INIT(&e->queue);
-	(void)pthread_mutex_init(&e->lock, NULL);
-	(void)pthread_cond_init(&e->stopped_cond, NULL);
+	if (uv_mutex_init(&e->lock) < 0 || uv_cond_init(&e->stopped_cond) < 0) {
+		free(e);
+		return nx_error_set(err, NX_ENOMEM, "no memory for execution");
+	}
 	e->attach_msg.run = attach;
 	nx_loop_post(loop, &e->attach_msg);
 	*ret = e;
@@ -385,12 +387,12 @@ void nx_execution_free(struct nx_execution *e)
 		return;
 	e->stop_msg.run = stop;
 	nx_loop_post(e->loop, &e->stop_msg);
-	pthread_mutex_lock(&e->lock);
+	uv_mutex_lock(&e->lock);
 	while (!e->is_stopped)
-		pthread_cond_wait(&e->stopped_cond, &e->lock);
-	pthread_mutex_unlock(&e->lock);
-	(void)pthread_cond_destroy(&e->stopped_cond);
-	(void)pthread_mutex_destroy(&e->lock);
+		uv_cond_wait(&e->stopped_cond, &e->lock);
+	uv_mutex_unlock(&e->lock);
+	uv_cond_destroy(&e->stopped_cond);
+	uv_mutex_destroy(&e->lock);
 	free(e);
 }
 

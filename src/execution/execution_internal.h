@@ -17,7 +17,6 @@
 #include "execution/execution.h"
 #include "execution/spawn_protocol.h"
 
-#include <pthread.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -51,6 +50,7 @@ int nx_spawner_attach(struct nx_spawner *s, struct nx_loop *loop, const struct n
 		      struct nx_error **err);                           /* on the loop */
 void nx_spawner_detach(struct nx_spawner *s);                           /* on the loop */
 bool nx_spawner_is_ready(const struct nx_spawner *s);                   /* on the loop */
+pid_t nx_spawner_pid(const struct nx_spawner *s);
 int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m); /* on the loop; 0 or -errno */
 /* Any thread; waits up to 5 s for a spawner that has just been started. False when it did not come. */
 bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret);
@@ -116,8 +116,8 @@ struct nx_execution {
 	uint64_t last_number;
 	struct nx_msg attach_msg, stop_msg;
 	bool is_stopping;
-	pthread_mutex_t lock; /* is_stopped only */
-	pthread_cond_t stopped_cond;
+	uv_mutex_t lock; /* is_stopped only */
+	uv_cond_t stopped_cond;
 	bool is_stopped;
 };
 

@@ -188,7 +188,7 @@ struct nx_guest_error {
 /* The last word of the reaper. */
 struct nx_guest_status {
 	int32_t wait_status;
-	int64_t exit_mono_us;          /* CLOCK_BOOTTIME */
+	int64_t exit_mono_us;          /* nx_time_mono_us */
 	int64_t cpu_us, max_rss_bytes; /* by getrusage, of all that was waited for */
 };
 

@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define HELLO_WAIT_S 5
 #define RESTART_US (NX_USEC_PER_SEC / 2)
 #define MESSAGES_AT_ONCE 64
 
 struct nx_spawner {
-	pthread_mutex_t lock; /* hello and has_hello, which other threads ask for */
-	pthread_cond_t came;
+	uv_mutex_t lock; /* hello and has_hello, which other threads ask for */
+	uv_cond_t came;
 	struct nx_spawn_hello hello;
 	bool has_hello;
 	pid_t pid;
@@ -75,19 +74,21 @@ int nx_spawner_start(const struct nx_config *c, struct nx_spawner **ret, struct 
 		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner");
 	s->sock = -1;
 	snprintf(s->uid_base, sizeof(s->uid_base), "%lld", (long long)c->sandbox_uid_base);
-	int r = launch(s, err);
-	if (r < 0) {
+	if (uv_mutex_init(&s->lock) < 0) {
 		free(s);
-		return r;
+		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner's lock");
 	}
-	(void)pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_t attr;
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&s->came, &attr);
-	(void)pthread_condattr_destroy(&attr);
-	*ret = s;
-	return 0;
+	if (uv_cond_init(&s->came) < 0) {
+		uv_mutex_destroy(&s->lock);
+		free(s);
+		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner's lock");
+	}
+	int r = launch(s, err);
+	if (r < 0)
+		nx_spawner_free(s);
+	else
+		*ret = s;
+	return r;
 }
 
 static void reap(struct nx_spawner *s)
@@ -105,19 +106,19 @@ void nx_spawner_free(struct nx_spawner *s)
 	if (!s)
 		return;
 	reap(s);
-	(void)pthread_cond_destroy(&s->came);
-	(void)pthread_mutex_destroy(&s->lock);
+	uv_cond_destroy(&s->came);
+	uv_mutex_destroy(&s->lock);
 	free(s);
 }
 
 static void keep_hello(struct nx_spawner *s, const struct nx_spawn_hello *hello)
 {
-	pthread_mutex_lock(&s->lock);
+	uv_mutex_lock(&s->lock);
 	if (hello)
 		s->hello = *hello;
 	s->has_hello = hello != NULL;
-	pthread_cond_broadcast(&s->came);
-	pthread_mutex_unlock(&s->lock);
+	uv_cond_broadcast(&s->came);
+	uv_mutex_unlock(&s->lock);
 }
 
 /* Before a loop reads the socket, whoever asks first does. */
@@ -139,18 +140,16 @@ static void read_hello_here(struct nx_spawner *s)
 
 bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret)
 {
-	struct timespec until;
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += HELLO_WAIT_S;
-	pthread_mutex_lock(&s->lock);
+	uv_mutex_lock(&s->lock);
 	if (!s->has_hello && !s->loop && s->sock >= 0)
 		read_hello_here(s);
-	while (!s->has_hello && s->loop && pthread_cond_timedwait(&s->came, &s->lock, &until) == 0)
+	while (!s->has_hello && s->loop &&
+	       uv_cond_timedwait(&s->came, &s->lock, HELLO_WAIT_S * UINT64_C(1000000000)) == 0)
 		continue;
 	bool has = s->has_hello;
 	if (has)
 		*ret = s->hello;
-	pthread_mutex_unlock(&s->lock);
+	uv_mutex_unlock(&s->lock);
 	return has;
 }
 
@@ -249,11 +248,11 @@ int nx_spawner_attach(struct nx_spawner *s, struct nx_loop *loop, const struct n
 	nx_loop_assert(loop);
 	s->events = *ev;
 	nx_timer_init(&s->restart, loop, on_restart);
-	pthread_mutex_lock(&s->lock);
+	uv_mutex_lock(&s->lock);
 	s->loop = loop;
 	bool has_hello = s->has_hello;
 	int r = start_poll(s, err);
-	pthread_mutex_unlock(&s->lock);
+	uv_mutex_unlock(&s->lock);
 	if (r == 0 && has_hello)
 		s->events.on_ready(s->events.ctx);
 	return r;
@@ -273,4 +272,9 @@ bool nx_spawner_is_ready(const struct nx_spawner *s)
 int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m)
 {
 	return s->sock < 0 ? -EPIPE : nx_spawn_send(s->sock, m, NULL, 0);
+}
+
+pid_t nx_spawner_pid(const struct nx_spawner *s)
+{
+	return s->pid;
 }

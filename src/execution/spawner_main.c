@@ -6,6 +6,7 @@
 #include "execution/execution.h"
 #include "execution/sandbox_internal.h"
 
+#include "base/clock.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -19,7 +20,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum {
 	SERVER_FD = 3,
@@ -55,13 +55,6 @@ static struct {
 	int epoll;
 	bool quit, is_warm;
 } S;
-
-static int64_t mono_us(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_BOOTTIME, &t); /* the guests' reapers write the same clock */
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static int watch(int fd, enum source src, const struct run *r)
 {
@@ -108,7 +101,7 @@ static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 	e->max_rss_bytes = nx_max(u.peak_bytes, rss);
 	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY;
 	e->processes_hit = u.refused > 0 || r->met_processes;
-	int64_t until = r->has_status ? r->status.exit_mono_us : mono_us();
+	int64_t until = r->has_status ? r->status.exit_mono_us : nx_time_mono_us();
 	e->wall_us = r->started_us ? nx_max(until - r->started_us, (int64_t)0) : 0;
 	e->exec_mono_us = r->started_us;
 }
@@ -280,7 +273,7 @@ static void on_start(const union nx_spawn_msg *m)
 	struct run *r = find_run(m->head.run);
 	if (!r || r->started_us || r->ends.ctl < 0)
 		return; /* it died in the meantime: its EXITED is on the way */
-	r->started_us = mono_us();
+	r->started_us = nx_time_mono_us();
 	r->deadline_us = r->started_us + r->limits.wall_us;
 	ssize_t n = send(r->ends.ctl, m, sizeof(m->start), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n != (ssize_t)sizeof(m->start))
@@ -356,7 +349,7 @@ static void tick(void)
 		struct run *r = &S.runs[i];
 		if (!r->id || !r->started_us || r->reported || r->end != NX_SPAWN_END_EXIT)
 			continue;
-		if (mono_us() > r->deadline_us)
+		if (nx_time_mono_us() > r->deadline_us)
 			stop(r, NX_SPAWN_END_TIME);
 		if (r->cgroup && r->end == NX_SPAWN_END_EXIT)
 			watch_cgroup(r);
@@ -405,7 +398,7 @@ static void serve(void)
 			dispatch(events[i].data.u64);
 		if (n == 0 && !S.active && !S.is_warm)
 			warm_up();
-		int64_t now = mono_us();
+		int64_t now = nx_time_mono_us();
 		if (S.active && now >= next_tick) {
 			tick();
 			next_tick = now + TICK_MS * 1000;
