@@ -127,6 +127,7 @@ static void __attribute__((noreturn)) run_program(void)
 	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
 	ssize_t n;
 	(void)close(STATUS_FD);
+	(void)close(BOX_FD);
 	(void)setsid();
 	do
 		n = read(CTL_FD, &m, sizeof(m));

@@ -247,8 +247,8 @@ struct nx_tree_usage {
 	int64_t rss_bytes, cpu_us;
 	int64_t tasks; /* processes and threads */
 };
-/* Sums over `root` and all its descendants, by the host's /proc. */
-void nx_tree_usage(int proc_fd, pid_t root, struct nx_tree_usage *ret);
+/* Sums over `root` and all its descendants, by the host's /proc. Above `rss_limit` shared pages are counted once. */
+void nx_tree_usage(int proc_fd, pid_t root, int64_t rss_limit, struct nx_tree_usage *ret);
 int64_t nx_proc_stat_start(int proc_fd, pid_t pid); /* start time in ticks, -1 when there is no such process */
 
 #endif

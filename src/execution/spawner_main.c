@@ -324,7 +324,7 @@ static void watch_tree(struct run *r)
 {
 	struct nx_tree_usage u;
 	const struct nx_cgroups *g = &S.probe.cgroups;
-	nx_tree_usage(S.probe.proc_fd, r->ends.pid, &u);
+	nx_tree_usage(S.probe.proc_fd, r->ends.pid, r->limits.memory_bytes, &u);
 	r->max_rss_bytes = nx_max(r->max_rss_bytes, u.rss_bytes);
 	r->max_cpu_us = nx_max(r->max_cpu_us, u.cpu_us);
 	if (!(r->cgroup && g->has[NX_CG_PIDS])) {

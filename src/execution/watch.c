@@ -74,7 +74,20 @@ static size_t add_children(int proc_fd, pid_t pid, pid_t *list, size_t n)
 	return n;
 }
 
-void nx_tree_usage(int proc_fd, pid_t root, struct nx_tree_usage *ret)
+/* Pages shared by fork count once for each process in RSS; the proportional set size shares them out (proc(5), since Linux
+ * 4.14). It costs a walk over the page tables, so it is asked for only when RSS says that the limit is passed. */
+static int64_t read_pss(int proc_fd, pid_t pid, int64_t otherwise)
+{
+	char path[48], text[2048];
+	long long kib;
+	snprintf(path, sizeof(path), "%ld/smaps_rollup", (long)pid);
+	if (!read_text(proc_fd, path, text, sizeof(text)))
+		return otherwise;
+	const char *p = strstr(text, "\nPss:");
+	return p && sscanf(p, "\nPss: %lld", &kib) == 1 ? kib * 1024 : otherwise;
+}
+
+void nx_tree_usage(int proc_fd, pid_t root, int64_t rss_limit, struct nx_tree_usage *ret)
 {
 	static pid_t list[TREE_MAX];
 	static long ticks, page;
@@ -94,4 +107,10 @@ void nx_tree_usage(int proc_fd, pid_t root, struct nx_tree_usage *ret)
 		ret->tasks += (int64_t)f.threads;
 		n = add_children(proc_fd, list[i], list, n);
 	}
+	if (ret->rss_bytes <= rss_limit)
+		return;
+	int64_t shared_out = 0;
+	for (size_t i = 0; i < n; i++)
+		shared_out += read_pss(proc_fd, list[i], 0);
+	ret->rss_bytes = shared_out ? shared_out : ret->rss_bytes;
 }

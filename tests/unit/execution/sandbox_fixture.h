@@ -17,6 +17,7 @@ struct box {
 	struct nx_loop *loop;
 	struct nx_execution *execution;
 };
+extern const char *box_home; /* where data directories are made; NULL: in nx_test_dir() */
 /* Options as "name=value", ended by NULL, are set in the configuration. */
 void box_open(struct box *b, const char *const *options);
 void box_close(struct box *b);

@@ -1,0 +1,303 @@
+/* Death of the server, death of the spawner, hosts that can do less, ordinary users. Each in a process of its own. */
+#include "tests/unit/execution/sandbox_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define UIDS 1900300000
+
+static bool within(int ms, bool (*is_so)(pid_t), pid_t arg)
+{
+	for (int i = 0; i < ms / 10; i++) {
+		if (is_so(arg))
+			return true;
+		usleep(10000);
+	}
+	return is_so(arg);
+}
+
+static bool no_guests(pid_t unused)
+{
+	(void)unused;
+	return count_processes_of(UIDS, UIDS + 1024) == 0;
+}
+
+static bool some_guests(pid_t unused)
+{
+	return !no_guests(unused);
+}
+
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool no_cgroups(pid_t spawner)
+{
+	return count_cgroups_of(spawner) == 0;
+}
+
+static const char *const options[] = {"sandbox.uid_base=1900300000", NULL};
+static const char sleeper[] =
+	"import os, time\nos.fork()\nos.setsid() if os.fork() else 0\nprint('on', flush=True)\ntime.sleep(60)";
+
+/* A server with one run under way; tells its spawner's pid and waits to be killed. */
+static void serve(int out)
+{
+	struct box b;
+	struct trial t;
+	box_open(&b, options);
+	trial_init(&t, &b, "python", sleeper);
+	trial_start(&t);
+	while (!t.streamed)
+		usleep(1000);
+	pid_t spawner = spawner_pid(&b);
+	if (write(out, &spawner, sizeof(spawner)) != (ssize_t)sizeof(spawner))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+TEST(nothing_is_left_when_the_server_is_killed)
+{
+	int p[2];
+	pid_t spawner = 0;
+	if (geteuid() != 0)
+		SKIP("guests have uids of their own only below root");
+	ASSERT_EQ(pipe(p), 0);
+	pid_t server = fork();
+	if (server == 0)
+		serve(p[1]);
+	close(p[1]);
+	ASSERT_EQ(read(p[0], &spawner, sizeof(spawner)), sizeof(spawner));
+	ASSERT_TRUE(within(1000, some_guests, 0));
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	ASSERT_TRUE(within(2000, no_guests, 0));
+	ASSERT_TRUE(within(2000, is_gone, spawner));
+	ASSERT_TRUE(within(1000, no_cgroups, spawner));
+	close(p[0]);
+}
+
+TEST(a_killed_spawner_takes_its_guests_with_it_and_a_new_one_cleans_up)
+{
+	struct box b;
+	struct trial t;
+	if (geteuid() != 0)
+		SKIP("guests have uids of their own only below root");
+	box_open(&b, options);
+	trial_init(&t, &b, "python", sleeper);
+	trial_start(&t);
+	while (!t.streamed)
+		usleep(1000);
+	pid_t spawner = spawner_pid(&b);
+	kill(spawner, SIGKILL);
+	trial_wait(&t);
+	ASSERT_EQ(nx_error_code(t.err), NX_ESANDBOX);
+	trial_done(&t);
+	ASSERT_TRUE(within(2000, no_guests, 0));
+	run_python(&t, &b, "print('again')");
+	ASSERT_STREQ(trial_out(&t), "again\n");
+	trial_done(&t);
+	ASSERT_NE(spawner_pid(&b), spawner);
+	ASSERT_TRUE(no_cgroups(spawner));
+	box_close(&b);
+}
+
+TEST(closing_ends_what_runs_and_what_waits)
+{
+	struct box b;
+	struct trial t[6];
+	box_open(&b, (const char *[]){"sandbox.uid_base=1900300000", "sandbox.max_running=2", NULL});
+	for (size_t i = 0; i < nx_countof(t); i++) {
+		trial_init(&t[i], &b, "python", sleeper);
+		trial_start(&t[i]);
+	}
+	while (!t[0].streamed)
+		usleep(1000);
+	box_close(&b);
+	for (size_t i = 0; i < nx_countof(t); i++) {
+		ASSERT_TRUE(t[i].is_done);
+		ASSERT_STREQ(trial_status(&t[i]), "cancelled");
+		trial_done(&t[i]);
+	}
+	ASSERT_TRUE(no_guests(0));
+}
+
+/* ---- hosts that can do less ---- */
+
+struct expectation {
+	const char *memory, *network, *user, *syscalls;
+	bool degraded;
+};
+
+static void run_forced(const char *force, const struct expectation *want)
+{
+#ifdef NX_FAULTS_ENABLED
+	struct box b;
+	struct trial t;
+	setenv("NEXUS_SANDBOX_FORCE", force, 1);
+	box_open(&b, options);
+	run_python(&t, &b,
+		   "import os, socket\n"
+		   "try: socket.create_connection(('127.0.0.1', 22), 1); n = 'open'\n"
+		   "except OSError: n = 'closed'\n"
+		   "print(os.getuid() != 0, n, os.path.exists('/etc/shadow'))");
+	ASSERT_STREQ(trial_out(&t), "True closed False\n");
+	ASSERT_STREQ(t.x.result.enforced.memory, want->memory);
+	ASSERT_STREQ(t.x.result.enforced.network, want->network);
+	ASSERT_STREQ(t.x.result.enforced.user, want->user);
+	ASSERT_STREQ(t.x.result.enforced.syscalls, want->syscalls);
+	ASSERT_EQ(t.x.result.enforced.degraded, want->degraded);
+	trial_done(&t);
+	box_close(&b);
+	unsetenv("NEXUS_SANDBOX_FORCE");
+#else
+	(void)force;
+	(void)want;
+	SKIP("built without fault points");
+#endif
+}
+
+TEST(without_user_namespaces_each_run_has_a_uid_of_the_host)
+{
+	struct expectation e = {"cgroup-v1", "namespace", "uid", "seccomp", false};
+	if (geteuid() != 0)
+		SKIP("needs root");
+	run_forced("no-userns", &e);
+}
+
+TEST(without_network_namespaces_seccomp_refuses_sockets)
+{
+	run_forced("no-netns", &(struct expectation){"cgroup-v1", "seccomp", "namespace", "seccomp", false});
+}
+
+TEST(without_landlock_the_other_walls_stand)
+{
+	run_forced("no-landlock", &(struct expectation){"cgroup-v1", "namespace", "namespace", "seccomp", false});
+}
+
+TEST(without_a_private_proc_there_is_none)
+{
+	run_forced("no-proc", &(struct expectation){"cgroup-v1", "namespace", "namespace", "seccomp", false});
+}
+
+TEST(without_seccomp_a_run_is_marked)
+{
+	run_forced("no-seccomp", &(struct expectation){"cgroup-v1", "namespace", "namespace", "none", true});
+}
+
+#ifdef NX_FAULTS_ENABLED
+static void status_without_cgroups(struct box *b, const char *code, const char *want)
+{
+	struct trial t;
+	trial_init(&t, b, "python", code);
+	t.x.constraints.max_memory_mb = 64;
+	t.x.constraints.max_time_us = 3 * NX_USEC_PER_SEC;
+	t.x.constraints.max_cpu_percent = 50;
+	trial_run(&t);
+	ASSERT_STREQ(trial_status(&t), want);
+	trial_done(&t);
+}
+#endif
+
+TEST(without_cgroups_the_watchdog_holds_the_limits)
+{
+#ifdef NX_FAULTS_ENABLED
+	struct box b;
+	setenv("NEXUS_SANDBOX_FORCE", "no-cgroup", 1);
+	box_open(&b, options);
+	status_without_cgroups(&b, "print(1)", "ok");
+	status_without_cgroups(&b, "x = []\nwhile True: x.append(b'x' * 1000000)", "memory_limit");
+	status_without_cgroups(
+		&b,
+		"import os, time\nfor i in range(8):\n  if os.fork() == 0:\n    x = b'x' * (16 << 20); time.sleep(8)\ntime.sleep(8)",
+		"memory_limit");
+	status_without_cgroups(&b, "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "process_limit");
+	status_without_cgroups(&b, "while True: pass", "cpu_limit");
+	status_without_cgroups(&b, "import time; time.sleep(30)", "timeout");
+	box_close(&b);
+	unsetenv("NEXUS_SANDBOX_FORCE");
+#else
+	SKIP("built without fault points");
+#endif
+}
+
+TEST(what_cannot_be_enforced_is_refused_where_the_policy_says_so)
+{
+#ifdef NX_FAULTS_ENABLED
+	struct box b;
+	struct trial t;
+	setenv("NEXUS_SANDBOX_FORCE", "no-cgroup", 1);
+	box_open(&b, (const char *[]){"sandbox.uid_base=1900300000", "sandbox.degraded=false", NULL});
+	trial_init(&t, &b, "python", "print(1)");
+	trial_start(&t);
+	trial_wait(&t);
+	ASSERT_EQ(nx_error_code(t.err), NX_ESANDBOX);
+	trial_done(&t);
+	box_close(&b);
+	setenv("NEXUS_SANDBOX_FORCE", "no-namespaces", 1);
+	box_open(&b, options);
+	trial_init(&t, &b, "python", "print(1)");
+	trial_start(&t);
+	trial_wait(&t);
+	ASSERT_EQ(nx_error_code(t.err), NX_ESANDBOX);
+	ASSERT_CONTAINS(nx_error_message(t.err), "cannot isolate");
+	trial_done(&t);
+	box_close(&b);
+	unsetenv("NEXUS_SANDBOX_FORCE");
+#else
+	SKIP("built without fault points");
+#endif
+}
+
+/* ---- an ordinary user ---- */
+
+static int run_as_user(void)
+{
+	struct box b;
+	struct trial t;
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		return 1;
+	b = (struct box){0};
+	box_open(&b, NULL);
+	trial_init(&t, &b, "python",
+		   "import os\nopen('f', 'w').write('x')\nprint(os.getuid(), os.path.exists('/etc/shadow'))");
+	struct nx_exec_file f = {NX_STR("in.txt"), NX_STR("x")};
+	t.x.files = &f;
+	t.x.nfiles = 1;
+	trial_start(&t);
+	trial_wait(&t);
+	if (t.err)
+		fprintf(stderr, "as a user: %s\n", nx_error_message(t.err));
+	bool ok = !t.err && t.x.result.status == NX_EXEC_OK && strcmp(trial_out(&t), "1000 False\n") == 0 &&
+		  t.x.result.nartifacts == 1;
+	fprintf(stderr, "as a user: memory %s, user %s\n",
+		t.x.result.enforced.memory ? t.x.result.enforced.memory : "-",
+		t.x.result.enforced.user ? t.x.result.enforced.user : "-");
+	trial_done(&t);
+	box_close(&b);
+	return ok ? 0 : 2;
+}
+
+TEST(an_ordinary_user_is_served_by_user_namespaces)
+{
+	int status = 0;
+	if (geteuid() != 0)
+		SKIP("is one already");
+	pid_t pid = fork();
+	if (pid == 0) {
+		char dir[] = "/tmp/nexus-user-XXXXXX";
+		if (!mkdtemp(dir) || chown(dir, 65534, 65534) < 0 || !(box_home = dir))
+			_exit(3);
+		int r = run_as_user();
+		(void)nx_rmtree(dir, NULL);
+		_exit(r);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(WEXITSTATUS(status), 0);
+}
