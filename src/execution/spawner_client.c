@@ -278,3 +278,8 @@ pid_t nx_spawner_pid(const struct nx_spawner *s)
 {
 	return s->pid;
 }
+
+int nx_spawner_socket(const struct nx_spawner *s)
+{
+	return s->sock;
+}
