@@ -272,7 +272,7 @@ static int index_numbers(void *ctx, struct nx_db *db, struct nx_error **err)
 	return nx_db_exec(db, "CREATE INDEX IF NOT EXISTS load_numbers ON logs(time_us)", NX_NO_PARAMS, err);
 }
 
-int load_verify(const char *dir, const struct load_ledger *l, struct nx_error **err)
+int load_verify(const char *dir, const struct load_ledger *l, size_t from, struct nx_error **err)
 {
 	struct nx_store_options so = {.dir = dir, .readers = 1, .inline_writer = true};
 	struct nx_store *store = NULL;
@@ -282,7 +282,7 @@ int load_verify(const char *dir, const struct load_ledger *l, struct nx_error **
 	rc = nx_store_check(store, true, err);
 	if (!rc && l->n)
 		rc = nx_store_write_sync(store, index_numbers, NULL, err);
-	for (size_t i = 0; !rc && i < l->n; i++)
+	for (size_t i = from; !rc && i < l->n; i++)
 		rc = check_one(nx_store_reader(store), dir, l->acked[i], err);
 	nx_store_close(store);
 	return rc;

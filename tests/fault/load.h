@@ -32,8 +32,9 @@ void load_ledger_done(struct load_ledger *l);
 /* The first number of the next life: past all that earlier ones may have used, acknowledged or not. */
 uint64_t load_next(struct load_ledger *l);
 
-/* Opens the directory as after a crash and looks for every acknowledged write. NX_ECORRUPT says what is missing or wrong. */
-int load_verify(const char *dir, const struct load_ledger *l, struct nx_error **err);
+/* Opens the directory as after a crash, checks it whole and looks for the writes that were acknowledged, those before
+ * `from` left out. NX_ECORRUPT says what is missing or wrong. */
+int load_verify(const char *dir, const struct load_ledger *l, size_t from, struct nx_error **err);
 
 uint64_t load_dice(uint64_t *state);
 

@@ -100,7 +100,7 @@ static struct outcome run(const char *dir, const struct rig_options *o, enum nx_
 		out.acked += l.n - before;
 		out.cuts++;
 		struct nx_error *err = NULL;
-		int rc = load_verify(dir, &l, &err);
+		int rc = load_verify(dir, &l, 0, &err);
 		out.losses += rc != 0;
 		if (o->verbose || (rc && !until_loss))
 			(void)printf("cut %u: after %llu operations, damage %d, %zu acknowledged: %s\n", out.cuts - 1,

@@ -1,5 +1,6 @@
 /* Opening: the lock, versions, foreign files; what may happen to the files while they are open. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "store/datadir_internal.h"
 #include "tests/unit/store/rig.h"
@@ -260,6 +261,48 @@ TEST(reading_only_writes_nothing_and_needs_the_latest_version)
 	struct nx_store *s = NULL;
 	struct nx_store_options o = {.dir = r.dir, .read_only = true};
 	ASSERT_NE(nx_store_open(&o, &s, NULL), 0);
+}
+
+/* Opens, writes, reads, closes; *ret_acked: the write was acknowledged. */
+static int live(const char *dir, bool *ret_acked)
+{
+	struct nx_store *s = NULL;
+	struct nx_store_options o = {.dir = dir, .readers = 1, .inline_writer = true};
+	int rc = nx_store_open(&o, &s, NULL);
+	if (rc)
+		return rc;
+	rc = nx_store_write_sync(s, rig_run_sql,
+				 (void *)(uintptr_t) "INSERT INTO settings(key, value) VALUES ('a', '1')", NULL);
+	*ret_acked = rc == 0;
+	int64_t n = -1;
+	int read = nx_db_get_int(nx_store_reader(s), "SELECT count(*) FROM settings", NX_NO_PARAMS, &n, NULL);
+	if (!read)
+		ASSERT_EQ(n, *ret_acked);
+	nx_store_close(s);
+	return rc ? rc : read;
+}
+
+TEST(whatever_fails_once_nothing_acknowledged_is_lost_and_the_next_start_works)
+{
+	int rc = -1;
+	for (unsigned n = 1; rc != 0; n++) {
+		struct rig r;
+		char plan[16];
+		bool acked = false;
+		rig_dir(&r);
+		(void)snprintf(plan, sizeof(plan), "%u", n);
+		if (nx_fault_plan(plan, NULL))
+			SKIP("fault points are compiled out");
+		rc = live(r.dir, &acked);
+		/* One that nobody noticed, such as a checkpoint's, is no failure: the end is where none was met. */
+		if (rc == 0 && nx_fault_passed() >= n)
+			rc = -1;
+		ASSERT_OK(nx_fault_plan(NULL, NULL));
+		rig_open(&r, true);
+		ASSERT_EQ(rig_count(nx_store_reader(r.store), "SELECT count(*) FROM settings"), acked);
+		rig_close(&r);
+		ASSERT_LT(n, 1000);
+	}
 }
 
 static int take_seq(void *ctx, struct nx_db *db, struct nx_error **err)
