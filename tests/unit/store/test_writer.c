@@ -289,16 +289,14 @@ TEST(a_full_disk_is_said_to_every_member_and_the_store_goes_on_when_there_is_roo
 {
 	struct rig r = fresh();
 	(void)signal(SIGXFSZ, SIG_IGN);
-	struct nx_store_stats s;
 	ASSERT_OK(rig_write(&r, "INSERT INTO settings(key, value) VALUES ('before', '')"));
-	nx_store_stats(r.store, &s);
 	sem_t gate;
 	(void)sem_init(&gate, 0, 0);
 	struct put a = {.gate = &gate}, b = {0}, bulk = {.w.lane = NX_LANE_BULK};
 	put_start(&r, &a, "a");
 	put_start(&r, &b, "b");
 	put_start(&r, &bulk, "bulk");
-	limit_files((rlim_t)s.wal_bytes);
+	limit_files(64); /* where a frame would be written, whatever the size of the log */
 	(void)sem_post(&gate);
 	put_wait(&a);
 	put_wait(&b);
