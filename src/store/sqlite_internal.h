@@ -68,6 +68,9 @@ int nx_sqlite_page_vfs(const char *below, const char **ret, struct nx_error **er
 /* Number of the page that failed its checksum last on this thread, once; 0: none. */
 int64_t nx_sqlite_bad_page(void);
 
+/* NX_ECORRUPT when the log at `path` is damaged before its end. Before any connection to its database is open. */
+int nx_sqlite_log_check(const char *path, struct nx_error **err);
+
 /* Turns an SQLite result into an error of ours. `sql` may be NULL. */
 int nx_sqlite_error(struct nx_sqlite *d, int rc, const char *sql, struct nx_error **err);
 

@@ -47,11 +47,15 @@ static int open_db(struct nx_store *s, enum nx_sqlite_mode mode, enum nx_synchro
 	return nx_sqlite_open(&o, ret, err);
 }
 
-static bool has_log(const struct nx_store *s)
+/* Refuses a log that is damaged; *ret tells whether there is anything in it. */
+static int check_log(const struct nx_store *s, bool *ret, struct nx_error **err)
 {
 	nx_auto_free char *path = NULL;
 	struct stat st;
-	return asprintf(&path, "%s-wal", s->datadir.db_path) > 0 && stat(path, &st) == 0 && st.st_size > 0;
+	if (asprintf(&path, "%s-wal", s->datadir.db_path) < 0)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a path");
+	*ret = stat(path, &st) == 0 && st.st_size > 0;
+	return *ret ? nx_sqlite_log_check(path, err) : 0;
 }
 
 /* Refuses a newer database before anything is written. After a crash its version may be in the log alone: *ret_peek then
@@ -62,7 +66,10 @@ static int refuse_newer(struct nx_store *s, struct nx_db **ret_peek, struct nx_e
 	int rc = nx_datadir_peek(&s->datadir, &version, err);
 	if (!rc)
 		rc = nx_migrations_refuse_newer(version, &nx_assets_migrations_sqlite, s->datadir.db_path, err);
-	if (rc || !has_log(s))
+	bool has_log = false;
+	if (!rc)
+		rc = check_log(s, &has_log, err);
+	if (rc || !has_log)
 		return rc;
 	rc = open_db(s, NX_SQLITE_PEEK, NX_SYNC_FULL, ret_peek, err);
 	if (!rc)
