@@ -250,6 +250,9 @@ static int check_library(struct nx_error **err)
 				    SQLITE_SOURCE_ID);
 	if (!sqlite3_threadsafe())
 		return nx_error_set(err, NX_EUNSUPPORTED, "SQLite was built for one thread only");
+	/* Its generator is seeded now: the first use notes the process without a lock. */
+	unsigned char seeded;
+	sqlite3_randomness(sizeof(seeded), &seeded);
 	return 0;
 }
 

@@ -99,6 +99,8 @@ static void set_size(struct file *f, size_t size)
 
 static void put(struct file *f, size_t offset, const unsigned char *p, size_t n)
 {
+	if (n == 0)
+		return;
 	if (offset + n > f->size)
 		set_size(f, offset + n);
 	memcpy(f->durable + offset, p, n);
