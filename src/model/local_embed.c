@@ -70,7 +70,7 @@ struct nx_local_embed {
 	unsigned model_users;
 };
 
-static unsigned count_cores(void)
+unsigned nx_model_count_cores(void)
 {
 	cpu_set_t set;
 	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
@@ -360,7 +360,7 @@ int nx_local_embed_new(const char *path, int64_t idle_us, struct nx_local_embed 
 		return nx_error_set(err, NX_ENOMEM, "embedder: out of memory");
 	}
 	l->idle_ns = (uint64_t)idle_us * 1000;
-	l->max_threads = count_cores();
+	l->max_threads = nx_model_count_cores();
 	nx_assert(uv_mutex_init(&l->mutex) == 0 && uv_mutex_init(&l->load_mutex) == 0);
 	for (int k = 0; k < LANE_MAX; k++) {
 		struct lane *n = &l->lanes[k];

@@ -42,6 +42,9 @@ void nx_worker_health(struct nx_worker *w, struct nx_model_health *ret);
 /* Tests: the program to start instead of this one. The string is the caller's. NULL: this one. */
 void nx_worker_set_program(const char *path);
 
+/* Cores this process may use: 1 to 16. */
+unsigned nx_model_count_cores(void);
+
 /* local_embed.c. `idle_us`: how long a thread waits for work before it leaves and gives its memory back. */
 int nx_local_embed_new(const char *path, int64_t idle_us, struct nx_local_embed **ret, struct nx_error **err);
 void nx_local_embed_free(struct nx_local_embed *l);

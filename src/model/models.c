@@ -39,11 +39,23 @@ static int keep_reason(char **ret, struct nx_error *why, struct nx_error **err)
 	return nx_error_set(err, NX_ENOMEM, "models: out of memory");
 }
 
-static int set_worker(struct nx_models *m, struct nx_error **err)
+static int set_worker(struct nx_models *m, struct nx_http_client *net, struct nx_error **err)
 {
 	struct nx_error *why = NULL;
-	(void)nx_error_set(&why, NX_ELATER, "chat models of %s are not run by this version", m->config->model_chat);
-	return keep_reason(&m->chat_missing, why, err);
+	nx_auto_free char *path = NULL;
+	if (!NX_WITH_LLAMA)
+		(void)nx_error_set(&why, NX_EUNSUPPORTED, "this build has no libllama, which %s needs",
+				   m->config->model_chat);
+	else if (nx_loop_uv(nx_http_client_loop(net)) == NULL)
+		(void)nx_error_set(&why, NX_EUNSUPPORTED, "a simulated loop starts no processes");
+	else
+		(void)nx_model_path(m->config, m->config->model_chat, &path, &why);
+	if (why != NULL)
+		return keep_reason(&m->chat_missing, why, err);
+	int r = nx_worker_new(m->config, nx_http_client_loop(net), path, &m->worker, err);
+	if (r == 0)
+		m->configured_chat = (struct nx_model_provider){"worker", nx_worker_chat, nx_worker_cancel, m->worker};
+	return r;
 }
 
 static int set_chat(struct nx_models *m, struct nx_http_client *net, struct nx_error **err)
@@ -52,7 +64,7 @@ static int set_chat(struct nx_models *m, struct nx_http_client *net, struct nx_e
 	if (name[0] == '\0' || net == NULL)
 		return 0;
 	if (is_gguf(name))
-		return set_worker(m, err);
+		return set_worker(m, net, err);
 	if (m->openai != NULL) {
 		m->configured_chat = (struct nx_model_provider){"openai", nx_openai_chat, nx_openai_cancel, m->openai};
 		return 0;
@@ -130,6 +142,7 @@ void nx_models_free(struct nx_models *m)
 {
 	if (m == NULL)
 		return;
+	nx_worker_free(m->worker);
 	nx_openai_free(m->openai);
 	nx_local_embed_free(m->local);
 	free(m->chat_missing);
@@ -298,7 +311,9 @@ static void describe_chat(struct nx_models *m, struct nx_model_info *ret)
 			       m->chat_missing != NULL ? m->chat_missing : "it needs the network thread");
 		return;
 	}
-	if (m->openai != NULL && m->chat.self == m->openai)
+	if (m->worker != NULL && m->chat.self == m->worker)
+		nx_worker_health(m->worker, &h);
+	else if (m->openai != NULL && m->chat.self == m->openai)
 		nx_openai_health(m->openai, &h);
 	say_health(&h, ret);
 }

@@ -65,7 +65,9 @@ int nx_worker_read_event(struct nx_arena *a, nx_str line, struct nx_worker_event
 	*ret = (struct nx_worker_event){
 		.kind = (enum nx_worker_event_kind)kind,
 		.id = read_id(v),
-		.text = kind == NX_WORKER_ERROR ? nx_json_str(v, "message") : nx_json_str(v, "text"),
+		.text = kind == NX_WORKER_ERROR   ? nx_json_str(v, "message")
+			: kind == NX_WORKER_DELTA ? nx_json_str(v, "text")
+						  : NX_STR(""),
 		.finish = nx_str_eqz(nx_json_str(v, "finish"), "length") ? "length" : "stop",
 		.input_tokens = read_count(v, "input_tokens"),
 		.cached_tokens = read_count(v, "cached_tokens"),
