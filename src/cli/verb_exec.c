@@ -1,0 +1,158 @@
+/* nexus exec: a program in the sandbox; its output is ours, its account goes to stderr. */
+#include "base/io.h"
+#include "cli/verbs.h"
+
+#define CODE_MAX (1 << 20)
+
+static const char *language, *stdin_file, *seconds, *memory, *cpu, *policy;
+static bool quiet;
+static const struct nx_cli_option options[] = {
+	{"language", "NAME", "python or shell (default: by the file's name)", &language, NULL},
+	{"stdin", "FILE", "its standard input", &stdin_file, NULL},
+	{"time", "SECONDS", "wall time (30)", &seconds, NULL},
+	{"memory", "MIB", "memory of all its processes (512)", &memory, NULL},
+	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
+	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
+	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+static const char *language_of(const char *path)
+{
+	nx_str s = nx_str_z(path);
+
+	if (language)
+		return language;
+	if (nx_str_ends(s, NX_STR(".sh")) || nx_str_ends(s, NX_STR(".bash")))
+		return "shell";
+	if (nx_str_ends(s, NX_STR(".js")))
+		return "javascript";
+	if (nx_str_ends(s, NX_STR(".c")))
+		return "c";
+	return "python";
+}
+
+static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *option, const char *text,
+		      struct nx_error **err)
+{
+	double v;
+
+	if (!text)
+		return 0;
+	if (!nx_str_to_f64(nx_str_z(text), &v) || v <= 0)
+		return nx_error_set(err, NX_EINVAL, "--%s takes a number above zero, not `%s`", option, text);
+	if (strcmp(key, "max_execution_time_s") == 0)
+		yyjson_mut_obj_add_real(d, o, key, v);
+	else
+		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
+	return 0;
+}
+
+static int build(struct nx_cli *c, const char *path, yyjson_mut_val **ret, struct nx_error **err)
+{
+	yyjson_mut_doc *d = nx_json_new(c->arena);
+	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
+	nx_str code, input;
+	int rc;
+
+	if (!o)
+		return nx_error_set(err, NX_ENOMEM, "run a program");
+	if ((rc = nx_cli_read(c, path, CODE_MAX, &code, err)) < 0)
+		return rc;
+	nx_json_add_strz(d, o, "language", language_of(path));
+	nx_json_add_str(d, o, "code", code);
+	if (stdin_file) {
+		if ((rc = nx_cli_read(c, stdin_file, CODE_MAX, &input, err)) < 0)
+			return rc;
+		nx_json_add_str(d, o, "stdin", input);
+	}
+	if (policy)
+		nx_json_add_strz(d, o, "policy", policy);
+	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
+	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
+	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||
+	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0)
+		return rc;
+	*ret = o;
+	return 0;
+}
+
+static void print_findings(yyjson_val *scan)
+{
+	yyjson_val *v;
+	size_t i, n;
+
+	yyjson_arr_foreach(nx_json_get(scan, "findings"), i, n, v) {
+		fprintf(stderr, "  line %lld: %.*s: ", (long long)nx_json_int(v, "line", 0), NX_FMT(nx_json_str(v, "severity")));
+		nx_cli_put_text(stderr, nx_json_str(v, "message"));
+		fprintf(stderr, " [%.*s]\n", NX_FMT(nx_json_str(v, "rule")));
+	}
+}
+
+static void print_account(struct nx_cli *c, yyjson_val *answer)
+{
+	yyjson_val *u = nx_json_get(answer, "usage"), *e = nx_json_get(answer, "enforced"), *key, *v;
+	char wall[24], cpu_text[24], start[24];
+	size_t i, n;
+
+	fprintf(stderr, "%.*s: %s wall, %s CPU, %.1f MiB, started in %s\n", NX_FMT(nx_json_str(answer, "status")),
+		nx_cli_duration(nx_json_num(u, "wall_ms", 0), wall), nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text),
+		nx_json_num(u, "max_rss_bytes", 0) / 1048576.0, nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
+	fputs("held by:", stderr);
+	yyjson_obj_foreach(e, i, n, key, v)
+		if (yyjson_is_str(v))
+			fprintf(stderr, " %s %s%s", yyjson_get_str(key), yyjson_get_str(v), i + 1 < n ? "," : "");
+	fputc('\n', stderr);
+	print_findings(nx_json_get(answer, "scan"));
+	(void)c;
+}
+
+static int exit_status(yyjson_val *answer)
+{
+	nx_str status = nx_json_str(answer, "status");
+
+	if (nx_str_eqz(status, "ok"))
+		return 0;
+	if (nx_str_eqz(status, "timeout"))
+		return 124; /* as coreutils' timeout */
+	if (nx_str_eqz(status, "error")) {
+		int64_t code = nx_json_int(answer, "exit_code", 1), sig = nx_json_int(answer, "signal", 0);
+		return sig > 0 ? (int)(128 + sig) : (int)(code > 0 ? code : 1);
+	}
+	return 125;
+}
+
+static int run(struct nx_cli *c, int argc, char **argv)
+{
+	struct nx_error *err = NULL;
+	yyjson_mut_val *body;
+	yyjson_val *answer;
+
+	if (argc != 1)
+		return nx_cli_usage(&nx_verb_exec, "name one program, or - for standard input");
+	if (build(c, argv[0], &body, &err) < 0 || nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
+		return nx_cli_fail(c, err);
+	if (c->json) {
+		nx_cli_print_json(c, answer);
+		return exit_status(answer);
+	}
+	nx_str out = nx_json_str(answer, "stdout"), errors = nx_json_str(answer, "stderr");
+	fwrite(out.p ? out.p : "", 1, out.n, stdout);
+	fflush(stdout);
+	fwrite(errors.p ? errors.p : "", 1, errors.n, stderr);
+	if (!quiet)
+		print_account(c, answer);
+	return exit_status(answer);
+}
+
+const struct nx_verb nx_verb_exec = {
+	.name = "exec",
+	.usage = "exec [options] FILE|-",
+	.summary = "run a program in the sandbox",
+	.examples = "  nexus exec program.py\n"
+		    "  echo 'print(6*7)' | nexus exec -\n"
+		    "  nexus exec --time 5 --memory 128 crunch.py\n",
+	.more = "Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",
+	.options = options,
+	.run = run,
+};
