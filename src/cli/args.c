@@ -77,7 +77,8 @@ static int take_option(struct nx_cli *c, const struct nx_verb *v, struct globals
 	return *o->ret ? 0 : nx_error_set(err, NX_ENOMEM, "read the options");
 }
 
-int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **argv, bool *ret_help, struct nx_error **err)
+int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **argv, bool *ret_help,
+		 struct nx_error **err)
 {
 	struct globals g = {0};
 	int words = 0;
@@ -131,11 +132,12 @@ void nx_cli_help(const struct nx_verb *v, FILE *f)
 
 void nx_cli_overview(FILE *f)
 {
-	fprintf(f, "nexus %s: a self-hosted agent runtime in one program.\n\nExamples\n"
-		   "  nexus serve                              start the server with its console\n"
-		   "  nexus ingest docs/                       store documents\n"
-		   "  nexus ask \"Who designed the gauge?\"      ask, and watch the plan run\n"
-		   "  nexus exec program.py                    run a program in the sandbox\n\nVerbs\n",
+	fprintf(f,
+		"nexus %s: a self-hosted agent runtime in one program.\n\nExamples\n"
+		"  nexus serve                              start the server with its console\n"
+		"  nexus ingest docs/                       store documents\n"
+		"  nexus ask \"Who designed the gauge?\"      ask, and watch the plan run\n"
+		"  nexus exec program.py                    run a program in the sandbox\n\nVerbs\n",
 		NX_VERSION);
 	for (size_t i = 0; nx_verbs[i]; i++)
 		if (!nx_verbs[i]->hidden)

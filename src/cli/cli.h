@@ -21,8 +21,8 @@ struct nx_client;
 struct nx_cli {
 	struct nx_arena *arena;
 	struct nx_config *config;
-	struct nx_client *client; /* made on first use by nx_cli_call */
-	const char *url;          /* --url, NEXUS_URL, or the configured listen address */
+	struct nx_client *client;    /* made on first use by nx_cli_call */
+	const char *url;             /* --url, NEXUS_URL, or the configured listen address */
 	bool json, colour, progress; /* progress: stderr is a terminal */
 };
 
@@ -38,7 +38,7 @@ struct nx_verb {
 	const char *examples; /* lines, shown first */
 	const char *more;     /* paragraphs after the options; may be NULL */
 	bool hidden;
-	bool takes_config;    /* configuration options are its flags too */
+	bool takes_config;                   /* configuration options are its flags too */
 	const struct nx_cli_option *options; /* NULL: none */
 	/* argv: what is left after the options, argv[0] being the first word after the verb. */
 	int (*run)(struct nx_cli *c, int argc, char **argv);
@@ -51,7 +51,8 @@ int nx_cli_main(int argc, char **argv);
 
 /* ---- args.c ---- */
 /* Splits options from words. NX_EINVAL with the nearest option. `*ret_help` when --help is among them. */
-int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **argv, bool *ret_help, struct nx_error **err);
+int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **argv, bool *ret_help,
+		 struct nx_error **err);
 void nx_cli_help(const struct nx_verb *v, FILE *f);
 void nx_cli_overview(FILE *f);
 
@@ -82,8 +83,8 @@ const char *nx_cli_duration(double ms, char ret[24]);
 int nx_cli_call(struct nx_cli *c, const char *method, const char *path, yyjson_mut_val *body, yyjson_val **ret,
 		struct nx_error **err);
 /* A stream of server-sent events, until it ends or on_event returns false. on_event runs on another thread, one at a time. */
-int nx_cli_stream(struct nx_cli *c, const char *path, bool (*on_event)(nx_str event, yyjson_val *data, void *ctx), void *ctx,
-		  struct nx_error **err);
+int nx_cli_stream(struct nx_cli *c, const char *path, bool (*on_event)(nx_str event, yyjson_val *data, void *ctx),
+		  void *ctx, struct nx_error **err);
 /* A query value, percent-encoded (RFC 3986). */
 char *nx_cli_escape(struct nx_cli *c, const char *s);
 void nx_client_free(struct nx_client *client);

@@ -196,8 +196,8 @@ static void on_bytes(nx_str bytes, void *ctx)
 	nx_sse_feed(&w->sse, bytes, on_sse, w);
 }
 
-int nx_cli_stream(struct nx_cli *c, const char *path, bool (*on_event)(nx_str event, yyjson_val *data, void *ctx), void *ctx,
-		  struct nx_error **err)
+int nx_cli_stream(struct nx_cli *c, const char *path, bool (*on_event)(nx_str event, yyjson_val *data, void *ctx),
+		  void *ctx, struct nx_error **err)
 {
 	struct waiter w = {.on_event = on_event, .ctx = ctx};
 	struct nx_http_request r = {.on_data = on_bytes};

@@ -8,10 +8,10 @@ static void print_agent(struct nx_cli *c, yyjson_val *a)
 
 	printf("%s%.*s%s  %.*s\n    can:", nx_cli_bold(c), NX_FMT(nx_json_str(a, "name")), nx_cli_reset(c),
 	       NX_FMT(nx_json_str(a, "description")));
-	yyjson_arr_foreach(caps, i, n, s)
+	yyjson_arr_foreach (caps, i, n, s)
 		printf(" %s", yyjson_get_str(s));
 	putchar('\n');
-	yyjson_arr_foreach(stats, i, n, s)
+	yyjson_arr_foreach (stats, i, n, s)
 		printf("    %s%.*s: %lld runs, %.0f %% succeeded, %.1f ms on average%s\n", nx_cli_dim(c),
 		       NX_FMT(nx_json_str(s, "capability")), (long long)nx_json_int(s, "runs", 0),
 		       100 * nx_json_num(s, "success_rate", 0), nx_json_num(s, "response_ms", 0), nx_cli_reset(c));
@@ -38,7 +38,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	} else if (show) {
 		print_agent(c, answer);
 	} else {
-		yyjson_arr_foreach(nx_json_get(answer, "items"), i, n, a)
+		yyjson_arr_foreach (nx_json_get(answer, "items"), i, n, a)
 			print_agent(c, a);
 	}
 	return NX_EXIT_OK;

@@ -111,7 +111,7 @@ static void print_citations(struct nx_cli *c, yyjson_val *citations)
 	if (yyjson_arr_size(citations) == 0)
 		return;
 	printf("\n%sSources%s\n", nx_cli_bold(c), nx_cli_reset(c));
-	yyjson_arr_foreach(citations, i, n, v) {
+	yyjson_arr_foreach (citations, i, n, v) {
 		printf("  [%zu] %s", i + 1, nx_cli_bold(c));
 		nx_cli_put_text(stdout, nx_json_str(v, "title"));
 		printf("%s\n      %s", nx_cli_reset(c), nx_cli_dim(c));
@@ -127,7 +127,7 @@ static void print_plan(struct nx_cli *c, yyjson_val *task)
 	char ms[24];
 
 	printf("\n%sPlan%s\n", nx_cli_bold(c), nx_cli_reset(c));
-	yyjson_arr_foreach(nx_json_get(nx_json_get(task, "plan"), "steps"), i, n, v) {
+	yyjson_arr_foreach (nx_json_get(nx_json_get(task, "plan"), "steps"), i, n, v) {
 		nx_str who = nx_json_str(v, "agent");
 		printf("  %s %.*s  %.*s  %s\n", state_mark(c, nx_json_str(v, "state")), NX_FMT(nx_json_str(v, "id")),
 		       NX_FMT(who.n ? who : nx_json_str(v, "tool")), nx_cli_duration(step_ms(v), ms));

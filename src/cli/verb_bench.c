@@ -5,8 +5,6 @@
 #include <dirent.h>
 #include <limits.h>
 
-
-
 static const char *bench_dir(struct nx_arena *a)
 {
 	char self[PATH_MAX];

@@ -27,8 +27,8 @@ static void report(struct doctor *d, const char *what, bool ok, const char *deta
 	d->problems += !ok;
 	if (c->json)
 		return;
-	printf("%s%s%s %-28s %s\n", ok ? nx_cli_green(c) : nx_cli_yellow(c), ok ? "ok  " : "look", nx_cli_reset(c), what,
-	       detail);
+	printf("%s%s%s %-28s %s\n", ok ? nx_cli_green(c) : nx_cli_yellow(c), ok ? "ok  " : "look", nx_cli_reset(c),
+	       what, detail);
 	if (!ok && fix[0])
 		printf("       → %s\n", fix);
 }
@@ -49,11 +49,13 @@ static void check_home(struct doctor *d)
 	char detail[300];
 
 	if (access(dir, F_OK) != 0) {
-		report(d, "data directory", true, nx_arena_printf(d->c->arena, "%s (made at the first start)", dir), "");
+		report(d, "data directory", true, nx_arena_printf(d->c->arena, "%s (made at the first start)", dir),
+		       "");
 		return;
 	}
 	bool writable = access(dir, W_OK) == 0;
-	report(d, "data directory", writable, dir, nx_arena_printf(d->c->arena, "chown it to you: chown -R \"$USER\" %s", dir));
+	report(d, "data directory", writable, dir,
+	       nx_arena_printf(d->c->arena, "chown it to you: chown -R \"$USER\" %s", dir));
 	if (statvfs(dir, &fs) == 0) {
 		double gib = (double)fs.f_bavail * (double)fs.f_frsize / (1024.0 * 1024 * 1024);
 		snprintf(detail, sizeof(detail), "%.1f GiB free", gib);
@@ -69,31 +71,48 @@ static void check_server(struct doctor *d)
 	if (nx_cli_call(d->c, "GET", "/healthz", NULL, &v, &err) == 0)
 		report(d, "server", true, d->c->url, "");
 	else
-		report(d, "server", true, nx_arena_printf(d->c->arena, "none at %s (`nexus serve` starts one)", d->c->url), "");
+		report(d, "server", true,
+		       nx_arena_printf(d->c->arena, "none at %s (`nexus serve` starts one)", d->c->url), "");
 	nx_error_free(err);
+}
+
+static void report_sandbox(struct doctor *d, struct nx_execution *x)
+{
+	struct nx_exec_check checks[32];
+	struct nx_exec_language languages[16];
+	struct nx_arena *a = d->c->arena;
+	size_t n = nx_execution_checks(x, checks, nx_countof(checks));
+
+	for (size_t i = 0; i < n; i++)
+		report(d, checks[i].what, checks[i].ok, checks[i].detail, checks[i].fix);
+	n = nx_execution_languages(x, languages, nx_countof(languages));
+	for (size_t i = 0; i < n; i++)
+		report(d, nx_arena_printf(a, "language %s", languages[i].name), languages[i].available,
+		       languages[i].available ? languages[i].version : "not available here",
+		       languages[i].package ? nx_arena_printf(a, "apt-get install %s", languages[i].package) : "");
 }
 
 static void check_sandbox(struct doctor *d)
 {
-	struct nx_exec_check checks[32];
-	struct nx_exec_language languages[16];
 	struct nx_error *err = NULL;
 	struct nx_spawner *sp = NULL;
+	struct nx_workers *w = NULL;
+	struct nx_loop *loop = NULL;
+	struct nx_execution *x = NULL;
 
-	if (nx_spawner_start(d->c->config, &sp, &err) < 0) {
+	if (nx_spawner_start(d->c->config, &sp, &err) == 0 && nx_workers_new(2, &w, &err) == 0 &&
+	    nx_loop_new("sandbox", &loop, &err) == 0 &&
+	    nx_execution_new(d->c->config, NULL, sp, w, loop, &x, &err) == 0)
+		report_sandbox(d, x);
+	else
 		report(d, "sandbox", false, nx_error_message(err), nx_error_get_hint(err));
-		nx_error_free(err);
-		return;
-	}
-	size_t n = nx_spawner_checks(sp, checks, nx_countof(checks));
-	for (size_t i = 0; i < n; i++)
-		report(d, checks[i].what, checks[i].ok, checks[i].detail, checks[i].fix);
-	n = nx_execution_find_languages(languages, nx_countof(languages));
-	for (size_t i = 0; i < n; i++)
-		report(d, nx_arena_printf(d->c->arena, "language %s", languages[i].name), languages[i].available,
-		       languages[i].available ? languages[i].version : "not available here",
-		       languages[i].package ? nx_arena_printf(d->c->arena, "apt-get install %s", languages[i].package) : "");
+	nx_execution_free(x);
+	if (w)
+		nx_workers_free(w);
+	if (loop)
+		nx_loop_free(loop);
 	nx_spawner_free(sp);
+	nx_error_free(err);
 }
 
 static void check_models(struct doctor *d)
@@ -115,7 +134,8 @@ static void check_models(struct doctor *d)
 		       "run scripts/setup, or put the file into models/ of the data directory");
 	}
 	if (!nx_models_has_chat(m))
-		report(d, "chat model", true, "none: agents work by rules and tools (set model.base_url and model.chat)", "");
+		report(d, "chat model", true,
+		       "none: agents work by rules and tools (set model.base_url and model.chat)", "");
 	nx_models_free(m);
 }
 
@@ -132,8 +152,8 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	d.list = yyjson_mut_arr(d.doc);
 	report(&d, "version", true, NX_VERSION, "");
 	check_home(&d);
+	check_sandbox(&d); /* before the client makes a thread */
 	check_server(&d);
-	check_sandbox(&d);
 	check_models(&d);
 	if (c->json && nx_json_write(c->arena, d.list, isatty(STDOUT_FILENO), &text, NULL) == 0)
 		printf("%.*s\n", NX_FMT(text));

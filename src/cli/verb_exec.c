@@ -82,8 +82,9 @@ static void print_findings(yyjson_val *scan)
 	yyjson_val *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(nx_json_get(scan, "findings"), i, n, v) {
-		fprintf(stderr, "  line %lld: %.*s: ", (long long)nx_json_int(v, "line", 0), NX_FMT(nx_json_str(v, "severity")));
+	yyjson_arr_foreach (nx_json_get(scan, "findings"), i, n, v) {
+		fprintf(stderr, "  line %lld: %.*s: ", (long long)nx_json_int(v, "line", 0),
+			NX_FMT(nx_json_str(v, "severity")));
 		nx_cli_put_text(stderr, nx_json_str(v, "message"));
 		fprintf(stderr, " [%.*s]\n", NX_FMT(nx_json_str(v, "rule")));
 	}
@@ -96,10 +97,11 @@ static void print_account(struct nx_cli *c, yyjson_val *answer)
 	size_t i, n;
 
 	fprintf(stderr, "%.*s: %s wall, %s CPU, %.1f MiB, started in %s\n", NX_FMT(nx_json_str(answer, "status")),
-		nx_cli_duration(nx_json_num(u, "wall_ms", 0), wall), nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text),
-		nx_json_num(u, "max_rss_bytes", 0) / 1048576.0, nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
+		nx_cli_duration(nx_json_num(u, "wall_ms", 0), wall),
+		nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text), nx_json_num(u, "max_rss_bytes", 0) / 1048576.0,
+		nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
 	fputs("held by:", stderr);
-	yyjson_obj_foreach(e, i, n, key, v)
+	yyjson_obj_foreach (e, i, n, key, v)
 		if (yyjson_is_str(v))
 			fprintf(stderr, " %s %s%s", yyjson_get_str(key), yyjson_get_str(v), i + 1 < n ? "," : "");
 	fputc('\n', stderr);
@@ -130,7 +132,8 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 	if (argc != 1)
 		return nx_cli_usage(&nx_verb_exec, "name one program, or - for standard input");
-	if (build(c, argv[0], &body, &err) < 0 || nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
+	if (build(c, argv[0], &body, &err) < 0 ||
+	    nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
 	if (c->json) {
 		nx_cli_print_json(c, answer);

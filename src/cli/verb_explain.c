@@ -50,8 +50,8 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	else if (arabic)
 		printf("%s: %s\n\nالسبب: %s\nالحل: %s\n", e->name, e->title_ar, e->why_ar, e->how_ar);
 	else
-		printf("%s%s%s: %s\n\nWhy: %s\nWhat to do: %s\n", nx_cli_bold(c), e->name, nx_cli_reset(c), e->title, e->why,
-		       e->how);
+		printf("%s%s%s: %s\n\nWhy: %s\nWhat to do: %s\n", nx_cli_bold(c), e->name, nx_cli_reset(c), e->title,
+		       e->why, e->how);
 	return NX_EXIT_OK;
 }
 

@@ -92,7 +92,8 @@ static void add_document(yyjson_mut_doc *d, yyjson_mut_val *list, const struct n
 		nx_json_add_raw(d, o, "metadata", doc->metadata);
 }
 
-static int send_batch(struct nx_cli *c, const struct nx_document *docs, size_t n, struct totals *t, struct nx_error **err)
+static int send_batch(struct nx_cli *c, const struct nx_document *docs, size_t n, struct totals *t,
+		      struct nx_error **err)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
@@ -114,7 +115,8 @@ static int send_batch(struct nx_cli *c, const struct nx_document *docs, size_t n
 	return 0;
 }
 
-static int read_all(struct nx_cli *c, const struct files *f, struct nx_document **ret, size_t *ret_n, struct nx_error **err)
+static int read_all(struct nx_cli *c, const struct files *f, struct nx_document **ret, size_t *ret_n,
+		    struct nx_error **err)
 {
 	struct nx_document *all = NULL;
 	size_t total = 0;

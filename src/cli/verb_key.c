@@ -21,7 +21,7 @@ static int list(struct nx_cli *c)
 		nx_cli_print_json(c, answer);
 		return NX_EXIT_OK;
 	}
-	yyjson_arr_foreach(nx_json_get(answer, "items"), i, n, k) {
+	yyjson_arr_foreach (nx_json_get(answer, "items"), i, n, k) {
 		printf("%.*s  %.*s…  ", NX_FMT(nx_json_str(k, "id")), NX_FMT(nx_json_str(k, "prefix")));
 		nx_cli_put_text(stdout, nx_json_str(k, "name"));
 		putchar('\n');

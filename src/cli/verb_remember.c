@@ -50,7 +50,8 @@ static int remember(struct nx_cli *c, int argc, char **argv)
 	if (c->json)
 		nx_cli_print_json(c, answer);
 	else
-		printf("remembered (%.*s) %.*s\n", NX_FMT(nx_json_str(answer, "layer")), NX_FMT(nx_json_str(answer, "id")));
+		printf("remembered (%.*s) %.*s\n", NX_FMT(nx_json_str(answer, "layer")),
+		       NX_FMT(nx_json_str(answer, "id")));
 	return NX_EXIT_OK;
 }
 
@@ -76,7 +77,7 @@ static int recall(struct nx_cli *c, int argc, char **argv)
 		nx_cli_print_json(c, answer);
 		return NX_EXIT_OK;
 	}
-	yyjson_arr_foreach(nx_json_get(answer, "ranked"), i, n, m) {
+	yyjson_arr_foreach (nx_json_get(answer, "ranked"), i, n, m) {
 		printf("%2zu. ", i + 1);
 		nx_cli_put_text(stdout, nx_json_str(m, "text"));
 		printf("\n    %s%.*s, %.3f: %.*s%s\n", nx_cli_dim(c), NX_FMT(nx_json_str(m, "layer")),

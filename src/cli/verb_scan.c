@@ -44,7 +44,8 @@ static void print_findings(const char *path, const struct nx_scan_result *r)
 		}
 		putchar('\n');
 	}
-	printf("%s: risk %s, %s\n", path, nx_severity_name(r->risk), r->is_safe ? "safe under this policy" : "not safe");
+	printf("%s: risk %s, %s\n", path, nx_severity_name(r->risk),
+	       r->is_safe ? "safe under this policy" : "not safe");
 }
 
 static int scan_file(struct nx_cli *c, const char *path, enum nx_scan_policy p, bool *ret_safe, struct nx_error **err)

@@ -36,7 +36,7 @@ static void print_hit(struct nx_cli *c, size_t i, yyjson_val *hit)
 	put_score(nx_json_get(hit, "scores"), "graph");
 	if (yyjson_arr_size(path) > 0)
 		printf("  by way of");
-	yyjson_arr_foreach(path, k, n, p) {
+	yyjson_arr_foreach (path, k, n, p) {
 		printf(k ? " → " : " ");
 		nx_cli_put_text(stdout, nx_json_val_str(p));
 	}
@@ -77,7 +77,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 		nx_cli_print_json(c, answer);
 		return NX_EXIT_OK;
 	}
-	yyjson_arr_foreach(nx_json_get(answer, "hits"), i, n, hit)
+	yyjson_arr_foreach (nx_json_get(answer, "hits"), i, n, hit)
 		print_hit(c, i, hit);
 	if (n == 0)
 		puts("nothing found");

@@ -14,9 +14,9 @@ static int list(struct nx_cli *c)
 	struct nx_error *err = NULL;
 	yyjson_val *answer, *t;
 	size_t i, n;
-	const char *path = nx_arena_printf(c->arena, "/v1/tasks?limit=%s%s%s%s%s", limit ? nx_cli_escape(c, limit) : "20",
-					   state ? "&state=" : "", state ? nx_cli_escape(c, state) : "",
-					   user ? "&user_id=" : "", user ? nx_cli_escape(c, user) : "");
+	const char *path = nx_arena_printf(
+		c->arena, "/v1/tasks?limit=%s%s%s%s%s", limit ? nx_cli_escape(c, limit) : "20", state ? "&state=" : "",
+		state ? nx_cli_escape(c, state) : "", user ? "&user_id=" : "", user ? nx_cli_escape(c, user) : "");
 
 	if (!path)
 		nx_error_set(&err, NX_ENOMEM, "list tasks");
@@ -26,11 +26,11 @@ static int list(struct nx_cli *c)
 		nx_cli_print_json(c, answer);
 		return NX_EXIT_OK;
 	}
-	yyjson_arr_foreach(nx_json_get(answer, "items"), i, n, t) {
+	yyjson_arr_foreach (nx_json_get(answer, "items"), i, n, t) {
 		nx_str s = nx_json_str(t, "state");
 		const char *colour = nx_str_eqz(s, "succeeded") ? nx_cli_green(c)
-				     : nx_str_eqz(s, "failed") ? nx_cli_red(c)
-							       : nx_cli_yellow(c);
+				     : nx_str_eqz(s, "failed")  ? nx_cli_red(c)
+								: nx_cli_yellow(c);
 		printf("%.*s  %s%-11.*s%s  ", NX_FMT(nx_json_str(t, "id")), colour, NX_FMT(s), nx_cli_reset(c));
 		nx_cli_put_text(stdout, nx_utf8_truncate(nx_json_str(t, "input"), 80));
 		putchar('\n');
@@ -55,7 +55,9 @@ static bool print_event(nx_str event, yyjson_val *data, void *ctx)
 static int one(struct nx_cli *c, const char *what, const char *id)
 {
 	bool cancel = strcmp(what, "cancel") == 0;
-	const char *suffix = cancel ? "/cancel" : strcmp(what, "show") == 0 ? "" : nx_arena_printf(c->arena, "/%s", what);
+	const char *suffix = cancel                      ? "/cancel"
+			     : strcmp(what, "show") == 0 ? ""
+							 : nx_arena_printf(c->arena, "/%s", what);
 	const char *path = nx_arena_printf(c->arena, "/v1/tasks/%s%s", nx_cli_escape(c, id), suffix);
 	struct nx_error *err = NULL;
 	yyjson_val *answer;

@@ -13,7 +13,7 @@ static const struct {
 	bool on;
 } all[] = {
 	{"llama", NX_WITH_LLAMA}, {"postgres", NX_WITH_POSTGRES}, {"redis", NX_WITH_REDIS},
-	{"pdf", NX_WITH_PDF},	  {"docker", NX_WITH_DOCKER},
+	{"pdf", NX_WITH_PDF},     {"docker", NX_WITH_DOCKER},
 };
 
 static int run(struct nx_cli *c, int argc, char **argv)

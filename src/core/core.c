@@ -29,6 +29,34 @@ void nx_core_recover(struct nx_core *c, void (*done)(struct nx_error *err, void 
 	nx_recovery_run(c, done, ctx);
 }
 
+void nx_core_check_stopped(struct nx_core *c)
+{
+	if (!c->stopping || c->running > 0 || !c->stopped)
+		return;
+	void (*done)(void *) = nx_steal(c->stopped);
+	done(c->stopped_ctx);
+}
+
+static void stop(struct nx_msg *m)
+{
+	struct nx_core *c = nx_container_of(m, struct nx_core, stop_msg);
+
+	c->stopping = true;
+	for (struct nx_task *t = c->tasks; t; t = t->next)
+		for (size_t i = 0; i < t->nsteps; i++)
+			if (t->steps[i].state == NX_STEP_RUNNING)
+				nx_step_cancel(&t->steps[i]);
+	nx_core_check_stopped(c);
+}
+
+void nx_core_stop(struct nx_core *c, void (*done)(void *ctx), void *ctx)
+{
+	c->stopped = done;
+	c->stopped_ctx = ctx;
+	c->stop_msg.run = stop;
+	nx_loop_post(c->loop, &c->stop_msg);
+}
+
 bool nx_core_ready(const struct nx_core *c)
 {
 	return atomic_load_explicit(&c->ready, memory_order_acquire);

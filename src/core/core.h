@@ -29,6 +29,9 @@ struct nx_core_parts {
 int nx_core_new(const struct nx_core_parts *p, struct nx_core **ret, struct nx_error **err);
 /* On the core loop: takes up the tasks that a crash or a stop left. `done` when the journal is recovered. */
 void nx_core_recover(struct nx_core *c, void (*done)(struct nx_error *err, void *ctx), void *ctx);
+/* Any thread: starts no step any more, stops those that run (they are taken up at the next start), and calls `done` on the
+ * core loop when none does. */
+void nx_core_stop(struct nx_core *c, void (*done)(void *ctx), void *ctx);
 bool nx_core_ready(const struct nx_core *c);      /* any thread */
 void nx_core_free(struct nx_core *c);             /* after the loop has stopped */
 int64_t nx_core_pending(const struct nx_core *c); /* tasks not finished; any thread */

@@ -22,7 +22,10 @@ struct nx_core {
 	struct nx_step **heap; /* ready steps; heap[1] goes first */
 	size_t nheap, heap_cap;
 	size_t running;
-	bool dispatching;
+	bool dispatching, stopping;
+	struct nx_msg stop_msg;
+	void (*stopped)(void *ctx);
+	void *stopped_ctx;
 };
 
 /* request.c: the body of POST /v1/tasks, checked whole: types by the schema, then the plan's names, tools and cycles. */
@@ -119,6 +122,9 @@ void nx_events_publish(struct nx_core *c, const struct nx_event *e);
 
 /* recovery.c */
 void nx_recovery_run(struct nx_core *c, void (*done)(struct nx_error *err, void *ctx), void *ctx);
+
+/* core.c */
+void nx_core_check_stopped(struct nx_core *c); /* when a step has ended */
 
 /* control.c */
 void nx_control_run(struct nx_core *c, struct nx_control *k);

@@ -186,7 +186,7 @@ void nx_scheduler_release(struct nx_task *t)
 
 void nx_scheduler_dispatch(struct nx_core *c)
 {
-	if (c->dispatching) /* a step that finishes at once comes back here */
+	if (c->dispatching || c->stopping) /* a step that finishes at once comes back here */
 		return;
 	c->dispatching = true;
 	while (c->nheap > 0 && c->running < (size_t)c->config->core_max_running) {

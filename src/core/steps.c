@@ -147,6 +147,14 @@ static void fail(struct nx_step *s, struct nx_error *err)
 	close_step(s, state);
 }
 
+/* The server stops: the stored step still says that it runs, and recovery takes it up from there. */
+static void suspend(struct nx_step *s)
+{
+	nx_timer_stop(&s->timer);
+	s->task->core->running--;
+	nx_step_set_state(s, NX_STEP_WAITING);
+}
+
 static void attempt_done(struct nx_step *s, nx_str output, bool tainted, const struct nx_usage *u, struct nx_error *err)
 {
 	struct nx_task *t = s->task;
@@ -157,12 +165,15 @@ static void attempt_done(struct nx_step *s, nx_str output, bool tainted, const s
 	s->run = NULL;
 	add_usage(&s->usage, u);
 	add_usage(&t->usage, u);
-	if (err)
+	if (err && t->core->stopping && !t->cancel_us)
+		suspend(s);
+	else if (err)
 		fail(s, err);
 	else
 		succeed(s, output, tainted);
 	nx_arena_free(attempt);
 	nx_orchestrator_settle(t);
+	nx_core_check_stopped(t->core);
 }
 
 static void call_done(struct nx_tool_call *call, struct nx_error *err)

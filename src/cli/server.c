@@ -1,0 +1,283 @@
+#include "cli/server.h"
+
+#include "agents/agents.h"
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/http_client.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "core/core.h"
+#include "execution/execution.h"
+#include "knowledge/knowledge.h"
+#include "memory/memory.h"
+#include "model/model.h"
+#include "monitoring/monitoring.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct nx_server {
+	struct nx_config *config;
+	struct nx_spawner *spawner;
+	struct nx_store *store;
+	struct nx_workers *workers;
+	struct nx_http_client *net;
+	struct nx_models *models;
+	struct nx_knowledge *knowledge;
+	struct nx_memory *memory;
+	struct nx_monitoring *monitoring;
+	struct nx_loop *sandbox_loop, *core_loop;
+	struct nx_execution *execution;
+	struct nx_agents *agents;
+	struct nx_core *core;
+	struct nx_api *api;
+	struct nx_msg recover;
+	bool loops_run;
+	pthread_mutex_t mutex;
+	pthread_cond_t quiet_cond;
+	bool quiet;
+};
+
+static enum nx_synchronous synchronous(const struct nx_config *c)
+{
+	if (strcmp(c->store_synchronous, "off") == 0)
+		return NX_SYNC_OFF;
+	return strcmp(c->store_synchronous, "normal") == 0 ? NX_SYNC_NORMAL : NX_SYNC_FULL;
+}
+
+static int default_home(struct nx_config *c, struct nx_error **err)
+{
+	const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
+
+	if (c->home[0])
+		return 0;
+	if (data && data[0] == '/')
+		c->home = nx_arena_printf(c->arena, "%s/nexus", data);
+	else if (home && home[0] == '/')
+		c->home = nx_arena_printf(c->arena, "%s/.local/share/nexus", home);
+	else
+		return nx_error_set(err, NX_EINVAL, "no data directory: set NEXUS_HOME, or HOME");
+	return c->home ? 0 : nx_error_set(err, NX_ENOMEM, "start the server");
+}
+
+static int open_store(struct nx_server *s, struct nx_error **err)
+{
+	const struct nx_config *c = s->config;
+	int rc = nx_workers_new((unsigned)c->workers, &s->workers, err);
+
+	if (rc < 0)
+		return rc;
+	struct nx_store_options o = {.dir = c->home,
+				     .sync = synchronous(c),
+				     .readers = nx_workers_count(s->workers),
+				     .group_wait_us = c->store_group_wait * NX_USEC_PER_MSEC};
+	return nx_store_open(&o, &s->store, err);
+}
+
+static int make_loops(struct nx_server *s, struct nx_error **err)
+{
+	int rc = nx_loop_new("core", &s->core_loop, err);
+
+	return rc < 0 ? rc : nx_loop_new("sandbox", &s->sandbox_loop, err);
+}
+
+static int make_monitoring(struct nx_server *s, struct nx_error **err)
+{
+	struct nx_monitoring_parts p = {.config = s->config, .store = s->store, .loop = s->core_loop};
+	int rc = nx_monitoring_new(&p, &s->monitoring, err);
+
+	if (rc < 0)
+		return rc;
+	nx_monitoring_watch_loop(s->monitoring, s->core_loop);
+	nx_monitoring_watch_loop(s->monitoring, s->sandbox_loop);
+	return 0;
+}
+
+static int make_knowledge(struct nx_server *s, struct nx_error **err)
+{
+	int rc;
+
+	if ((rc = nx_http_client_new(&s->net, err)) < 0 ||
+	    (rc = nx_models_new(s->config, s->net, &s->models, err)) < 0 ||
+	    (rc = nx_knowledge_new(s->config, s->store, s->workers, s->models, &s->knowledge, err)) < 0)
+		return rc;
+	return nx_memory_new(s->config, s->store, s->workers, s->knowledge, s->models, &s->memory, err);
+}
+
+static int make_core(struct nx_server *s, struct nx_error **err)
+{
+	struct nx_agent_parts a = {.config = s->config,
+				   .store = s->store,
+				   .workers = s->workers,
+				   .models = s->models,
+				   .knowledge = s->knowledge,
+				   .execution = s->execution,
+				   .memory = s->memory,
+				   .loop = s->core_loop};
+	int rc = nx_agents_new(&a, &s->agents, err);
+
+	if (rc < 0)
+		return rc;
+	struct nx_core_parts p = {.config = s->config,
+				  .store = s->store,
+				  .workers = s->workers,
+				  .memory = s->memory,
+				  .agents = s->agents,
+				  .loop = s->core_loop};
+	return nx_core_new(&p, &s->core, err);
+}
+
+static void recovered(struct nx_error *err, void *ctx)
+{
+	(void)ctx;
+	if (err)
+		nx_log_error("core", "the journal could not be recovered", NX_LERR(err));
+}
+
+static void recover(struct nx_msg *m)
+{
+	struct nx_server *s = nx_container_of(m, struct nx_server, recover);
+
+	nx_core_recover(s->core, recovered, s);
+}
+
+static int run_loops(struct nx_server *s, struct nx_error **err)
+{
+	int rc;
+
+	if ((rc = nx_loop_start(s->core_loop, err)) < 0 || (rc = nx_loop_start(s->sandbox_loop, err)) < 0)
+		return rc;
+	s->loops_run = true;
+	s->recover.run = recover;
+	nx_loop_post(s->core_loop, &s->recover);
+	nx_knowledge_load(s->knowledge);
+	return 0;
+}
+
+static int listen_on(struct nx_server *s, struct nx_error **err)
+{
+	struct nx_api_parts p = {.config = s->config,
+				 .store = s->store,
+				 .workers = s->workers,
+				 .models = s->models,
+				 .knowledge = s->knowledge,
+				 .memory = s->memory,
+				 .execution = s->execution,
+				 .agents = s->agents,
+				 .core = s->core,
+				 .monitoring = s->monitoring};
+	return nx_api_start(&p, &s->api, err);
+}
+
+static int start(struct nx_server *s, struct nx_error **err)
+{
+	int rc;
+
+	if ((rc = nx_spawner_start(s->config, &s->spawner, err)) < 0 || (rc = open_store(s, err)) < 0 ||
+	    (rc = make_loops(s, err)) < 0 || (rc = make_monitoring(s, err)) < 0 || (rc = make_knowledge(s, err)) < 0 ||
+	    (rc = nx_execution_new(s->config, s->store, s->spawner, s->workers, s->sandbox_loop, &s->execution, err)) <
+		    0 ||
+	    (rc = make_core(s, err)) < 0 || (rc = run_loops(s, err)) < 0)
+		return rc;
+	return listen_on(s, err);
+}
+
+static void stop_loop(struct nx_server *s, struct nx_loop *l)
+{
+	if (!l || !s->loops_run)
+		return;
+	nx_loop_stop(l);
+	nx_loop_join(l);
+}
+
+/* Callers of a layer before the layer; loops run until nothing can post to them any more. */
+static void take_down(struct nx_server *s)
+{
+	nx_execution_free(s->execution);
+	stop_loop(s, s->sandbox_loop);
+	nx_workers_free(s->workers);
+	nx_models_free(s->models);
+	nx_http_client_free(s->net);
+	stop_loop(s, s->core_loop);
+	nx_monitoring_free(s->monitoring);
+	nx_core_free(s->core);
+	nx_agents_free(s->agents);
+	nx_memory_free(s->memory);
+	nx_knowledge_free(s->knowledge);
+	nx_store_close(s->store);
+	nx_api_free(s->api);
+	nx_loop_free(s->core_loop);
+	nx_loop_free(s->sandbox_loop);
+	nx_spawner_free(s->spawner);
+	pthread_cond_destroy(&s->quiet_cond);
+	pthread_mutex_destroy(&s->mutex);
+	free(s);
+}
+
+int nx_server_start(struct nx_config *c, struct nx_server **ret, struct nx_error **err)
+{
+	struct nx_server *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return nx_error_set(err, NX_ENOMEM, "start the server");
+	s->config = c;
+	pthread_mutex_init(&s->mutex, NULL);
+	pthread_cond_init(&s->quiet_cond, NULL);
+	if ((rc = default_home(c, err)) < 0 || (rc = start(s, err)) < 0) {
+		take_down(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+const char *nx_server_url(const struct nx_server *s)
+{
+	return nx_api_url(s->api);
+}
+
+bool nx_server_ready(const struct nx_server *s)
+{
+	return nx_core_ready(s->core);
+}
+
+static void quiet(void *ctx)
+{
+	struct nx_server *s = ctx;
+
+	pthread_mutex_lock(&s->mutex);
+	s->quiet = true;
+	pthread_cond_signal(&s->quiet_cond);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+static bool wait_quiet(struct nx_server *s, int64_t us)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until); /* what pthread_cond_timedwait counts in */
+	until.tv_sec += us / NX_USEC_PER_SEC;
+	until.tv_nsec += us % NX_USEC_PER_SEC * 1000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&s->mutex);
+	int rc = 0;
+	while (!s->quiet && rc == 0)
+		rc = pthread_cond_timedwait(&s->quiet_cond, &s->mutex, &until);
+	bool yes = s->quiet;
+	pthread_mutex_unlock(&s->mutex);
+	return yes;
+}
+
+bool nx_server_stop(struct nx_server *s, int64_t drain_us)
+{
+	nx_api_stop(s->api, drain_us);
+	nx_core_stop(s->core, quiet, s);
+	if (!wait_quiet(s, drain_us)) {
+		nx_store_close(s->store);
+		return false;
+	}
+	take_down(s);
+	return true;
+}
