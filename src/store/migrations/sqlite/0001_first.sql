@@ -18,9 +18,13 @@ CREATE TABLE turns (
   id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL REFERENCES tenants(id),
   session_id INTEGER REFERENCES sessions(id), user_id TEXT NOT NULL, agent_id TEXT, role TEXT NOT NULL, text TEXT NOT NULL,
   occurred_at INTEGER NOT NULL, created_at INTEGER NOT NULL, importance REAL NOT NULL DEFAULT 0.5,
-  tainted INTEGER NOT NULL DEFAULT 0, task_uid BLOB, metadata TEXT) STRICT;
+  tainted INTEGER NOT NULL DEFAULT 0, task_uid BLOB, metadata TEXT, length INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX turns_user ON turns(tenant_id, user_id, occurred_at);
 CREATE INDEX turns_session ON turns(session_id, id);
+CREATE TABLE turn_terms (
+  tenant_id INTEGER NOT NULL, user_id TEXT NOT NULL, term TEXT NOT NULL, turn_id INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
+  count INTEGER NOT NULL, PRIMARY KEY(tenant_id, user_id, term, turn_id)) STRICT, WITHOUT ROWID;
+CREATE INDEX turn_terms_turn ON turn_terms(turn_id);
 
 CREATE TABLE tasks (
   id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL REFERENCES tenants(id),
