@@ -4,6 +4,7 @@
 #include "knowledge/knowledge.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <sys/stat.h>
 
 #define BATCH_DOCUMENTS 32

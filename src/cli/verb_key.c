@@ -62,7 +62,7 @@ static int create(struct nx_cli *c)
 	return NX_EXIT_OK;
 }
 
-static int revoke(struct nx_cli *c, const char *id)
+static int revoke_key(struct nx_cli *c, const char *id)
 {
 	struct nx_error *err = NULL;
 	yyjson_val *answer;
@@ -84,7 +84,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	if (argc == 1 && strcmp(argv[0], "create") == 0)
 		return create(c);
 	if (argc == 2 && strcmp(argv[0], "revoke") == 0)
-		return revoke(c, argv[1]);
+		return revoke_key(c, argv[1]);
 	return nx_cli_usage(&nx_verb_key, "say list, create, or revoke with an id");
 }
 

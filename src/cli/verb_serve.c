@@ -5,6 +5,7 @@
 #include "cli/server.h"
 #include "cli/verbs.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
