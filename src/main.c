@@ -1,6 +1,9 @@
-#include "cli/cli.h"
+#include "base/build.h"
 
-int main(int argc, char **argv)
+#include <stdio.h>
+
+int main(void)
 {
-	return nx_cli_main(argc, argv);
+	printf("nexus %s\n", NX_VERSION);
+	return 0;
 }

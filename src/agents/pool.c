@@ -3,6 +3,9 @@
 #include "base/assert.h"
 #include "base/asset.h"
 #include "base/log.h"
+#include "monitoring/monitoring.h"
+
+#include <stdio.h>
 
 NX_ASSETS(agents);
 
@@ -344,6 +347,10 @@ enum nx_effects nx_agents_effects(struct nx_agents *g, int64_t tenant, nx_str na
 void nx_agents_record(struct nx_agents *g, int64_t tenant, nx_str agent, nx_str capability, bool ok,
 		      const struct nx_usage *u)
 {
+	char name[65];
+
+	snprintf(name, sizeof(name), "%.*s", NX_FMT(agent));
+	nx_monitoring_agent_step(name, ok, (double)u->wall_us / 1e6, u->cpu_us, u->max_memory);
 	pthread_mutex_lock(&g->mutex);
 	struct nx_agent_history *h = nx_agent_history(g, tenant, agent, capability, true);
 	if (h) {

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/build.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/log.h"
 
@@ -80,6 +81,17 @@ static int run_verb(struct nx_cli *c, const struct nx_verb *v, int argc, char **
 	return v->run(c, argc, argv);
 }
 
+/* NEXUS_FAULTS, in builds for tests; anywhere else it is an error rather than nothing. */
+static int plan_faults(struct nx_cli *c)
+{
+	const char *plan = getenv("NEXUS_FAULTS");
+	struct nx_error *err = NULL;
+
+	if (!plan || !plan[0] || nx_fault_plan(plan, &err) == 0)
+		return NX_EXIT_OK;
+	return nx_cli_fail(c, err);
+}
+
 int nx_cli_main(int argc, char **argv)
 {
 	struct nx_cli c = {0};
@@ -97,7 +109,7 @@ int nx_cli_main(int argc, char **argv)
 	if (!v)
 		return unknown_verb(argv[1]);
 	if (v->raw)
-		return v->raw(argc - 1, argv + 1);
+		return v->raw(argc, argv);
 	c.arena = nx_arena_new(0);
 	if (!c.arena) {
 		fputs("nexus: out of memory\n", stderr);
@@ -106,7 +118,9 @@ int nx_cli_main(int argc, char **argv)
 	c.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	c.progress = isatty(STDERR_FILENO);
 	nx_log_setup(NX_LOG_WARN, NX_LOG_AUTO, STDERR_FILENO);
-	int status = run_verb(&c, v, argc - 2, argv + 2);
+	int status = plan_faults(&c);
+	if (status == NX_EXIT_OK)
+		status = run_verb(&c, v, argc - 2, argv + 2);
 	nx_client_free(c.client);
 	nx_config_free(c.config);
 	nx_arena_free(c.arena);

@@ -42,7 +42,7 @@ struct nx_verb {
 	const struct nx_cli_option *options; /* NULL: none */
 	/* argv: what is left after the options, argv[0] being the first word after the verb. */
 	int (*run)(struct nx_cli *c, int argc, char **argv);
-	/* Programs within the program (spawner, model-worker): called before anything else, with the whole rest. */
+	/* Programs within the program (spawner, model-worker): called before anything else, with the whole argv. */
 	int (*raw)(int argc, char **argv);
 };
 extern const struct nx_verb *const nx_verbs[]; /* ended by NULL */

@@ -39,6 +39,8 @@ static int raw(int argc, char **argv)
 	struct nx_arena *a = nx_arena_new(0);
 	const char *dir = a ? bench_dir(a) : NULL;
 
+	argc--; /* the verb itself is argv[0] of the program */
+	argv++;
 	if (argc < 2 || strcmp(argv[1], "--help") == 0)
 		return list(dir);
 	for (const char *s = argv[1]; *s; s++)

@@ -3,6 +3,7 @@
 #define NX_CORE_CORE_INTERNAL_H
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "core/core.h"
 #include "core/task.h"
 
@@ -74,6 +75,7 @@ void nx_orchestrator_arm(struct nx_task *t);  /* its clocks */
 void nx_orchestrator_answer(struct nx_task *t, struct nx_error *err);
 void nx_orchestrator_unhold(struct nx_task *t); /* one thing less to wait for; the last one lets its steps go */
 struct nx_task *nx_task_new(struct nx_core *c, int64_t tenant, nx_id id);
+struct nx_log_scope nx_task_log_scope(const struct nx_task *t);
 void nx_task_link(struct nx_task *t);
 struct nx_task *nx_task_find(struct nx_core *c, int64_t tenant, nx_id id);
 void nx_task_release(struct nx_task *t); /* frees it when it is final, committed and answered */

@@ -91,6 +91,11 @@ void nx_task_release(struct nx_task *t)
 	nx_arena_free(t->arena);
 }
 
+struct nx_log_scope nx_task_log_scope(const struct nx_task *t)
+{
+	return (struct nx_log_scope){.tenant = t->tenant, .task = t->id, .trace = t->trace.trace};
+}
+
 /* ---- answers ---- */
 
 static void deliver(struct nx_msg *m)
@@ -240,6 +245,11 @@ void nx_orchestrator_finish(struct nx_task *t, enum nx_task_state state)
 	nx_task_check(t);
 	nx_span_end(&t->span, state == NX_TASK_SUCCEEDED ? 0 : NX_EPROVIDER);
 	nx_metric_add(NX_M_TASKS, nx_task_state_names[state], NULL, 1);
+	struct nx_log_scope before = nx_log_scope_set(nx_task_log_scope(t));
+	nx_log_info("core", "task finished", NX_LSTRZ("state", nx_task_state_names[state]),
+		    NX_LSTRZ("intent", t->analysis.intent),
+		    NX_LNUM("wall_ms", (double)(t->finished_us - t->created_us) / 1000));
+	nx_log_scope_set(before);
 	nx_journal_task(t, NULL);
 	nx_journal_event(t, events[state], final_event(t), NULL);
 	t->on_finished.then = finished;

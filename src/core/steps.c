@@ -58,6 +58,13 @@ static void close_step(struct nx_step *s, enum nx_step_state state)
 		nx_agents_record(t->core->p.agents, t->tenant, s->agent, t->analysis.capabilities[0], ok, &s->usage);
 		nx_journal_agent(s, ok, NULL);
 	}
+	struct nx_log_scope before = nx_log_scope_set(nx_task_log_scope(t));
+	if (ok)
+		nx_log_debug("core", "step succeeded", NX_LSTR("step", s->spec->id));
+	else
+		nx_log_warn("core", "step did not succeed", NX_LSTR("step", s->spec->id),
+			    NX_LSTRZ("state", nx_step_state_names[state]), NX_LSTR("error", s->error));
+	nx_log_scope_set(before);
 	nx_journal_step(s, NULL);
 	event_step(s, ok ? "step.succeeded" : state == NX_STEP_CANCELLED ? "step.cancelled" : "step.failed");
 }
