@@ -252,15 +252,21 @@ static void check_pipeline(struct nx_scan *s, TSNode n)
 	}
 }
 
-static void check_redirect(struct nx_scan *s, TSNode n)
+static void check_target(struct nx_scan *s, TSNode at, TSNode word)
 {
-	uint32_t count = ts_node_named_child_count(n);
-	nx_str target = count ? word_text(s, ts_node_named_child(n, count - 1)) : NX_STR("");
+	nx_str target = word_text(s, word);
 	for (size_t k = 0; k < s->rules->nrules; k++) {
 		const struct nx_rule *r = &s->rules->rules[k];
 		if (r->kind == NX_RULE_REDIRECT && target.p && nx_list_globs(&r->paths, target))
-			nx_scan_find(s, r, n);
+			nx_scan_find(s, r, at);
 	}
+}
+
+/* The grammar takes the words after a redirection for further destinations; all of them are looked at. */
+static void check_redirect(struct nx_scan *s, TSNode n)
+{
+	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
+		check_target(s, n, ts_node_named_child(n, i));
 }
 
 static unsigned count_calls(struct nx_scan *s, TSNode n, nx_str name, unsigned depth)
