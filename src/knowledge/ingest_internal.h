@@ -22,6 +22,7 @@ struct nx_ingest_run {
 	bool doc_staged, has_dead;
 	struct nx_job job;
 	struct nx_write write;
+	struct nx_embedding embedding;
 	struct nx_error *err;
 };
 

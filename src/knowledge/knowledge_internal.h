@@ -31,6 +31,7 @@ struct nx_knowledge {
 	atomic_bool loading, load_failed;
 	_Atomic int64_t pending_vectors;
 	struct nx_job load_job;
+	struct nx_backlog *backlog; /* the load job's */
 	int64_t loaded; /* the last document's row; the load job's */
 
 	bool purging, purge_again; /* under lock */
@@ -61,6 +62,28 @@ nx_str nx_chunk_title(struct nx_arena *a, nx_str title, nx_str heading);
 /* Deletes rows of documents that are not visible (staged by a crash or failure, replaced, deleted), in bulk slices. */
 void nx_knowledge_purge(struct nx_knowledge *k);
 
+/* Embeds chunks, stores their vectors and puts them into the index; `done` comes once, on whatever thread was last. */
+struct nx_embed_item {
+	int64_t key; /* chunk row */
+	nx_str title, text;
+};
+struct nx_embedding {
+	struct nx_knowledge *k;
+	struct nx_partition *p;
+	const struct nx_embed_item *items;
+	size_t n, at;
+	void (*done)(struct nx_embedding *e, struct nx_error *err);
+	void (*progress)(struct nx_embedding *e); /* may be NULL */
+	void *ctx;
+
+	struct nx_arena *batch_arena; /* private */
+	size_t stored;
+	struct nx_embed embed;
+	struct nx_write write;
+	struct nx_job job;
+};
+void nx_embedding_start(struct nx_embedding *e);
+
 /* Filters over the metadata of documents. */
 struct nx_filter;
 int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret,
@@ -82,8 +105,6 @@ struct nx_search_run {
 int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
 			size_t *ret_n, struct nx_error **err);
 void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *ret);
-int nx_search_text(struct nx_search_run *r, struct nx_error **err);
-int nx_search_run(struct nx_search_run *r, struct nx_error **err);
 /* Loads what is shown of the hits from the store. */
 int nx_search_fill(struct nx_search_run *r, struct nx_error **err);
 

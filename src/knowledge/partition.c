@@ -37,6 +37,7 @@ int nx_partition_new(int64_t tenant, nx_str space, struct nx_partition **ret, st
 	p->tenant = tenant;
 	p->space = nx_str_n(copy, space.n);
 	nx_postings_init(&p->text);
+	nx_graph_init(&p->graph);
 	int r = init_locks(p, err);
 	if (r == 0) {
 		r = nx_dict_init(&p->dict, err);
@@ -67,15 +68,23 @@ void nx_partition_free(struct nx_partition *p)
 	nx_map_done(&p->slot_by_key);
 	nx_dict_done(&p->dict);
 	nx_postings_done(&p->text);
+	nx_titles_done(&p->titles);
+	nx_graph_done(&p->graph);
+	nx_map_done(&p->name_nodes);
+	nx_hnsw_done(&p->vectors);
+	free(p->nodes);
 	(void)pthread_rwlock_destroy(&p->lock);
 	(void)pthread_mutex_destroy(&p->builder);
 	free((char *)p->space.p);
 	free(p);
 }
 
-static nx_str term_key(enum nx_term_kind kind, nx_str s, char buf[NX_WORD_MAX + 1])
+/* Words are at most NX_WORD_MAX bytes; names may be longer and are cut. */
+#define TERM_MAX (4 * NX_WORD_MAX)
+
+static nx_str term_key(enum nx_term_kind kind, nx_str s, char buf[TERM_MAX + 1])
 {
-	size_t n = nx_min(s.n, (size_t)NX_WORD_MAX);
+	size_t n = nx_min(s.n, (size_t)TERM_MAX);
 	buf[0] = (char)kind;
 	memcpy(buf + 1, s.p, n);
 	return nx_str_n(buf, n + 1);
@@ -83,13 +92,13 @@ static nx_str term_key(enum nx_term_kind kind, nx_str s, char buf[NX_WORD_MAX + 
 
 uint32_t nx_partition_find_term(const struct nx_partition *p, enum nx_term_kind kind, nx_str s)
 {
-	char buf[NX_WORD_MAX + 1];
+	char buf[TERM_MAX + 1];
 	return nx_dict_find(&p->dict, term_key(kind, s, buf));
 }
 
 uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, nx_str s)
 {
-	char buf[NX_WORD_MAX + 1];
+	char buf[TERM_MAX + 1];
 	return nx_dict_add(&p->dict, term_key(kind, s, buf));
 }
 

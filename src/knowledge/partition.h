@@ -16,19 +16,26 @@
 #define NX_KNOWLEDGE_PARTITION_H
 
 #include "knowledge/dict.h"
+#include "knowledge/graph.h"
+#include "knowledge/hnsw.h"
 #include "knowledge/map.h"
 #include "knowledge/names.h"
 #include "knowledge/postings.h"
+#include "knowledge/titles.h"
 
 #include "base/id.h"
 
 #include <pthread.h>
+
+/* Bits of `indexes`, as in knowledge.h. */
+enum { NX_PARTITION_TEXT = 1, NX_PARTITION_GRAPH = 2, NX_PARTITION_VECTOR = 4 };
 
 struct nx_doc {
 	int64_t key;
 	nx_id uid;
 	nx_str name, title, metadata; /* one allocation, which `name` begins */
 	uint32_t first, n;            /* slots */
+	uint32_t title_number;        /* of the gazetteer; NX_MAP_NONE: none */
 	unsigned indexes;
 	bool alive, shown; /* shown: it was, at some time */
 };
@@ -36,6 +43,8 @@ struct nx_slot {
 	int64_t key;
 	nx_id uid;
 	uint32_t doc;
+	uint32_t node;   /* of the graph; NX_MAP_NONE: not in it */
+	uint32_t vector; /* in the vector index; NX_HNSW_NONE: none */
 	uint32_t nwords;
 	uint64_t words; /* where its words begin in the partition's `words` */
 };
@@ -87,10 +96,27 @@ struct nx_partition {
 	 * form is the surface, in Arabic the stem. 0 stands between title and text. */
 	uint8_t *words;
 	uint64_t nwords, words_cap;
+
+	struct nx_titles titles;
+	struct nx_graph graph;
+	struct nx_node *nodes; /* what the nodes of the graph are */
+	uint32_t nodes_cap;
+	struct nx_map name_nodes; /* term of kind NX_TERM_NAME → node */
+	struct nx_hnsw vectors;   /* dims 0: nothing was embedded yet */
 };
 
-/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only. */
-enum nx_term_kind { NX_TERM_SURFACE = 'w', NX_TERM_STEM = 's', NX_TERM_ARABIC = 'a' };
+enum nx_node_kind { NX_NODE_CHUNK, NX_NODE_TITLE, NX_NODE_NAME };
+struct nx_node {
+	enum nx_node_kind kind;
+	uint32_t ref;    /* slot, title, or term of kind NX_TERM_NAME */
+	uint32_t entity; /* NX_NODE_NAME: the declared entity that bears the name; NX_MAP_NONE: none */
+};
+/* Labels of edges. From the chunk to the title or name; the way back has NX_EDGE_BACK added. */
+enum { NX_EDGE_SAYS_TITLE, NX_EDGE_HAS_TITLE, NX_EDGE_SAYS_NAME, NX_EDGE_RELATION, NX_EDGE_BACK = 8 };
+int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret, struct nx_error **err);
+
+/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only; 'n': folded name. */
+enum nx_term_kind { NX_TERM_SURFACE = 'w', NX_TERM_STEM = 's', NX_TERM_ARABIC = 'a', NX_TERM_NAME = 'n' };
 uint32_t nx_partition_find_term(const struct nx_partition *p, enum nx_term_kind kind, nx_str s);
 /* Under `lock`, exclusively; 0 when out of memory. */
 uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, nx_str s);
@@ -127,6 +153,21 @@ static inline bool nx_word_read(struct nx_word_reader *r, uint32_t *ret)
 	*ret = v;
 	return true;
 }
+
+/* The forms of a text, as they are matched with titles. Under `lock`, shared. 0 stands for words never seen. */
+int nx_partition_forms(const struct nx_partition *p, const struct nx_term *t, size_t n, struct nx_arena *a,
+		       struct nx_form **ret, struct nx_error **err);
+/* partition_graph.c; under `builder`, they take `lock` themselves. */
+int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemmer *s, struct nx_arena *scratch,
+			   struct nx_error **err);
+/* Under `lock`, exclusively. `t` is the text's analysis, `says` everything that the passage says, its title included. */
+int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t nsays,
+			   const struct nx_name *names, size_t nnames, struct nx_error **err);
+
+/* The vector of a chunk, by its row; nothing when the chunk is not there. Any worker. */
+int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims, struct nx_error **err);
+/* Links vectors into the graph of the vector index for about `us`; true when more are left. Any worker. */
+bool nx_partition_link_vectors(struct nx_partition *p, int64_t us);
 
 /* Adds a document without showing it. Any worker; takes the locks for each passage. */
 int nx_partition_add_hidden(struct nx_partition *p, const struct nx_prepared_doc *d, struct nx_error **err);

@@ -13,9 +13,10 @@ struct adder {
 	struct nx_arena *scratch;
 	struct nx_term *title, *text;
 	size_t ntitle, ntext;
+	struct nx_name *names;
+	size_t nnames;
 	uint32_t *ids; /* terms with repetition */
 	size_t nids, ids_cap;
-	bool failed;
 };
 
 static bool push_id(struct adder *a, uint32_t id)
@@ -147,6 +148,23 @@ static bool reserve_slot(struct nx_partition *p)
 	return true;
 }
 
+static int link_slot(struct adder *a, uint32_t slot, struct nx_error **err)
+{
+	struct nx_form *title, *text;
+	int r = nx_partition_forms(a->p, a->title, a->ntitle, a->scratch, &title, err);
+	if (r == 0)
+		r = nx_partition_forms(a->p, a->text, a->ntext, a->scratch, &text, err);
+	if (r < 0)
+		return r;
+	/* One sequence with a gap, so that no title is found across title and text. */
+	struct nx_form *says = nx_arena_array(a->scratch, struct nx_form, a->ntitle + a->ntext + 1);
+	if (!says)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a passage");
+	memcpy(says, title, a->ntitle * sizeof(*says));
+	memcpy(says + a->ntitle + 1, text, a->ntext * sizeof(*says));
+	return nx_partition_link_slot(a->p, slot, says, a->ntitle + a->ntext + 1, a->names, a->nnames, err);
+}
+
 static int index_slot(struct adder *a, uint32_t doc, const struct nx_prepared_chunk *c, struct nx_error **err)
 {
 	struct nx_partition *p = a->p;
@@ -162,12 +180,12 @@ static int index_slot(struct adder *a, uint32_t doc, const struct nx_prepared_ch
 		p->nwords = words;
 		return nx_error_set(err, NX_ENOMEM, "no memory for the words of a passage");
 	}
-	p->slots[p->nslots] =
-		(struct nx_slot){.key = c->key, .uid = c->uid, .doc = doc, .nwords = (uint32_t)n, .words = words};
+	p->slots[p->nslots] = (struct nx_slot){.key = c->key, .uid = c->uid, .doc = doc, .node = NX_MAP_NONE,
+					       .vector = NX_HNSW_NONE, .nwords = (uint32_t)n, .words = words};
 	(void)nx_map_set(&p->slot_by_key, (uint64_t)c->key, p->nslots);
 	p->nslots++;
 	p->docs[doc].n++;
-	return 0;
+	return p->docs[doc].indexes & NX_PARTITION_GRAPH ? link_slot(a, p->nslots - 1, err) : 0;
 }
 
 static int add_chunk(struct adder *a, uint32_t doc, const struct nx_prepared_chunk *c, struct nx_error **err)
@@ -178,6 +196,8 @@ static int add_chunk(struct adder *a, uint32_t doc, const struct nx_prepared_chu
 	int r = nx_text_analyse(a->stemmer, c->title, a->scratch, &a->title, &a->ntitle, err);
 	if (r == 0)
 		r = nx_text_analyse(a->stemmer, c->text, a->scratch, &a->text, &a->ntext, err);
+	if (r == 0)
+		r = nx_names_find(c->text, a->text, a->ntext, a->scratch, &a->names, &a->nnames, err);
 	if (r < 0)
 		return r;
 	pthread_rwlock_wrlock(&a->p->lock);
@@ -218,7 +238,8 @@ static uint32_t new_doc(struct nx_partition *p, const struct nx_prepared_doc *d,
 	*ret_failed = false;
 	size_t at = 0;
 	struct nx_doc *doc = &p->docs[p->ndocs];
-	*doc = (struct nx_doc){.key = d->key, .uid = d->uid, .first = p->nslots, .indexes = d->indexes};
+	*doc = (struct nx_doc){.key = d->key, .uid = d->uid, .first = p->nslots, .title_number = NX_MAP_NONE,
+			       .indexes = d->indexes};
 	doc->name = append(buf, &at, d->name);
 	doc->title = append(buf, &at, d->title);
 	doc->metadata = append(buf, &at, d->metadata);
@@ -235,8 +256,11 @@ static int add_doc(struct adder *a, const struct nx_prepared_doc *d, struct nx_e
 		return nx_error_set(err, NX_ENOMEM, "no memory for a document");
 	if (doc == NX_MAP_NONE)
 		return 0;
+	int r = d->indexes & NX_PARTITION_GRAPH ? nx_partition_add_title(a->p, doc, a->stemmer, a->scratch, err) : 0;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < d->nchunks; i++) {
-		int r = add_chunk(a, doc, &d->chunks[i], err);
+		r = add_chunk(a, doc, &d->chunks[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -101,6 +101,9 @@ struct nx_bm25 {
 	bool exhaustive; /* no pruning: the reference that tests compare with */
 	uint64_t scored; /* out: passages whose score was computed */
 };
+/* The scores of given slots, which are in rising order; 0 where no term occurs. */
+void nx_postings_score(const struct nx_postings *p, const struct nx_query_term *q, size_t n, const struct nx_bm25 *o,
+		       struct nx_scored *v, size_t nv);
 /* The k best, best first, ties by slot. `ret` has room for k. */
 int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *q, size_t n, size_t k,
 		       struct nx_bm25 *o, struct nx_arena *a, struct nx_scored *ret, size_t *ret_n,

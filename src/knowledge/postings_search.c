@@ -354,3 +354,27 @@ int nx_postings_search(const struct nx_postings *p, const struct nx_query_term *
 	*ret_n = s.best.n;
 	return 0;
 }
+
+void nx_postings_score(const struct nx_postings *p, const struct nx_query_term *q, size_t n, const struct nx_bm25 *o,
+		       struct nx_scored *v, size_t nv)
+{
+	struct search s = {.p = p};
+	double average = p->npassages ? (double)p->total_length / p->npassages : 1;
+	s.base = o->k1 * (1 - o->b);
+	s.slope = o->k1 * o->b / fmax(average, 1);
+	for (size_t i = 0; i < nv; i++)
+		v[i].score = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct list l;
+		uint32_t df = nx_postings_df(p, q[i].term);
+		if (df == 0)
+			continue;
+		nx_posting_cursor_init(&l.c, p, q[i].term);
+		l.scale = q[i].weight * nx_postings_idf(p, df) * (o->k1 + 1);
+		for (size_t j = 0; j < nv; j++) {
+			nx_posting_cursor_seek(&l.c, v[j].slot);
+			if (l.c.slot == v[j].slot)
+				v[j].score += part(&s, &l, nx_posting_cursor_tf(&l.c), p->lengths[v[j].slot]);
+		}
+	}
+}

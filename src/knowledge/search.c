@@ -1,5 +1,5 @@
 /* The way of a search: checked, its query embedded where the mode needs it, run on a worker, filled from the store. */
-#include "knowledge/knowledge_internal.h"
+#include "knowledge/fuse.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -82,30 +82,107 @@ void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *
 			       .graph_score = NAN};
 }
 
-int nx_search_text(struct nx_search_run *r, struct nx_error **err)
+static int search_text(struct nx_search_run *r, const struct nx_term *t, size_t n, struct nx_error **err)
+{
+	struct nx_scored *best;
+	size_t nbest = 0;
+	int e = nx_search_best_text(r, t, n, r->s->limit, &best, &nbest, err);
+	for (size_t i = 0; e == 0 && i < nbest; i++) {
+		struct nx_hit *h = &r->s->hits[r->s->nhits++];
+		nx_hit_of_slot(r->p, best[i].slot, h);
+		h->score = h->text_score = best[i].score;
+	}
+	return e;
+}
+
+/* ---- vector ---- */
+
+static bool accepts_vector(void *ctx, uint32_t slot)
+{
+	struct nx_search_run *r = ctx;
+	return nx_slot_alive(r->p, slot) && nx_filter_accepts(r->filter, r->p, slot);
+}
+
+static int search_vector(struct nx_search_run *r, struct nx_error **err)
+{
+	size_t n = 0, k = r->s->limit;
+	struct nx_hnsw_query q;
+	struct nx_scored *best = nx_arena_array(r->s->arena, struct nx_scored, k + 1);
+	if (!best)
+		return nx_error_set(err, NX_ENOMEM, "no memory for %zu hits", k);
+	if (r->p->vectors.n == 0)
+		return 0;
+	int e = nx_hnsw_query(&r->p->vectors, r->query_vector, r->s->arena, &q, err);
+	if (e == 0)
+		e = nx_hnsw_search(&r->p->vectors, &q, k, NX_HNSW_EF_SEARCH, accepts_vector, r, best, &n, err);
+	for (size_t i = 0; e == 0 && i < n; i++) {
+		struct nx_hit *h = &r->s->hits[r->s->nhits++];
+		nx_hit_of_slot(r->p, best[i].slot, h);
+		h->score = h->vector_score = best[i].score;
+	}
+	return e;
+}
+
+/* ---- hybrid and graph ---- */
+
+/* Why it is there: the title of the passage that led to it. */
+static int explain(struct nx_search_run *r, const struct nx_candidate *c, struct nx_hit *h, struct nx_error **err)
+{
+	if (!r->s->explain || c->from == NX_MAP_NONE)
+		return 0;
+	h->path = nx_arena_array(r->s->arena, nx_str, 1);
+	if (h->path)
+		h->path[0] = nx_str_dup(r->s->arena, r->p->docs[r->p->slots[c->from].doc].title);
+	if (!h->path || !h->path[0].p)
+		return nx_error_set(err, NX_ENOMEM, "no memory to explain a hit");
+	h->npath = 1;
+	return 0;
+}
+
+static int search_graph(struct nx_search_run *r, const struct nx_term *t, size_t n, struct nx_error **err)
+{
+	struct nx_candidate *v;
+	size_t nv, limit = r->s->limit;
+	int e = nx_fuse(r, t, n, r->s->mode == NX_SEARCH_HYBRID, &v, &nv, err);
+	for (size_t i = 0; e == 0 && i < nv && r->s->nhits < limit; i++) {
+		if (!nx_filter_accepts(r->filter, r->p, v[i].slot))
+			continue;
+		struct nx_hit *h = &r->s->hits[r->s->nhits++];
+		nx_hit_of_slot(r->p, v[i].slot, h);
+		h->score = v[i].score;
+		h->text_score = v[i].text;
+		h->vector_score = v[i].vector;
+		h->graph_score = v[i].rank + v[i].cover;
+		e = explain(r, &v[i], h, err);
+	}
+	return e;
+}
+
+/* Under the partition's lock. */
+static int search_locked(struct nx_search_run *r, const struct nx_term *t, size_t n, struct nx_error **err)
+{
+	switch (r->s->mode) {
+	case NX_SEARCH_TEXT: return search_text(r, t, n, err);
+	case NX_SEARCH_VECTOR: return search_vector(r, err);
+	case NX_SEARCH_HYBRID:
+	case NX_SEARCH_GRAPH: return search_graph(r, t, n, err);
+	}
+	return nx_error_set(err, NX_EINTERNAL, "no such search mode: %d", (int)r->s->mode);
+}
+
+static int search_chunks(struct nx_search_run *r, struct nx_error **err)
 {
 	nx_auto_stemmer struct nx_stemmer *stemmer = nx_stemmer_new();
-	struct nx_search *s = r->s;
 	struct nx_term *t;
-	struct nx_scored *best;
-	size_t n, nbest = 0;
+	size_t n;
 	if (!stemmer)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a search");
-	int e = nx_text_analyse(stemmer, s->query, s->arena, &t, &n, err);
+	int e = nx_text_analyse(stemmer, r->s->query, r->s->arena, &t, &n, err);
 	if (e < 0)
 		return e;
-	struct nx_hit *hits = new_hits(r, s->limit, err);
-	if (!hits)
-		return NX_ENOMEM;
 	pthread_rwlock_rdlock(&r->p->lock);
-	e = nx_search_best_text(r, t, n, s->limit, &best, &nbest, err);
-	for (size_t i = 0; e == 0 && i < nbest; i++) {
-		nx_hit_of_slot(r->p, best[i].slot, &hits[i]);
-		hits[i].score = hits[i].text_score = best[i].score;
-	}
+	e = search_locked(r, t, n, err);
 	pthread_rwlock_unlock(&r->p->lock);
-	s->hits = hits;
-	s->nhits = e == 0 ? nbest : 0;
 	return e;
 }
 
@@ -146,12 +223,15 @@ int nx_search_fill(struct nx_search_run *r, struct nx_error **err)
 
 /* ---- the way ---- */
 
-int nx_search_run(struct nx_search_run *r, struct nx_error **err)
+static int run(struct nx_search_run *r, struct nx_error **err)
 {
 	r->p = nx_knowledge_find_partition(r->k, r->s->tenant, r->s->space.p ? r->s->space : NX_STR(""));
 	if (!r->p)
 		return 0;
-	int e = nx_search_text(r, err);
+	r->s->hits = new_hits(r, r->s->limit, err);
+	if (!r->s->hits)
+		return NX_ENOMEM;
+	int e = r->s->kinds & NX_KIND_CHUNK ? search_chunks(r, err) : 0;
 	return e < 0 ? e : nx_search_fill(r, err);
 }
 
@@ -164,7 +244,7 @@ static void job_run(struct nx_job *j)
 	span.tenant = s->tenant;
 	nx_span_attr_str(&span, "mode", nx_str_z(nx_search_mode_names[s->mode]));
 	if (!r->err)
-		(void)nx_search_run(r, &r->err);
+		(void)run(r, &r->err);
 	nx_span_attr_int(&span, "hits", (int64_t)s->nhits);
 	nx_span_end(&span, nx_error_code(r->err));
 	s->took_us = nx_time_mono_us() - r->started_us;

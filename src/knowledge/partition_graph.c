@@ -1,0 +1,311 @@
+/* Titles, names and vectors of a partition. */
+#include "knowledge/partition.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+/* A new title whose rarest word occurs more often than this is not looked for in what is there already. */
+#define REVERSE_MAX 5000
+
+int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret, struct nx_error **err)
+{
+	if (p->graph.n == p->nodes_cap) {
+		uint32_t cap = p->nodes_cap ? 2 * p->nodes_cap : 64;
+		struct nx_node *v = realloc(p->nodes, cap * sizeof(*v));
+		if (!v)
+			return nx_error_set(err, NX_ENOMEM, "no memory for a node of the graph");
+		p->nodes = v;
+		p->nodes_cap = cap;
+	}
+	int r = nx_graph_add_node(&p->graph, ret, err);
+	if (r == 0)
+		p->nodes[*ret] = (struct nx_node){.kind = kind, .ref = ref, .entity = NX_MAP_NONE};
+	return r;
+}
+
+/* ---- forms ---- */
+
+/* و ف ب ك ل س: all are two bytes long. */
+static bool has_particle(nx_str s)
+{
+	static const char *const particles[] = {"و", "ف", "ب", "ك", "ل", "س"};
+	if (s.n < 6)
+		return false;
+	for (size_t i = 0; i < nx_countof(particles); i++)
+		if (memcmp(s.p, particles[i], 2) == 0)
+			return true;
+	return false;
+}
+
+static struct nx_form form_of(const struct nx_partition *p, const struct nx_term *t)
+{
+	struct nx_form f = {.capital = t->flags & NX_W_CAPITAL};
+	if (!(t->flags & NX_W_ARABIC)) {
+		f.form = nx_partition_find_term(p, NX_TERM_SURFACE, t->surface);
+		return f;
+	}
+	f.form = nx_partition_find_term(p, NX_TERM_ARABIC, t->stem);
+	if (has_particle(t->stem))
+		f.without_particle = nx_partition_find_term(p, NX_TERM_ARABIC, nx_str_slice(t->stem, 2, t->stem.n));
+	return f;
+}
+
+int nx_partition_forms(const struct nx_partition *p, const struct nx_term *t, size_t n, struct nx_arena *a,
+		       struct nx_form **ret, struct nx_error **err)
+{
+	struct nx_form *f = nx_arena_array(a, struct nx_form, n + 1);
+	if (!f)
+		return nx_error_set(err, NX_ENOMEM, "no memory for %zu words", n);
+	for (size_t i = 0; i < n; i++)
+		f[i] = form_of(p, &t[i]);
+	*ret = f;
+	return 0;
+}
+
+/* ---- a new title among the passages there are ---- */
+
+struct reverse {
+	struct nx_partition *p;
+	const struct nx_title *title;
+	uint32_t number, doc;
+	struct nx_error **err;
+};
+
+static bool form_is(const struct nx_partition *p, uint32_t form, uint32_t wanted, bool first, bool arabic)
+{
+	if (form == wanted)
+		return true;
+	if (!first || !arabic)
+		return false;
+	nx_str have = nx_dict_string(&p->dict, form), want = nx_dict_string(&p->dict, wanted);
+	if (have.n != want.n + 2 || have.p[0] != NX_TERM_ARABIC)
+		return false;
+	have = nx_str_slice(have, 1, have.n);
+	return has_particle(have) && nx_str_eq(nx_str_slice(have, 2, have.n), nx_str_slice(want, 1, want.n));
+}
+
+static bool slot_says(const struct nx_partition *p, uint32_t slot, const struct nx_title *t)
+{
+	struct nx_word_reader start = nx_slot_words(p, slot);
+	uint32_t w;
+	for (struct nx_word_reader at = start; nx_word_read(&at, &w); start = at) {
+		struct nx_word_reader r = start;
+		uint32_t i = 0;
+		while (i < t->n && nx_word_read(&r, &w) && form_is(p, w >> 1, t->forms[i], i == 0, t->arabic) &&
+		       (t->n > 1 || t->arabic || (w & 1)))
+			i++;
+		if (i == t->n)
+			return true;
+	}
+	return false;
+}
+
+static bool find_rarest_part(void *ctx, nx_str part)
+{
+	struct {
+		const struct nx_partition *p;
+		uint32_t term, df;
+	} *best = ctx;
+	uint32_t term = nx_partition_find_term(best->p, NX_TERM_STEM, part);
+	uint32_t df = nx_postings_df(&best->p->text, term);
+	if (term && df && df < best->df) {
+		best->df = df;
+		best->term = term;
+	}
+	return true;
+}
+
+/* The rarest term that every passage with the title holds; 0 when the title is made of function words or too common. */
+static uint32_t rarest_term(const struct nx_partition *p, const struct nx_title *t)
+{
+	struct {
+		const struct nx_partition *p;
+		uint32_t term, df;
+	} best = {p, 0, REVERSE_MAX};
+	for (uint32_t i = 0; i < t->n; i++) {
+		nx_str s = nx_dict_string(&p->dict, t->forms[i]);
+		uint32_t df = nx_postings_df(&p->text, t->forms[i]);
+		if (s.n && s.p[0] == NX_TERM_ARABIC) {
+			/* Its first word may carry a particle, which changes its first gram: only the others are sure. */
+			if (i > 0 || t->n == 1)
+				(void)nx_stem_parts(nx_str_slice(s, 1, s.n), true, find_rarest_part, &best);
+		} else if (df && df < best.df) {
+			best.df = df;
+			best.term = t->forms[i];
+		}
+	}
+	return best.term;
+}
+
+static int link_earlier(struct reverse *r)
+{
+	struct nx_partition *p = r->p;
+	uint32_t term = rarest_term(p, r->title);
+	struct nx_posting_cursor c;
+	if (!term)
+		return 0;
+	nx_posting_cursor_init(&c, &p->text, term);
+	for (; c.slot != UINT32_MAX; nx_posting_cursor_seek(&c, c.slot + 1)) {
+		const struct nx_slot *s = &p->slots[c.slot];
+		if (s->doc == r->doc || s->node == NX_MAP_NONE || !slot_says(p, c.slot, r->title))
+			continue;
+		pthread_rwlock_wrlock(&p->lock);
+		int e = nx_graph_add_edge(&p->graph, s->node, r->title->node, NX_EDGE_SAYS_TITLE,
+					  NX_EDGE_SAYS_TITLE + NX_EDGE_BACK, r->number, 1, r->err);
+		pthread_rwlock_unlock(&p->lock);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+/* Forms of a title; 0 when it is no name: nothing but function words, or a lone number. */
+static uint32_t title_forms(struct nx_partition *p, const struct nx_term *t, size_t n, uint32_t forms[NX_TITLE_WORDS_MAX],
+			    bool *ret_arabic)
+{
+	bool is_name = false;
+	*ret_arabic = n && (t[0].flags & NX_W_ARABIC);
+	if (n == 0 || n > NX_TITLE_WORDS_MAX)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		bool arabic = t[i].flags & NX_W_ARABIC;
+		forms[i] = nx_partition_add_term(p, arabic ? NX_TERM_ARABIC : NX_TERM_SURFACE, arabic ? t[i].stem : t[i].surface);
+		if (!forms[i])
+			return 0;
+		is_name = is_name || !(t[i].flags & (NX_W_STOP | NX_W_DIGIT));
+	}
+	return is_name ? (uint32_t)n : 0;
+}
+
+int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemmer *s, struct nx_arena *scratch,
+			   struct nx_error **err)
+{
+	uint32_t forms[NX_TITLE_WORDS_MAX];
+	struct nx_term *t;
+	size_t n;
+	bool arabic, is_new = false;
+	nx_arena_reset(scratch);
+	int r = nx_text_analyse(s, nx_title_base(p->docs[doc].title), scratch, &t, &n, err);
+	if (r < 0)
+		return r;
+	pthread_rwlock_wrlock(&p->lock);
+	uint32_t nforms = title_forms(p, t, n, forms, &arabic);
+	uint32_t number = nforms ? nx_titles_add(&p->titles, forms, nforms, arabic, &is_new) : NX_MAP_NONE;
+	if (nforms && number == NX_MAP_NONE)
+		r = nx_error_set(err, NX_ENOMEM, "no memory for a title");
+	if (is_new)
+		r = nx_partition_add_node(p, NX_NODE_TITLE, number, &p->titles.v[number].node, err);
+	if (number != NX_MAP_NONE && r == 0)
+		p->titles.v[number].ndocs++;
+	p->docs[doc].title_number = number;
+	pthread_rwlock_unlock(&p->lock);
+	if (!is_new || r < 0)
+		return r;
+	return link_earlier(&(struct reverse){p, &p->titles.v[number], number, doc, err});
+}
+
+/* ---- a new passage ---- */
+
+static int link_titles(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t n, struct nx_error **err)
+{
+	uint32_t own = p->docs[p->slots[slot].doc].title_number, seen[64];
+	size_t nseen = 0;
+	for (size_t i = 0; i < n;) {
+		struct nx_title_match m;
+		if (!nx_titles_match(&p->titles, says, n, i, &m)) {
+			i++;
+			continue;
+		}
+		i += m.n;
+		bool known = m.title == own;
+		for (size_t j = 0; j < nseen && !known; j++)
+			known = seen[j] == m.title;
+		if (known || nseen == nx_countof(seen))
+			continue;
+		seen[nseen++] = m.title;
+		int r = nx_graph_add_edge(&p->graph, p->slots[slot].node, p->titles.v[m.title].node, NX_EDGE_SAYS_TITLE,
+					  NX_EDGE_SAYS_TITLE + NX_EDGE_BACK, m.title, 1, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int name_node(struct nx_partition *p, nx_str folded, uint32_t *ret, struct nx_error **err)
+{
+	uint32_t term = nx_partition_add_term(p, NX_TERM_NAME, folded);
+	if (!term || !nx_map_reserve(&p->name_nodes, 1))
+		return nx_error_set(err, NX_ENOMEM, "no memory for a name");
+	*ret = nx_map_get(&p->name_nodes, term);
+	if (*ret != NX_MAP_NONE)
+		return 0;
+	int r = nx_partition_add_node(p, NX_NODE_NAME, term, ret, err);
+	if (r == 0)
+		(void)nx_map_set(&p->name_nodes, term, *ret);
+	return r;
+}
+
+int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t nsays,
+			   const struct nx_name *names, size_t nnames, struct nx_error **err)
+{
+	struct nx_slot *s = &p->slots[slot];
+	uint32_t title = p->docs[s->doc].title_number, name;
+	int r = nx_partition_add_node(p, NX_NODE_CHUNK, slot, &s->node, err);
+	if (r == 0 && title != NX_MAP_NONE)
+		r = nx_graph_add_edge(&p->graph, s->node, p->titles.v[title].node, NX_EDGE_HAS_TITLE,
+				      NX_EDGE_HAS_TITLE + NX_EDGE_BACK, title, 1, err);
+	if (r == 0)
+		r = link_titles(p, slot, says, nsays, err);
+	for (size_t i = 0; i < nnames && r == 0; i++) {
+		r = name_node(p, names[i].folded, &name, err);
+		if (r == 0)
+			r = nx_graph_add_edge(&p->graph, s->node, name, NX_EDGE_SAYS_NAME, NX_EDGE_SAYS_NAME + NX_EDGE_BACK,
+					      names[i].count, 1, err);
+	}
+	return r;
+}
+
+/* ---- vectors ---- */
+
+int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims, struct nx_error **err)
+{
+	int r = 0;
+	pthread_mutex_lock(&p->builder);
+	uint32_t slot = nx_map_get(&p->slot_by_key, (uint64_t)chunk);
+	if (slot != NX_MAP_NONE && p->slots[slot].vector == NX_HNSW_NONE) {
+		pthread_rwlock_wrlock(&p->lock);
+		if (p->vectors.dims == 0)
+			r = nx_hnsw_init(&p->vectors, dims, err);
+		if (r == 0 && p->vectors.dims != dims)
+			r = nx_error_set(err, NX_EINVAL, "a vector of %u dimensions in an index of %u", dims, p->vectors.dims);
+		if (r == 0)
+			r = nx_hnsw_add(&p->vectors, slot, v, &p->slots[slot].vector, err);
+		pthread_rwlock_unlock(&p->lock);
+	}
+	pthread_mutex_unlock(&p->builder);
+	return r;
+}
+
+bool nx_partition_link_vectors(struct nx_partition *p, int64_t us)
+{
+	int64_t end = nx_time_mono_us() + us;
+	bool more = true;
+	pthread_mutex_lock(&p->builder);
+	do {
+		struct nx_hnsw_plan plan;
+		more = p->vectors.dims && p->vectors.n >= NX_HNSW_EXACT_BELOW && p->vectors.linked < p->vectors.n;
+		if (!more)
+			break;
+		if (nx_hnsw_plan(&p->vectors, &plan, NULL) < 0) {
+			more = false;
+			break;
+		}
+		pthread_rwlock_wrlock(&p->lock);
+		int r = nx_hnsw_commit(&p->vectors, &plan, NULL);
+		pthread_rwlock_unlock(&p->lock);
+		if (r < 0) /* no memory: what is not linked is scanned */
+			more = false;
+	} while (more && nx_time_mono_us() < end);
+	pthread_mutex_unlock(&p->builder);
+	return more;
+}
