@@ -66,8 +66,9 @@ static int store(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 				   "INSERT INTO embeddings(owner_kind, owner_id, model, tenant_id, vector)"
 				   " SELECT 'chunk', $1, $2, $3, $4 WHERE EXISTS (SELECT 1 FROM chunks WHERE id = $1)"
 				   " ON CONFLICT(owner_kind, owner_id, model) DO NOTHING",
-				   NX_PARAMS(nx_v_int(e->items[e->at + e->stored].key), nx_v_textz(nx_embed_model(e->k->models)),
-					     nx_v_int(e->p->tenant), nx_v_blob(bytes)),
+				   NX_PARAMS(nx_v_int(e->items[e->at + e->stored].key),
+					     nx_v_textz(nx_embed_model(e->k->models)), nx_v_int(e->p->tenant),
+					     nx_v_blob(bytes)),
 				   err);
 		if (r < 0)
 			return r;
@@ -168,7 +169,7 @@ void nx_ingest_embed(struct nx_ingest_run *in)
 		for (size_t j = 0; j < d->nchunks && (d->indexes & NX_INDEX_VECTOR); j++)
 			items[n++] = (struct nx_embed_item){d->chunks[j].key, d->chunks[j].title, d->chunks[j].text};
 	}
-	in->embedding = (struct nx_embedding){.k = in->k, .p = in->p, .items = items, .n = n, .done = done,
-					      .progress = progress, .ctx = in};
+	in->embedding = (struct nx_embedding){
+		.k = in->k, .p = in->p, .items = items, .n = n, .done = done, .progress = progress, .ctx = in};
 	nx_embedding_start(&in->embedding);
 }

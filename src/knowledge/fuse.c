@@ -76,7 +76,8 @@ static int pool_vectors(struct fusion *f, struct nx_error **err)
 		return no_memory(err);
 	int r = nx_hnsw_query(&f->p->vectors, f->r->query_vector, f->a, &f->q, err);
 	if (r == 0)
-		r = nx_hnsw_search((struct nx_hnsw *)&f->p->vectors, &f->q, POOL, 2 * POOL, is_alive, (void *)f->p, best, &n, err);
+		r = nx_hnsw_search((struct nx_hnsw *)&f->p->vectors, &f->q, POOL, 2 * POOL, is_alive, (void *)f->p,
+				   best, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (!add(f, best[i].slot))
 			r = no_memory(err);
@@ -213,7 +214,8 @@ static void restart_title(struct fusion *f, struct restart *r, uint32_t title, d
 	const struct nx_title *t = &f->p->titles.v[title];
 	uint32_t bearers[32], n = 0;
 	struct nx_edge e;
-	for (struct nx_edge_iter it = nx_graph_edges(&f->p->graph, t->node); n < nx_countof(bearers) && nx_edge_next(&it, &e);) {
+	for (struct nx_edge_iter it = nx_graph_edges(&f->p->graph, t->node);
+	     n < nx_countof(bearers) && nx_edge_next(&it, &e);) {
 		const struct nx_node *node = &f->p->nodes[e.to];
 		if (e.label == NX_EDGE_HAS_TITLE + NX_EDGE_BACK && nx_slot_alive(f->p, node->ref))
 			bearers[n++] = e.to;
@@ -292,7 +294,8 @@ static bool least_df(void *ctx, nx_str part)
 		const struct nx_partition *p;
 		uint32_t df;
 	} *least = ctx;
-	least->df = nx_min(least->df, nx_postings_df(&least->p->text, nx_partition_find_term(least->p, NX_TERM_STEM, part)));
+	least->df = nx_min(least->df,
+			   nx_postings_df(&least->p->text, nx_partition_find_term(least->p, NX_TERM_STEM, part)));
 	return true;
 }
 
@@ -359,7 +362,8 @@ static double idf_share(const struct fusion *f, uint64_t mask)
 	return f->idf_sum > 0 ? sum / f->idf_sum : 0;
 }
 
-static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor, double best, uint32_t slot, double weight)
+static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor, double best, uint32_t slot,
+			    double weight)
 {
 	uint32_t i = nx_map_get(&f->by_slot, (uint64_t)slot + 1);
 	if (i == NX_MAP_NONE || slot == anchor->slot)

@@ -32,7 +32,7 @@ struct nx_knowledge {
 	_Atomic int64_t pending_vectors;
 	struct nx_job load_job;
 	struct nx_backlog *backlog; /* the load job's */
-	int64_t loaded; /* the last document's row; the load job's */
+	int64_t loaded;             /* the last document's row; the load job's */
 
 	bool purging, purge_again; /* under lock */
 	bool purge_staged;         /* writer thread, set before the first purge: also what a crash left staged */

@@ -30,8 +30,10 @@ struct nx_backlog {
 static int read_doc(struct nx_knowledge *k, struct nx_rows *rows, struct page *pg, struct nx_error **err)
 {
 	struct nx_prepared_doc *d = &pg->docs[pg->n];
-	*d = (struct nx_prepared_doc){.key = nx_rows_int(rows, 0), .uid = nx_rows_id(rows, 1),
-				      .name = nx_rows_textdup(rows, 4, pg->arena), .title = nx_rows_textdup(rows, 5, pg->arena),
+	*d = (struct nx_prepared_doc){.key = nx_rows_int(rows, 0),
+				      .uid = nx_rows_id(rows, 1),
+				      .name = nx_rows_textdup(rows, 4, pg->arena),
+				      .title = nx_rows_textdup(rows, 5, pg->arena),
 				      .indexes = (unsigned)nx_rows_int(rows, 7)};
 	if (!nx_rows_is_null(rows, 6))
 		d->metadata = nx_rows_textdup(rows, 6, pg->arena);
@@ -57,8 +59,10 @@ static int read_page(struct nx_knowledge *k, struct nx_db *db, struct page *pg, 
 static int read_chunk(struct nx_rows *rows, struct nx_arena *a, struct nx_prepared_chunk *c, size_t dims,
 		      struct nx_error **err)
 {
-	*c = (struct nx_prepared_chunk){.key = nx_rows_int(rows, 0), .uid = nx_rows_id(rows, 1),
-					.title = nx_rows_textdup(rows, 2, a), .text = nx_rows_textdup(rows, 3, a)};
+	*c = (struct nx_prepared_chunk){.key = nx_rows_int(rows, 0),
+					.uid = nx_rows_id(rows, 1),
+					.title = nx_rows_textdup(rows, 2, a),
+					.text = nx_rows_textdup(rows, 3, a)};
 	if (!c->title.p || !c->text.p)
 		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
 	nx_str vector = nx_rows_blob(rows, 4);
@@ -77,7 +81,8 @@ static int read_chunks(struct nx_knowledge *k, struct nx_db *db, struct nx_prepa
 	const char *model = dims ? nx_embed_model(k->models) : "";
 	nx_auto_rows struct nx_rows *rows = NULL;
 	int64_t n = 0;
-	int r = nx_db_get_int(db, "SELECT count(*) FROM chunks WHERE document_id = $1", NX_PARAMS(nx_v_int(d->key)), &n, err);
+	int r = nx_db_get_int(db, "SELECT count(*) FROM chunks WHERE document_id = $1", NX_PARAMS(nx_v_int(d->key)), &n,
+			      err);
 	if (r < 0)
 		return r;
 	d->chunks = nx_arena_array(a, struct nx_prepared_chunk, (size_t)n + 1);
@@ -128,7 +133,8 @@ static int remember_unembedded(struct nx_knowledge *k, struct nx_partition *p, c
 	return 0;
 }
 
-static int load_vectors(struct nx_knowledge *k, struct nx_partition *p, const struct nx_prepared_doc *d, struct nx_error **err)
+static int load_vectors(struct nx_knowledge *k, struct nx_partition *p, const struct nx_prepared_doc *d,
+			struct nx_error **err)
 {
 	int r = 0;
 	if (!nx_knowledge_has_vectors(k) || !(d->indexes & NX_INDEX_VECTOR))
@@ -136,12 +142,14 @@ static int load_vectors(struct nx_knowledge *k, struct nx_partition *p, const st
 	uint32_t dims = (uint32_t)nx_embed_dims(k->models);
 	for (size_t i = 0; i < d->nchunks && r == 0; i++) {
 		const struct nx_prepared_chunk *c = &d->chunks[i];
-		r = c->vector ? nx_partition_add_vector(p, c->key, c->vector, dims, err) : remember_unembedded(k, p, c, err);
+		r = c->vector ? nx_partition_add_vector(p, c->key, c->vector, dims, err)
+			      : remember_unembedded(k, p, c, err);
 	}
 	return r;
 }
 
-static int load_doc(struct nx_knowledge *k, struct nx_db *db, struct nx_partition *p, struct nx_prepared_doc *d, struct nx_error **err)
+static int load_doc(struct nx_knowledge *k, struct nx_db *db, struct nx_partition *p, struct nx_prepared_doc *d,
+		    struct nx_error **err)
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	if (!a)
@@ -195,7 +203,8 @@ static void embed_next(struct nx_knowledge *k)
 		nx_knowledge_leave(k);
 		return;
 	}
-	b->embedding = (struct nx_embedding){.k = k, .p = b->p, .items = b->items, .n = b->n, .done = embedded, .ctx = b};
+	b->embedding =
+		(struct nx_embedding){.k = k, .p = b->p, .items = b->items, .n = b->n, .done = embedded, .ctx = b};
 	nx_embedding_start(&b->embedding);
 }
 

@@ -9,8 +9,8 @@ static double *row_sums(const struct nx_rows_graph *g, struct nx_arena *a)
 	return sums;
 }
 
-static void step(const struct nx_rows_graph *g, const double *sums, const double *restart, double damping, const double *x,
-		 double *y)
+static void step(const struct nx_rows_graph *g, const double *sums, const double *restart, double damping,
+		 const double *x, double *y)
 {
 	double lost = 0;
 	for (uint32_t i = 0; i < g->n; i++)

@@ -113,7 +113,8 @@ struct nx_node {
 };
 /* Labels of edges. From the chunk to the title or name; the way back has NX_EDGE_BACK added. */
 enum { NX_EDGE_SAYS_TITLE, NX_EDGE_HAS_TITLE, NX_EDGE_SAYS_NAME, NX_EDGE_RELATION, NX_EDGE_BACK = 8 };
-int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret, struct nx_error **err);
+int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret,
+			  struct nx_error **err);
 
 /* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only; 'n': folded name. */
 enum nx_term_kind { NX_TERM_SURFACE = 'w', NX_TERM_STEM = 's', NX_TERM_ARABIC = 'a', NX_TERM_NAME = 'n' };
@@ -165,7 +166,8 @@ int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct n
 			   const struct nx_name *names, size_t nnames, struct nx_error **err);
 
 /* The vector of a chunk, by its row; nothing when the chunk is not there. Any worker. */
-int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims, struct nx_error **err);
+int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims,
+			    struct nx_error **err);
 /* Links vectors into the graph of the vector index for about `us`; true when more are left. Any worker. */
 bool nx_partition_link_vectors(struct nx_partition *p, int64_t us);
 

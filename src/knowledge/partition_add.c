@@ -180,8 +180,13 @@ static int index_slot(struct adder *a, uint32_t doc, const struct nx_prepared_ch
 		p->nwords = words;
 		return nx_error_set(err, NX_ENOMEM, "no memory for the words of a passage");
 	}
-	p->slots[p->nslots] = (struct nx_slot){.key = c->key, .uid = c->uid, .doc = doc, .node = NX_MAP_NONE,
-					       .vector = NX_HNSW_NONE, .nwords = (uint32_t)n, .words = words};
+	p->slots[p->nslots] = (struct nx_slot){.key = c->key,
+					       .uid = c->uid,
+					       .doc = doc,
+					       .node = NX_MAP_NONE,
+					       .vector = NX_HNSW_NONE,
+					       .nwords = (uint32_t)n,
+					       .words = words};
 	(void)nx_map_set(&p->slot_by_key, (uint64_t)c->key, p->nslots);
 	p->nslots++;
 	p->docs[doc].n++;
@@ -238,8 +243,8 @@ static uint32_t new_doc(struct nx_partition *p, const struct nx_prepared_doc *d,
 	*ret_failed = false;
 	size_t at = 0;
 	struct nx_doc *doc = &p->docs[p->ndocs];
-	*doc = (struct nx_doc){.key = d->key, .uid = d->uid, .first = p->nslots, .title_number = NX_MAP_NONE,
-			       .indexes = d->indexes};
+	*doc = (struct nx_doc){
+		.key = d->key, .uid = d->uid, .first = p->nslots, .title_number = NX_MAP_NONE, .indexes = d->indexes};
 	doc->name = append(buf, &at, d->name);
 	doc->title = append(buf, &at, d->title);
 	doc->metadata = append(buf, &at, d->metadata);

@@ -7,7 +7,8 @@
 /* A new title whose rarest word occurs more often than this is not looked for in what is there already. */
 #define REVERSE_MAX 5000
 
-int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret, struct nx_error **err)
+int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret,
+			  struct nx_error **err)
 {
 	if (p->graph.n == p->nodes_cap) {
 		uint32_t cap = p->nodes_cap ? 2 * p->nodes_cap : 64;
@@ -160,8 +161,8 @@ static int link_earlier(struct reverse *r)
 }
 
 /* Forms of a title; 0 when it is no name: nothing but function words, or a lone number. */
-static uint32_t title_forms(struct nx_partition *p, const struct nx_term *t, size_t n, uint32_t forms[NX_TITLE_WORDS_MAX],
-			    bool *ret_arabic)
+static uint32_t title_forms(struct nx_partition *p, const struct nx_term *t, size_t n,
+			    uint32_t forms[NX_TITLE_WORDS_MAX], bool *ret_arabic)
 {
 	bool is_name = false;
 	*ret_arabic = n && (t[0].flags & NX_W_ARABIC);
@@ -169,7 +170,8 @@ static uint32_t title_forms(struct nx_partition *p, const struct nx_term *t, siz
 		return 0;
 	for (size_t i = 0; i < n; i++) {
 		bool arabic = t[i].flags & NX_W_ARABIC;
-		forms[i] = nx_partition_add_term(p, arabic ? NX_TERM_ARABIC : NX_TERM_SURFACE, arabic ? t[i].stem : t[i].surface);
+		forms[i] = nx_partition_add_term(p, arabic ? NX_TERM_ARABIC : NX_TERM_SURFACE,
+						 arabic ? t[i].stem : t[i].surface);
 		if (!forms[i])
 			return 0;
 		is_name = is_name || !(t[i].flags & (NX_W_STOP | NX_W_DIGIT));
@@ -206,7 +208,8 @@ int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemm
 
 /* ---- a new passage ---- */
 
-static int link_titles(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t n, struct nx_error **err)
+static int link_titles(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t n,
+		       struct nx_error **err)
 {
 	uint32_t own = p->docs[p->slots[slot].doc].title_number, seen[64];
 	size_t nseen = 0;
@@ -259,8 +262,8 @@ int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct n
 	for (size_t i = 0; i < nnames && r == 0; i++) {
 		r = name_node(p, names[i].folded, &name, err);
 		if (r == 0)
-			r = nx_graph_add_edge(&p->graph, s->node, name, NX_EDGE_SAYS_NAME, NX_EDGE_SAYS_NAME + NX_EDGE_BACK,
-					      names[i].count, 1, err);
+			r = nx_graph_add_edge(&p->graph, s->node, name, NX_EDGE_SAYS_NAME,
+					      NX_EDGE_SAYS_NAME + NX_EDGE_BACK, names[i].count, 1, err);
 	}
 	return r;
 }
@@ -277,7 +280,8 @@ int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *
 		if (p->vectors.dims == 0)
 			r = nx_hnsw_init(&p->vectors, dims, err);
 		if (r == 0 && p->vectors.dims != dims)
-			r = nx_error_set(err, NX_EINVAL, "a vector of %u dimensions in an index of %u", dims, p->vectors.dims);
+			r = nx_error_set(err, NX_EINVAL, "a vector of %u dimensions in an index of %u", dims,
+					 p->vectors.dims);
 		if (r == 0)
 			r = nx_hnsw_add(&p->vectors, slot, v, &p->slots[slot].vector, err);
 		pthread_rwlock_unlock(&p->lock);

@@ -34,7 +34,8 @@ static bool is_telling(const struct nx_partition *p, uint32_t node)
 {
 	uint32_t n = 0;
 	struct nx_edge e;
-	for (struct nx_edge_iter it = nx_graph_edges(&p->graph, node); n <= NX_NAME_MAX_PASSAGES && nx_edge_next(&it, &e);)
+	for (struct nx_edge_iter it = nx_graph_edges(&p->graph, node);
+	     n <= NX_NAME_MAX_PASSAGES && nx_edge_next(&it, &e);)
 		n += e.label == NX_EDGE_SAYS_NAME + NX_EDGE_BACK && is_alive(p, e.to);
 	return (n >= NX_NAME_MIN || p->nodes[node].entity != NX_MAP_NONE) && n <= NX_NAME_MAX_PASSAGES;
 }
@@ -142,7 +143,8 @@ static bool push_row(struct nx_subgraph *s, struct builder *b, const struct edge
 	if (b->n + e->n > b->cap) {
 		uint32_t cap = b->cap * 2 + 1024 + (uint32_t)e->n;
 		uint32_t *to = nx_arena_realloc(s->arena, b->to, b->cap * sizeof(*to), cap * sizeof(*to));
-		float *weights = nx_arena_realloc(s->arena, b->weights, b->cap * sizeof(*weights), cap * sizeof(*weights));
+		float *weights =
+			nx_arena_realloc(s->arena, b->weights, b->cap * sizeof(*weights), cap * sizeof(*weights));
 		if (!to || !weights)
 			return false;
 		b->to = to;

@@ -22,8 +22,8 @@
 struct nx_subgraph {
 	const struct nx_partition *p;
 	struct nx_arena *arena;
-	struct nx_map local;  /* node of the partition + 1 → number here, or NX_SUBGRAPH_REFUSED */
-	uint32_t *nodes;      /* number here → node of the partition */
+	struct nx_map local; /* node of the partition + 1 → number here, or NX_SUBGRAPH_REFUSED */
+	uint32_t *nodes;     /* number here → node of the partition */
 	uint32_t n, cap, max;
 	struct nx_rows_graph rows;
 };
