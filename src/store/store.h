@@ -13,6 +13,9 @@
  * The checkpointer thread asks the writer for its turn and runs a passive checkpoint; wal_autocheckpoint is 0. A second
  * server on the data directory is refused (NX_EINUSE). A file newer than the program is refused (NX_EVERSION) and not
  * touched. Nothing else in the process opens the file.
+ *
+ * Each page of the file carries a checksum: a flipped bit is NX_ECORRUPT where it is read, naming the page. A log that is
+ * damaged before its end is NX_ECORRUPT when the store is opened, instead of a silent loss of what follows.
  */
 #ifndef NX_STORE_STORE_H
 #define NX_STORE_STORE_H

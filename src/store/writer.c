@@ -248,6 +248,7 @@ static void run_group(struct nx_writer *w)
 static void run_slice(struct nx_writer *w)
 {
 	struct nx_write *m = lane_pop(&w->lanes[NX_LANE_BULK]);
+	nx_assert(m);
 	bool lost = false;
 	int rc = begin(w, &m->err);
 	if (!rc)

@@ -41,7 +41,8 @@ static struct rig copy_of(const struct rig *from)
 	for (size_t i = 0; i < nx_countof(names); i++) {
 		nx_str bytes;
 		ASSERT_OK(nx_file_read(a, rig_path(from, names[i]), 64 << 20, &bytes, NULL));
-		ASSERT_OK(nx_file_write_durable(rig_path(&r, names[i]), bytes, 0600, NULL));
+		nx_auto_fd int fd = open(rig_path(&r, names[i]), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		ASSERT_OK(nx_write_all(fd, bytes));
 	}
 	return r;
 }
