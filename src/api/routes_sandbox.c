@@ -198,8 +198,8 @@ static void scan(struct nx_request *r)
 			     (long long)max);
 		rc = nx_error_at(&err, "/code");
 	}
-	if (!rc)
-		rc = nx_scan(b->language, b->code, &o, r->arena, &result, &err);
+	if (!rc && (rc = nx_scan(b->language, b->code, &o, r->arena, &result, &err)) == NX_EINVAL)
+		nx_error_at(&err, "/language");
 	yyjson_mut_doc *d = rc ? NULL : nx_json_new(r->arena);
 	if (rc)
 		nx_request_reply_error(r, err);

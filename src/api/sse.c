@@ -286,7 +286,9 @@ static int is_over(struct feed *f, bool *ret, struct nx_error **err)
 	int rc = nx_db_get_int(db, "SELECT finished_at IS NOT NULL FROM tasks WHERE tenant_id = $1 AND uid = $2",
 			       NX_PARAMS(nx_v_int(f->sub.tenant), nx_v_id(&f->task)), &finished, err);
 	if (!rc)
-		rc = nx_db_get_int(db, "SELECT last_seq FROM tasks WHERE tenant_id = $1 AND uid = $2",
+		rc = nx_db_get_int(db,
+				   "SELECT coalesce(max(e.seq), 0) FROM tasks t JOIN events e ON e.task_id = t.id "
+				   "WHERE t.tenant_id = $1 AND t.uid = $2",
 				   NX_PARAMS(nx_v_int(f->sub.tenant), nx_v_id(&f->task)), &last, err);
 	*ret = finished && f->sent >= last;
 	return rc;
