@@ -308,24 +308,41 @@ static const struct nx_schema turn_list_schema = {.name = "TurnList",
 
 /* ---- store ---- */
 
+/* The answer is known when the turns have their ids, inside the transaction: an Idempotency-Key's row is written with it. */
+struct storing {
+	struct nx_memory_store store;
+	struct nx_tx_hook hook, *outer;
+	bool several;
+};
+
 static bool add_stored(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_memory_turn *t)
 {
 	return nx_json_add_id(d, o, "id", t->id) && nx_json_add_strz(d, o, "layer", t->layer);
 }
 
-static void write_stored(struct nx_request *r)
+static yyjson_mut_val *stored_json(const struct storing *g, yyjson_mut_doc *d)
 {
-	const struct nx_memory_store *s = r->gone_ctx;
-	const struct store_body *b = r->args;
-	yyjson_mut_doc *d = nx_json_new(r->arena);
+	const struct nx_memory_store *s = &g->store;
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
 	bool ok = o && add_stored(d, o, &s->turns[0]);
-	yyjson_mut_val *list = ok && b->has_messages ? yyjson_mut_obj_add_arr(d, o, "items") : NULL;
+	yyjson_mut_val *list = ok && g->several ? yyjson_mut_obj_add_arr(d, o, "items") : NULL;
 	for (size_t i = 0; list && ok && i < s->nturns; i++) {
 		yyjson_mut_val *item = yyjson_mut_arr_add_obj(d, list);
 		ok = item && add_stored(d, item, &s->turns[i]);
 	}
-	nx_request_reply_value(r, 200, ok ? o : NULL);
+	return ok ? o : NULL;
+}
+
+static int keep_answer(struct nx_tx_hook *h, struct nx_db *db, nx_id object, nx_str answer, struct nx_error **err)
+{
+	struct storing *g = nx_container_of(h, struct storing, hook);
+	int rc = nx_json_write(g->store.arena, stored_json(g, nx_json_new(g->store.arena)), false, &answer, err);
+	return rc ? rc : nx_tx_hook_run(g->outer, db, object, answer, err);
+}
+
+static void write_stored(struct nx_request *r)
+{
+	nx_request_reply_value(r, 200, stored_json(r->gone_ctx, nx_json_new(r->arena)));
 }
 
 static void stored(struct nx_memory_store *s, struct nx_error *err)
@@ -336,7 +353,7 @@ static void stored(struct nx_memory_store *s, struct nx_error *err)
 		return;
 	}
 	/* This may be the writer's thread, which has no time for answers. */
-	r->gone_ctx = s;
+	r->gone_ctx = nx_container_of(s, struct storing, store);
 	nx_request_work(r, write_stored, false);
 }
 
@@ -376,9 +393,9 @@ static void store(struct nx_request *r)
 	const struct store_body *b = r->args;
 	struct nx_error *err = NULL;
 	size_t n = b->has_messages ? b->messages.n : 1;
-	struct nx_memory_store *s = nx_arena_new_of(r->arena, struct nx_memory_store);
+	struct storing *g = nx_arena_new_of(r->arena, struct storing);
 	struct nx_memory_turn *turns = nx_arena_array(r->arena, struct nx_memory_turn, n);
-	if (!s || !turns)
+	if (!g || !turns)
 		nx_error_set(&err, NX_ENOMEM, "out of memory for a memory");
 	if (err || check_store(b, &err)) {
 		nx_request_reply_error(r, err);
@@ -388,16 +405,17 @@ static void store(struct nx_request *r)
 		if (!make_turn(r, b->has_messages ? nx_list_at(b->messages, struct message_body, i) : &b->one,
 			       &turns[i]))
 			return;
-	*s = (struct nx_memory_store){
+	*g = (struct storing){.hook = {.run = keep_answer}, .outer = r->hook, .several = b->has_messages};
+	g->store = (struct nx_memory_store){
 		.arena = r->arena,
 		.tenant = r->who.tenant,
 		.turns = turns,
 		.nturns = n,
-		.hook = r->hook,
+		.hook = r->hook ? &g->hook : NULL,
 		.done = stored,
 		.ctx = r,
 	};
-	nx_memory_store(r->api->parts.memory, s);
+	nx_memory_store(r->api->parts.memory, &g->store);
 }
 
 /* ---- recall ---- */
