@@ -165,6 +165,7 @@ static int listen_on(struct nx_server *s, struct nx_error **err)
 				 .execution = s->execution,
 				 .agents = s->agents,
 				 .core = s->core,
+				 .core_loop = s->core_loop,
 				 .monitoring = s->monitoring};
 	return nx_api_start(&p, &s->api, err);
 }
