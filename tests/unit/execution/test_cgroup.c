@@ -77,7 +77,8 @@ TEST(names_are_ours_only_when_we_would_write_them)
 	ASSERT_TRUE(nx_cgroup_name_parse(text, &b));
 	ASSERT_EQ(b.pid, 42);
 	ASSERT_EQ(b.start, 987654);
-	static const char *const foreign[] = {"nexus", "nexus-main", "nexus-1-2-3", "nexus-1-2-3-4x", "nexus-01-2-3-4", "nexus-1--2-3-4", "xnexus-1-2-3-4"};
+	static const char *const foreign[] = {"nexus",          "nexus-main",     "nexus-1-2-3",   "nexus-1-2-3-4x",
+					      "nexus-01-2-3-4", "nexus-1--2-3-4", "xnexus-1-2-3-4"};
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++)
 		ASSERT_FALSE(nx_cgroup_name_parse(foreign[i], &b));
 }

@@ -10,8 +10,14 @@ static union nx_spawn_msg M;
 static void good_prepare(void)
 {
 	nx_spawn_init(&M, NX_SPAWN_PREPARE, 7);
-	M.prepare = (struct nx_spawn_prepare){.head = M.head, .memory_bytes = 64 << 20, .cpu_percent = 20, .max_processes = 8,
-					      .box_bytes = 1 << 20, .box_inodes = 64, .file_bytes = 1 << 20, .cpu_us = 1000,
+	M.prepare = (struct nx_spawn_prepare){.head = M.head,
+					      .memory_bytes = 64 << 20,
+					      .cpu_percent = 20,
+					      .max_processes = 8,
+					      .box_bytes = 1 << 20,
+					      .box_inodes = 64,
+					      .file_bytes = 1 << 20,
+					      .cpu_us = 1000,
 					      .wall_us = 1000};
 }
 
@@ -62,8 +68,8 @@ TEST(limits_out_of_range_are_refused)
 		for (size_t field = 0; field < 8; field++) {
 			good_prepare();
 			int64_t *fields[] = {&M.prepare.memory_bytes, &M.prepare.cpu_percent, &M.prepare.max_processes,
-					     &M.prepare.box_bytes, &M.prepare.box_inodes, &M.prepare.file_bytes,
-					     &M.prepare.cpu_us, &M.prepare.wall_us};
+					     &M.prepare.box_bytes,    &M.prepare.box_inodes,  &M.prepare.file_bytes,
+					     &M.prepare.cpu_us,       &M.prepare.wall_us};
 			*fields[field] = bad[i];
 			ASSERT_NOT_NULL(nx_spawn_check(&M, sizeof(M.prepare), true));
 		}

@@ -68,10 +68,14 @@ TEST(the_rules_are_whole)
 
 TEST(each_import_of_the_seed_list_is_found)
 {
-	static const char *const list[][2] = {{"os", "py-import-os"}, {"subprocess", "py-import-subprocess"},
-					      {"sys", "py-import-sys"}, {"socket", "py-import-socket"},
-					      {"urllib", "py-import-urllib-package"}, {"urllib.request", "py-import-urllib"},
-					      {"requests", "py-import-requests"}, {"pickle", "py-import-pickle"}};
+	static const char *const list[][2] = {{"os", "py-import-os"},
+					      {"subprocess", "py-import-subprocess"},
+					      {"sys", "py-import-sys"},
+					      {"socket", "py-import-socket"},
+					      {"urllib", "py-import-urllib-package"},
+					      {"urllib.request", "py-import-urllib"},
+					      {"requests", "py-import-requests"},
+					      {"pickle", "py-import-pickle"}};
 	for (size_t i = 0; i < nx_countof(list); i++) {
 		char code[128];
 		snprintf(code, sizeof(code), "import %s\n", list[i][0]);
@@ -85,8 +89,8 @@ TEST(each_import_of_the_seed_list_is_found)
 
 TEST(each_function_of_the_seed_list_is_found)
 {
-	static const char *const list[] = {"eval", "exec", "compile", "__import__", "getattr", "setattr",
-					   "delattr", "globals", "locals", "vars", "dir"};
+	static const char *const list[] = {"eval",    "exec",    "compile", "__import__", "getattr", "setattr",
+					   "delattr", "globals", "locals",  "vars",       "dir"};
 	for (size_t i = 0; i < nx_countof(list); i++) {
 		struct nx_scan_result r;
 		char code[64];
@@ -110,7 +114,8 @@ TEST(ordinary_programs_are_clean)
 			"def f(xs: List[int]) -> int:\n    return sum(x for x in xs if x % 2)\n"
 			"p = re.compile('a+')\nprint(f([1, 2]), p.match('aa'), math.pi, json.dumps({}))\n"
 			"open('out.txt', 'w').write('x')\n");
-	clean("shell", "set -euo pipefail\nfor f in *.txt; do sort \"$f\" | uniq -c > \"${f%.txt}.out\"; done\necho done\n");
+	clean("shell",
+	      "set -euo pipefail\nfor f in *.txt; do sort \"$f\" | uniq -c > \"${f%.txt}.out\"; done\necho done\n");
 }
 
 TEST(names_are_followed)
@@ -236,7 +241,8 @@ TEST(only_allowed_imports_pass_where_any_are_named)
 	struct nx_scan_options o = {.policy = NX_SCAN_STRICT, .allowed_imports = allowed, .nallowed_imports = 2};
 	struct nx_scan_result r;
 	nx_arena_reset(A);
-	ASSERT_OK(nx_scan(NX_STR("python"), NX_STR("import math\nimport os.path\nfrom math import pi"), &o, A, &r, NULL));
+	ASSERT_OK(
+		nx_scan(NX_STR("python"), NX_STR("import math\nimport os.path\nfrom math import pi"), &o, A, &r, NULL));
 	ASSERT_TRUE(r.is_safe);
 	o.policy = NX_SCAN_STANDARD;
 	ASSERT_OK(nx_scan(NX_STR("python"), NX_STR("import json"), &o, A, &r, NULL));
@@ -249,8 +255,10 @@ TEST(only_allowed_imports_pass_where_any_are_named)
 TEST(blocked_operations_are_critical)
 {
 	nx_str blocked[] = {NX_STR("open"), NX_STR("rmtree"), NX_STR("py-import-sys"), NX_STR("json")};
-	struct nx_scan_options o = {.policy = NX_SCAN_STANDARD, .blocked_operations = blocked, .nblocked_operations = 4};
-	static const char *const bad[] = {"open('x')", "import shutil\nshutil.rmtree('x')", "import sys", "import json"};
+	struct nx_scan_options o = {
+		.policy = NX_SCAN_STANDARD, .blocked_operations = blocked, .nblocked_operations = 4};
+	static const char *const bad[] = {"open('x')", "import shutil\nshutil.rmtree('x')", "import sys",
+					  "import json"};
 	for (size_t i = 0; i < nx_countof(bad); i++) {
 		struct nx_scan_result r;
 		nx_arena_reset(A);
