@@ -25,11 +25,7 @@ static int set_defaults(struct nx_config *c, struct nx_error **err)
 	return 0;
 }
 
-/* A value of the file as the text that an environment variable would hold. */
-static int value_text(struct nx_config *c, const struct nx_config_option *o, yyjson_val *v, nx_str *ret,
-		      struct nx_error **err);
-
-/* A list stands for its items with commas between. */
+/* A list of the file stands for its items with commas between. */
 static int list_text(struct nx_config *c, const struct nx_config_option *o, yyjson_val *list, nx_str *ret,
 		     struct nx_error **err)
 {
@@ -46,6 +42,7 @@ static int list_text(struct nx_config *c, const struct nx_config_option *o, yyjs
 	return ret->p == NULL ? no_memory(err) : 0;
 }
 
+/* A value of the file as the text that an environment variable would hold. */
 static int value_text(struct nx_config *c, const struct nx_config_option *o, yyjson_val *v, nx_str *ret,
 		      struct nx_error **err)
 {
@@ -69,35 +66,44 @@ static int value_text(struct nx_config *c, const struct nx_config_option *o, yyj
 	return nx_json_write_val(c->arena, v, false, ret, err);
 }
 
-static int read_group(struct nx_config *c, yyjson_val *group, const char *prefix, unsigned depth,
-		      struct nx_error **err);
+/* One reading of one file. */
+struct reader {
+	struct nx_config *c;
+	bool *seen; /* by row: "api.threads" and "threads" below "api" are one option */
+};
 
-static int read_member(struct nx_config *c, const char *name, yyjson_val *v, unsigned depth, struct nx_error **err)
+static int read_group(struct reader *r, yyjson_val *group, const char *prefix, unsigned depth, struct nx_error **err);
+
+static int read_member(struct reader *r, const char *name, yyjson_val *v, unsigned depth, struct nx_error **err)
 {
 	const struct nx_config_option *o = nx_config_find(name);
 	nx_str text;
 	if (o == NULL && yyjson_is_obj(v))
-		return read_group(c, v, name, depth + 1, err);
+		return read_group(r, v, name, depth + 1, err);
 	if (o == NULL)
 		return nx_config_unknown(name, err);
-	int code = value_text(c, o, v, &text, err);
+	bool *seen = &r->seen[o - nx_config_options];
+	if (*seen)
+		return nx_error_set(err, NX_EINVAL, "%s is set twice", o->name);
+	*seen = true;
+	int code = value_text(r->c, o, v, &text, err);
 	if (code != 0)
 		return code;
-	return nx_config_set(c, o->name, text, yyjson_is_null(v) ? NX_ORIGIN_DEFAULT : NX_ORIGIN_FILE, err);
+	return nx_config_set(r->c, o->name, text, yyjson_is_null(v) ? NX_ORIGIN_DEFAULT : NX_ORIGIN_FILE, err);
 }
 
 /* "api:" with options below it; "api.threads: 2" at the top is the same. */
-static int read_group(struct nx_config *c, yyjson_val *group, const char *prefix, unsigned depth, struct nx_error **err)
+static int read_group(struct reader *r, yyjson_val *group, const char *prefix, unsigned depth, struct nx_error **err)
 {
 	nx_assert(depth <= FILE_DEPTH);
 	yyjson_obj_iter it = yyjson_obj_iter_with(group);
 	for (yyjson_val *key; (key = yyjson_obj_iter_next(&it)) != NULL;) {
 		nx_str word = nx_json_val_str(key);
 		const char *name =
-			nx_arena_printf(c->arena, "%s%s%.*s", prefix, *prefix == '\0' ? "" : ".", NX_FMT(word));
+			nx_arena_printf(r->c->arena, "%s%s%.*s", prefix, *prefix == '\0' ? "" : ".", NX_FMT(word));
 		if (name == NULL)
 			return no_memory(err);
-		int code = read_member(c, name, yyjson_obj_iter_get_val(key), depth, err);
+		int code = read_member(r, name, yyjson_obj_iter_get_val(key), depth, err);
 		if (code != 0)
 			return code;
 	}
@@ -116,7 +122,10 @@ int nx_config_read(struct nx_config *c, nx_str yaml, const char *what, struct nx
 		nx_error_set(err, NX_EINVAL, "%s must hold options, one a line", what);
 		return nx_error_hint(err, "listen: 127.0.0.1:8600");
 	}
-	if (read_group(c, root, "", 0, err) != 0)
+	struct reader r = {.c = c, .seen = nx_arena_array(c->arena, bool, nx_config_noptions)};
+	if (r.seen == NULL)
+		return no_memory(err);
+	if (read_group(&r, root, "", 0, err) != 0)
 		return nx_error_wrap(err, "%s", what);
 	return 0;
 }

@@ -41,8 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		check_written(c);
 	nx_config_free(c);
 
-	environment[1] = nx_arena_printf(a, "NEXUS_%.*s", NX_FMT(s));
-	if (nx_config_load(NULL, environment, &from_env, &env_err) == 0)
+	/* What begins like a variable is one too. */
+	environment[1] = nx_str_starts(s, NX_STR("NEXUS_")) ? nx_str_zdup(a, s) : NULL;
+	if (environment[1] != NULL && nx_config_load(NULL, environment, &from_env, &env_err) == 0)
 		nx_config_free(from_env);
 	check_units(s);
 	return 0;

@@ -136,6 +136,7 @@ TEST(mistakes_in_a_file_name_the_option_and_the_remedy)
 	check_refused("api.threads: 1.5\n", "nexus.yaml: api.threads: \"1.5\" is not a whole number", "");
 	check_refused("api.allowed_hosts: [1]\n", "nexus.yaml: api.allowed_hosts: an item of the list is not text", "");
 	check_refused("- x\n", "nexus.yaml must hold options, one a line", "listen: 127.0.0.1:8600");
+	check_refused("api.threads: 1\napi: {threads: 2}\n", "nexus.yaml: api.threads is set twice", "");
 	check_refused("api: 3\n", "nexus.yaml: there is no option \"api\"", "`nexus config` lists every option");
 	check_refused("a: &x 1\n",
 		      "nexus.yaml: line 1, column 4: anchors (&name) are not supported: write the value out", "");
