@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "base/io.h"
 #include "tests/unit/nx_test.h"
 
@@ -144,4 +145,29 @@ TEST(hashes_and_hex)
 	ASSERT_STREQ(nx_hex(a, "", 0), "");
 	ASSERT_TRUE(nx_secret_eq("abc", "abc", 3));
 	ASSERT_FALSE(nx_secret_eq("abc", "abd", 3));
+}
+
+/* Each durable step fails once: the old file is whole, nothing temporary stays. */
+TEST(a_durable_write_that_fails_leaves_the_old_file)
+{
+	static const char *const plans[] = {"file_write=1", "file_fsync=1", "file_rename=1"};
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	const char *dir = path(a, "faults"), *file = nx_path_join(a, dir, "f");
+	nx_str got;
+	ASSERT_OK(nx_mkdirs(dir, 0755, NULL));
+	ASSERT_OK(nx_file_write_durable(file, NX_STR("old"), 0600, NULL));
+	for (size_t i = 0; i < nx_countof(plans); i++) {
+		nx_auto_error struct nx_error *err = NULL;
+		int code = nx_fault_plan(plans[i], NULL);
+		if (code == NX_EUNSUPPORTED)
+			SKIP("fault points are compiled out");
+		ASSERT_OK(code);
+		ASSERT_NE(nx_file_write_durable(file, NX_STR("new"), 0600, &err), 0);
+		ASSERT_OK(nx_fault_plan(NULL, NULL));
+		ASSERT_CONTAINS(nx_error_message(err), "faults/f");
+		ASSERT_OK(nx_file_read(a, file, 10, &got, NULL));
+		ASSERT_STREQ(got.p, "old");
+	}
+	ASSERT_OK(unlink(file));
+	ASSERT_OK(rmdir(dir));
 }

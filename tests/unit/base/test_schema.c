@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "base/schema.h"
 #include "tests/unit/nx_test.h"
 
@@ -262,4 +263,37 @@ TEST(a_spec_in_yaml_goes_the_same_way)
 	ASSERT_OK(nx_yaml_read(a, NX_STR("path: 1.10\n"), NULL, &v, NULL));
 	ASSERT_ERR(nx_schema_decode(&file_schema, v, a, &f, &err), NX_EINVAL);
 	ASSERT_STREQ(nx_error_get_hint(err), "write the value in quotes");
+}
+
+typedef int reader(struct nx_arena *a, nx_str text, const struct nx_json_limits *limits, yyjson_val **ret,
+		   struct nx_error **err);
+
+/* False when fault points are compiled out. */
+static bool decode_with_each_failure(reader *read)
+{
+	const char *json = "{\"input\":\"x\",\"files\":[{\"path\":\"a\"}],\"main\":{\"path\":\"b\"},\"tags\":[\"t\"]}";
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	for (int n = 1, code = NX_ENOMEM; code != 0; n++) {
+		yyjson_val *v = NULL;
+		void *o = NULL;
+		char plan[32];
+		nx_auto_error struct nx_error *err = NULL;
+		(void)snprintf(plan, sizeof(plan), "arena_alloc=%d", n);
+		if (nx_fault_plan(plan, NULL) == NX_EUNSUPPORTED)
+			return false;
+		code = read(a, nx_str_z(json), NULL, &v, &err);
+		if (code == 0)
+			code = nx_schema_decode(&order_schema, v, a, &o, &err);
+		ASSERT_OK(nx_fault_plan(NULL, NULL));
+		ASSERT_TRUE(code == 0 || code == NX_ENOMEM);
+		ASSERT_EQ(nx_error_code(err), code);
+		ASSERT_LT(n, 1000);
+	}
+	return true;
+}
+
+TEST(each_allocation_may_fail)
+{
+	if (!decode_with_each_failure(nx_json_read) || !decode_with_each_failure(nx_yaml_read))
+		SKIP("fault points are compiled out");
 }
