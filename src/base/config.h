@@ -50,7 +50,7 @@ extern const size_t nx_config_noptions;
 /*
  * Defaults, then `file` (NULL or absent file: skipped), then the environment ("NAME=value", ended by NULL). `home` is
  * never empty afterwards. The names of the environment that are no options but ours all the same (NEXUS_URL, NEXUS_KEY,
- * NEXUS_FAULTS) and those that Kubernetes makes for a service called nexus are passed over; any other NEXUS_* is an error.
+ * NEXUS_FAULTS …) and those that Kubernetes makes for a service called nexus are passed over; any other NEXUS_* is an error.
  * The error names the source (the file, the variable) and the option.
  */
 int nx_config_load(const char *file, const char *const *environ_, struct nx_config **ret, struct nx_error **err);

@@ -154,6 +154,7 @@ TEST(an_unknown_variable_is_an_error_and_those_of_others_are_not)
 	const char *const good[] = {"NEXUS_URL=x",
 				    "NEXUS_KEY=k",
 				    "NEXUS_FAULTS=",
+				    "NEXUS_SANDBOX_FORCE=x",
 				    "NEXUS_SERVICE_HOST=10.0.0.1",
 				    "NEXUS_SERVICE_PORT_HTTP=80",
 				    "NEXUS_PORT=tcp://10.0.0.1:8600",
