@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define SETTLED_BYTES (8 << 20)
 #define PERIOD_US 1000000 /* of the CPU quota: long, so that a short program is not slowed */
 
 static void close_dirs(struct nx_cgroup *c)
@@ -40,8 +41,10 @@ static int make_dirs(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_
 	for (int i = 0; i < last; i++) {
 		if (!g->has[i])
 			continue;
-		if (NX_FAULT(sandbox_cgroup) || mkdirat(g->parent[i], c->name, 0755) < 0)
-			return nx_fault_at_set(ret, "make a cgroup", errno ? errno : EIO);
+		if (NX_FAULT(sandbox_cgroup))
+			return nx_fault_at_set(ret, "make a cgroup", ENOSPC);
+		if (mkdirat(g->parent[i], c->name, 0755) < 0)
+			return nx_fault_at_set(ret, "make a cgroup", errno);
 		c->dir[i] = openat(g->parent[i], c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (c->dir[i] < 0)
 			return nx_fault_at_set(ret, "open a cgroup", errno);
@@ -133,13 +136,26 @@ static void set_bases(struct nx_cgroups *g, struct nx_cgroup *c)
 	c->refused_base = u.refused;
 }
 
+/* What a run leaves charged to its set goes with its box, which lives until its artifacts are collected; until then the
+ * set is not for the next run, whose limit might lie below that. */
+static bool is_settled(struct nx_cgroups *g, const struct nx_cgroup *c)
+{
+	if (g->mode != NX_CGROUP_V1 || !c->name[0] || c->dir[NX_CG_MEMORY] < 0)
+		return true;
+	if (nx_cg_read_int(c->dir[NX_CG_MEMORY], "memory.usage_in_bytes") < SETTLED_BYTES)
+		return true;
+	char text[4096]; /* the page cache of files of the system may stay: it gives way */
+	return nx_cg_read(c->dir[NX_CG_MEMORY], "memory.stat", text, sizeof(text)) < 0 ||
+	       nx_cgroup_parse_key(text, "shmem") < SETTLED_BYTES;
+}
+
 struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret)
 {
 	if (g->mode == NX_CGROUP_NONE)
 		return NULL;
 	struct nx_cgroup *c = NULL;
 	for (unsigned i = 0; i < g->nsets && !c; i++)
-		if (!g->sets[i].busy)
+		if (!g->sets[i].busy && is_settled(g, &g->sets[i]))
 			c = &g->sets[i];
 	if (!c && !(c = grow(g, ret)))
 		return NULL;

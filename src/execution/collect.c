@@ -23,7 +23,7 @@
 
 struct walk {
 	struct nx_run *r;
-	const char *dir; /* artifacts/ of the data directory */
+	int incoming; /* artifacts/incoming/ of the data directory */
 	struct nx_exec_artifact *found;
 	size_t nfound, max;
 	int64_t bytes_left, until_us;
@@ -69,6 +69,14 @@ static int read_whole(int fd, char *p, size_t n)
 	return 0;
 }
 
+static int write_new(int dir, nx_id id, nx_str bytes)
+{
+	char name[NX_ID_TEXT];
+	nx_id_format(id, name);
+	nx_auto_fd int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : nx_write_all(fd, bytes);
+}
+
 static int keep(struct walk *w, int fd, const struct stat *st, struct nx_error **err)
 {
 	struct nx_arena *a = w->r->x->arena;
@@ -85,13 +93,11 @@ static int keep(struct walk *w, int fd, const struct stat *st, struct nx_error *
 	f->mime = nx_str_z(nx_mime_of(f->path, nx_str_n(bytes, size)));
 	nx_sha256(nx_str_n(bytes, size), f->sha256);
 
-	char *file = nx_artifact_path(w->r->scratch, w->dir, f->id);
-	if (!file)
-		return nx_error_set(err, NX_ENOMEM, "no memory for an artifact");
 	if (NX_FAULT(artifact_write))
 		return nx_error_set(err, NX_EIO, "write the artifact \"%s\"", w->path);
-	if (nx_file_write_durable(file, nx_str_n(bytes, size), 0600, err) < 0)
-		return nx_error_wrap(err, "keep the artifact \"%s\"", w->path);
+	r = write_new(w->incoming, f->id, nx_str_n(bytes, size));
+	if (r < 0)
+		return nx_error_set_errno(err, -r, "write the artifact \"%s\"", w->path);
 	w->nfound++;
 	w->bytes_left -= st->st_size;
 	return 0;
@@ -149,23 +155,18 @@ static int by_path(const void *a, const void *b)
 	return nx_str_cmp(x->path, y->path);
 }
 
-int nx_run_collect(struct nx_run *r, struct nx_error **err)
+static int find(struct nx_run *r, int incoming, struct nx_error **err)
 {
 	const struct nx_config *c = r->e->config;
-	if (r->box < 0 || c->sandbox_max_artifact_bytes == 0 || c->sandbox_max_files == 0)
-		return 0;
-	if (NX_FAULT(sandbox_collect))
-		return nx_error_set(err, NX_EIO, "open the work directory");
-	char *dir = nx_path_join(r->scratch, nx_store_dir(r->e->store), "artifacts");
 	struct walk w = {
 		.r = r,
-		.dir = dir,
+		.incoming = incoming,
 		.max = (size_t)c->sandbox_max_files,
 		.bytes_left = c->sandbox_max_artifact_bytes,
 		.until_us = nx_time_mono_us() + TIME_MAX_US,
 	};
 	w.found = nx_arena_array(r->x->arena, struct nx_exec_artifact, w.max);
-	if (!dir || !w.found)
+	if (!w.found)
 		return nx_error_set(err, NX_ENOMEM, "no memory for artifacts");
 	int work = open_beneath(r->box, "work", O_RDONLY | O_DIRECTORY);
 	if (work < 0)
@@ -175,6 +176,78 @@ int nx_run_collect(struct nx_run *r, struct nx_error **err)
 	r->x->result.artifacts = w.found;
 	r->x->result.nartifacts = w.nfound;
 	return result;
+}
+
+static int settle_one(int dir, int incoming, nx_id id)
+{
+	char name[NX_ID_TEXT];
+	nx_id_format(id, name);
+	nx_auto_fd int fd = openat(incoming, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (NX_FAULT(artifact_fsync))
+		return -EIO;
+	if (fsync(fd) < 0)
+		return -errno;
+	if (NX_FAULT(artifact_rename))
+		return -EIO;
+	return renameat(incoming, name, dir, name) < 0 ? -errno : 0;
+}
+
+/* All are written before the first is synced, and the directory is synced once for all: a hundred small files cost little
+ * more than one. Their row comes after. */
+static int settle(struct nx_run *r, int dir, int incoming, struct nx_error **err)
+{
+	const struct nx_exec_result *res = &r->x->result;
+	int result = 0;
+	for (size_t i = 0; i < res->nartifacts && result == 0; i++)
+		result = settle_one(dir, incoming, res->artifacts[i].id);
+	if (result == 0 && res->nartifacts && fsync(dir) < 0)
+		result = -errno;
+	return result < 0 ? nx_error_set_errno(err, -result, "keep the artifacts") : 0;
+}
+
+static void forget(struct nx_run *r, int dir, int incoming)
+{
+	for (size_t i = 0; i < r->x->result.nartifacts; i++) {
+		char name[NX_ID_TEXT];
+		nx_id_format(r->x->result.artifacts[i].id, name);
+		(void)unlinkat(incoming, name, 0);
+		(void)unlinkat(dir, name, 0);
+	}
+	r->x->result.nartifacts = 0;
+}
+
+int nx_run_collect(struct nx_run *r, struct nx_error **err)
+{
+	const struct nx_config *c = r->e->config;
+	if (r->box < 0 || c->sandbox_max_artifact_bytes == 0 || c->sandbox_max_files == 0)
+		return 0;
+	if (NX_FAULT(sandbox_collect))
+		return nx_error_set(err, NX_EIO, "open the work directory");
+	char *path = nx_path_join(r->scratch, nx_store_dir(r->e->store), "artifacts");
+	nx_auto_fd int dir = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	nx_auto_fd int incoming =
+		dir >= 0 ? openat(dir, "incoming", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (incoming < 0)
+		return nx_error_set_errno(err, errno, "open the directory of artifacts");
+	int result = find(r, incoming, err);
+	if (result == 0)
+		result = settle(r, dir, incoming, err);
+	if (result < 0)
+		forget(r, dir, incoming);
+	return result;
+}
+
+/* What a crash left half-way has no row and never will. */
+int nx_artifacts_open(struct nx_store *s, struct nx_error **err)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	char *dir = a ? nx_path_join(a, nx_store_dir(s), "artifacts/incoming") : NULL;
+	if (!dir)
+		return nx_error_set(err, NX_ENOMEM, "no memory for artifacts");
+	int r = nx_rmtree(dir, err);
+	return r == 0 ? nx_mkdirs(dir, 0700, err) : r;
 }
 
 /* ---- what it is: by its first bytes, then by its name; never by what the guest says ---- */

@@ -347,6 +347,9 @@ static void attach(struct nx_msg *m)
 int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_spawner *sp, struct nx_workers *w,
 		     struct nx_loop *loop, struct nx_execution **ret, struct nx_error **err)
 {
+	int r = nx_artifacts_open(s, err);
+	if (r < 0)
+		return r;
 	struct nx_execution *e = calloc(1, sizeof(*e));
 	if (!e)
 		return nx_error_set(err, NX_ENOMEM, "no memory for execution");

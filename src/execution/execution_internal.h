@@ -140,6 +140,8 @@ int nx_exec_path_check(nx_str path, struct nx_error **err);
 int nx_run_write_inputs(struct nx_run *r, struct nx_error **err);
 /* Keeps what the run left in its work directory: files durable in artifacts/, the list in x->result. */
 int nx_run_collect(struct nx_run *r, struct nx_error **err);
+/* Makes the place where artifacts arrive, empty. */
+int nx_artifacts_open(struct nx_store *s, struct nx_error **err);
 const char *nx_mime_of(nx_str path, nx_str head);
 
 /* ---- record.c (worker and writer) ---- */

@@ -7,6 +7,7 @@
 #include "execution/sandbox_internal.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -440,6 +441,7 @@ static void prepare_process(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid();
 	(void)close_range(SERVER_FD + 1, ~0U, 0);
+	(void)nx_fault_plan(getenv("NEXUS_FAULTS"), NULL); /* anew: a record's descriptor has just been closed */
 	(void)prctl(PR_SET_NAME, "nexus-spawner");
 }
 

@@ -226,6 +226,23 @@ TEST(a_throttled_run_is_cancelled_as_quickly)
 	trial_done(&t);
 }
 
+TEST(a_small_run_after_a_large_one_has_its_own_limit)
+{
+	struct trial t;
+	for (int i = 0; i < 6; i++) {
+		trial_init(&t, &B, "python", "open('/work/f', 'wb').write(b'x' * (7 << 20))");
+		t.x.constraints.max_memory_mb = 256;
+		trial_run(&t);
+		ASSERT_STREQ(trial_status(&t), "ok");
+		trial_done(&t);
+		trial_init(&t, &B, "python", "print(len(b'x' * (1 << 20)))");
+		t.x.constraints.max_memory_mb = 24;
+		trial_run(&t);
+		ASSERT_STREQ(trial_status(&t), "ok");
+		trial_done(&t);
+	}
+}
+
 TEST(the_sandbox_closes)
 {
 	box_close(&B);

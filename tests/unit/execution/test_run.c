@@ -146,6 +146,10 @@ TEST(many_files_are_kept_up_to_the_limit)
 	ASSERT_STREQ(trial_status(&t), "ok");
 	ASSERT_EQ(t.x.result.nartifacts, 100);
 	trial_done(&t);
+	char path[1024];
+	snprintf(path, sizeof(path), "%s/artifacts/incoming", nx_store_dir(B.store));
+	ASSERT_EQ(rmdir(path), 0); /* empty */
+	ASSERT_OK(nx_mkdirs(path, 0700, NULL));
 }
 
 TEST(output_that_is_not_utf_8_is_repaired)
