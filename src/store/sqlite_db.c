@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define WRITER_CACHE_KIB 8192
-#define READER_CACHE_KIB 4096
 #define BUSY_MS 1000            /* only recovery of the log after a crash ever holds another connection up */
 #define LOG_KEPT_BYTES 16777216 /* a log that grew beyond this is cut back when it starts anew */
 #define NX_TEXT_(x) #x
@@ -303,9 +302,8 @@ static int set_up_reader(struct nx_sqlite *d, enum nx_sqlite_mode mode, struct n
 	if (mode == NX_SQLITE_PEEK)
 		(void)sqlite3_db_config(d->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_progress_handler(d->h, PROGRESS_OPS, on_progress, &d->base);
-	char text[64];
-	(void)snprintf(text, sizeof(text), "PRAGMA query_only=1; PRAGMA cache_size=-%d", READER_CACHE_KIB);
-	return sqlite_script(&d->base, text, err);
+	/* Its cache keeps SQLite's 2 MB: setting another size would read the whole schema now, before anybody needs it. */
+	return sqlite_script(&d->base, "PRAGMA query_only=1", err);
 }
 
 static int set_up(struct nx_sqlite *d, const struct nx_sqlite_options *o, struct nx_error **err)
