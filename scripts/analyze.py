@@ -61,7 +61,8 @@ def analyze(entry):
         mark = CLEAN / key
         if mark.exists():
             return path, json.loads(mark.read_text()), None
-        done = run([*base, "-O0", "-fanalyzer", "-fdiagnostics-format=json", "-S", "-o", os.devnull, file], cwd)
+        done = run([*base, "-O0", "-fanalyzer", "-fdiagnostics-format=json", "-S", "-o", str(CLEAN / f"{key}.s"), file], cwd)
+        (CLEAN / f"{key}.s").unlink(missing_ok=True)
     except subprocess.TimeoutExpired:
         return path, [], f"took more than {LIMIT_S} s; split the file or its longest function"
     found = []
