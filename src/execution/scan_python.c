@@ -1,8 +1,8 @@
 /*
- * Python: two walks over the tree. The first notes which names stand for which modules and functions (imports, also with
- * `as`, star imports, plain assignments, default arguments); the second resolves what is imported, called and named, and
- * asks the rules. Scopes are not followed: a name that stands for os anywhere does so everywhere, which errs on the side
- * of finding. Constant texts are folded where a rule or a name depends on them.
+ * Python: one walk over the tree notes which names stand for which modules and functions (imports, also with `as`, star
+ * imports, plain assignments, default arguments); then what is imported, called and named is resolved, and the rules are
+ * asked. Scopes are not followed: a name that stands for os anywhere does so everywhere, which errs on the side of
+ * finding. Constant texts are folded where a rule or a name depends on them.
  */
 #include "execution/scan_internal.h"
 
@@ -21,6 +21,8 @@ struct py {
 	struct nx_scan *s;
 	struct alias *table[256];
 	size_t naliases;
+	TSNode *nodes; /* those that the rules are asked about, in the order of the text */
+	size_t nnodes, nodes_cap;
 	nx_str stars[STARS_MAX];
 	size_t nstars;
 	TSFieldId f_name, f_alias, f_module, f_function, f_arguments, f_object, f_attribute, f_left, f_right, f_value,
@@ -592,22 +594,47 @@ static void check(struct py *p, TSNode n)
 		check_import_call(p, n);
 	} else if (s == p->decorator) {
 		check_called(p, ts_node_named_child(n, 0), n);
-	} else if (s == p->attribute || s == p->identifier) {
+	} else if (s == p->attribute || (s == p->identifier && find_alias(p, text(p, n)))) {
 		check_name(p, n);
 	} else if (s == p->subscript) {
 		check_subscript(p, n);
 	}
 }
 
-static void each_node(struct py *p, TSNode root, void (*visit)(struct py *p, TSNode n))
+static bool is_checked(const struct py *p, TSNode n)
+{
+	TSSymbol s = ts_node_symbol(n);
+	return s == p->import_statement || s == p->import_from || s == p->call || s == p->decorator || s == p->attribute ||
+	       s == p->identifier || s == p->subscript;
+}
+
+static void keep_node(struct py *p, TSNode n)
+{
+	if (p->nnodes == p->nodes_cap) {
+		size_t cap = p->nodes_cap ? p->nodes_cap * 2 : 1024;
+		TSNode *more = nx_arena_realloc(p->s->arena, p->nodes, p->nodes_cap * sizeof(*more), cap * sizeof(*more));
+		if (!more) {
+			p->s->out_of_memory = true;
+			return;
+		}
+		p->nodes = more;
+		p->nodes_cap = cap;
+	}
+	p->nodes[p->nnodes++] = n;
+}
+
+static void first_walk(struct py *p, TSNode root)
 {
 	TSTreeCursor c = ts_tree_cursor_new(root);
 	bool down = true;
 	for (;;) {
 		if (down) {
 			TSNode n = ts_tree_cursor_current_node(&c);
-			if (ts_node_is_named(n))
-				visit(p, n);
+			if (ts_node_is_named(n)) {
+				note(p, n);
+				if (is_checked(p, n))
+					keep_node(p, n);
+			}
 			if (ts_tree_cursor_goto_first_child(&c))
 				continue;
 		}
@@ -627,6 +654,7 @@ void nx_scan_python(struct nx_scan *s, TSNode root)
 	}
 	p->s = s;
 	learn_grammar(p, ts_node_language(root));
-	each_node(p, root, note);
-	each_node(p, root, check);
+	first_walk(p, root);
+	for (size_t i = 0; i < p->nnodes && s->result->nfindings < NX_SCAN_FINDINGS_MAX; i++)
+		check(p, p->nodes[i]);
 }
