@@ -604,15 +604,16 @@ static void check(struct py *p, TSNode n)
 static bool is_checked(const struct py *p, TSNode n)
 {
 	TSSymbol s = ts_node_symbol(n);
-	return s == p->import_statement || s == p->import_from || s == p->call || s == p->decorator || s == p->attribute ||
-	       s == p->identifier || s == p->subscript;
+	return s == p->import_statement || s == p->import_from || s == p->call || s == p->decorator ||
+	       s == p->attribute || s == p->identifier || s == p->subscript;
 }
 
 static void keep_node(struct py *p, TSNode n)
 {
 	if (p->nnodes == p->nodes_cap) {
 		size_t cap = p->nodes_cap ? p->nodes_cap * 2 : 1024;
-		TSNode *more = nx_arena_realloc(p->s->arena, p->nodes, p->nodes_cap * sizeof(*more), cap * sizeof(*more));
+		TSNode *more =
+			nx_arena_realloc(p->s->arena, p->nodes, p->nodes_cap * sizeof(*more), cap * sizeof(*more));
 		if (!more) {
 			p->s->out_of_memory = true;
 			return;
