@@ -125,6 +125,9 @@ void nx_knowledge_state(struct nx_knowledge *k, struct nx_knowledge_state *ret)
 		pthread_rwlock_rdlock(&p->lock);
 		ret->documents += p->alive_docs;
 		ret->chunks += p->nalive;
+		ret->entities += p->entities.alive;
+		ret->relationships += p->entities.relations_alive;
+		ret->vectors += p->vectors.n;
 		pthread_rwlock_unlock(&p->lock);
 	}
 	pthread_mutex_unlock(&k->lock);

@@ -32,7 +32,8 @@ struct nx_knowledge {
 	_Atomic int64_t pending_vectors;
 	struct nx_job load_job;
 	struct nx_backlog *backlog; /* the load job's */
-	int64_t loaded;             /* the last document's row; the load job's */
+	int load_phase;             /* documents, entities, relationships; the load job's, as is the next */
+	int64_t loaded;             /* the last row of the phase */
 
 	bool purging, purge_again; /* under lock */
 	bool purge_staged;         /* writer thread, set before the first purge: also what a crash left staged */
@@ -83,6 +84,14 @@ struct nx_embedding {
 	struct nx_job job;
 };
 void nx_embedding_start(struct nx_embedding *e);
+
+/* Objects of the graph as the API shows them; by the client's id, entities by ours too. NX_ENOTFOUND. */
+int nx_entity_value(struct nx_db *db, int64_t tenant, nx_str space, nx_str id, yyjson_mut_doc *d, yyjson_mut_val **ret,
+		    struct nx_error **err);
+int nx_entity_json(struct nx_db *db, int64_t tenant, nx_str space, nx_str id, struct nx_arena *a, nx_str *ret,
+		   struct nx_error **err);
+int nx_relationship_json(struct nx_db *db, int64_t tenant, nx_str space, nx_str id, struct nx_arena *a, nx_str *ret,
+			 struct nx_error **err);
 
 /* Filters over the metadata of documents. */
 struct nx_filter;

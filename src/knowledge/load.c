@@ -181,6 +181,56 @@ static int load_page(struct nx_knowledge *k, struct nx_error **err)
 	return r < 0 ? r : pg->n == PAGE_DOCS;
 }
 
+/* ---- entities, then relationships: rows in order, read again one by one ---- */
+
+#define PAGE_ROWS 256
+
+struct graph_page {
+	int64_t keys[PAGE_ROWS];
+	struct nx_partition *partitions[PAGE_ROWS];
+	size_t n;
+};
+
+static int read_graph_page(struct nx_knowledge *k, struct nx_db *db, bool entities, struct graph_page *pg,
+			   struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	const char *sql =
+		entities
+			? "SELECT id, tenant_id, space FROM entities WHERE origin = 'client' AND id > $1 ORDER BY id LIMIT $2"
+			: "SELECT id, tenant_id, space FROM relationships WHERE id > $1 ORDER BY id LIMIT $2";
+	int r = nx_db_query(db, sql, NX_PARAMS(nx_v_int(k->loaded), nx_v_int(PAGE_ROWS)), &rows, err);
+	while (r == 0 && (r = nx_rows_next(rows, err)) > 0) {
+		pg->keys[pg->n] = nx_rows_int(rows, 0);
+		r = nx_knowledge_partition(k, nx_rows_int(rows, 1), nx_rows_text(rows, 2), &pg->partitions[pg->n], err);
+		pg->n += r == 0;
+	}
+	return r;
+}
+
+static int load_graph_page(struct nx_knowledge *k, bool entities, struct nx_error **err)
+{
+	struct nx_db *db = nx_store_reader(k->store);
+	struct graph_page pg = {.n = 0};
+	int r = read_graph_page(k, db, entities, &pg, err);
+	for (size_t i = 0; i < pg.n && r == 0; i++) {
+		r = entities ? nx_graph_sync_entity(pg.partitions[i], db, pg.keys[i], err)
+			     : nx_graph_sync_relationship(pg.partitions[i], db, pg.keys[i], err);
+		k->loaded = pg.keys[i];
+	}
+	return r < 0 ? r : pg.n == PAGE_ROWS;
+}
+
+/* 1: there is more; 0: everything is loaded. */
+static int load_some(struct nx_knowledge *k, struct nx_error **err)
+{
+	int r = k->load_phase == 0 ? load_page(k, err) : load_graph_page(k, k->load_phase == 1, err);
+	if (r != 0)
+		return r;
+	k->loaded = 0;
+	return ++k->load_phase <= 2;
+}
+
 /* ---- what has no vector yet ---- */
 
 static void embed_next(struct nx_knowledge *k);
@@ -234,7 +284,7 @@ static void run(struct nx_job *j)
 	int64_t start = nx_time_mono_us();
 	int r;
 	do {
-		r = load_page(k, &err);
+		r = load_some(k, &err);
 	} while (r > 0 && nx_time_mono_us() - start < SLICE_US);
 	if (r > 0) {
 		nx_workers_post(k->workers, &k->load_job);

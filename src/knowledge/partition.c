@@ -38,6 +38,7 @@ int nx_partition_new(int64_t tenant, nx_str space, struct nx_partition **ret, st
 	p->space = nx_str_n(copy, space.n);
 	nx_postings_init(&p->text);
 	nx_graph_init(&p->graph);
+	nx_postings_init(&p->entities.text);
 	int r = init_locks(p, err);
 	if (r == 0) {
 		r = nx_dict_init(&p->dict, err);
@@ -72,6 +73,7 @@ void nx_partition_free(struct nx_partition *p)
 	nx_graph_done(&p->graph);
 	nx_map_done(&p->name_nodes);
 	nx_hnsw_done(&p->vectors);
+	nx_entities_done(&p->entities);
 	free(p->nodes);
 	(void)pthread_rwlock_destroy(&p->lock);
 	(void)pthread_mutex_destroy(&p->builder);

@@ -16,6 +16,7 @@
 #define NX_KNOWLEDGE_PARTITION_H
 
 #include "knowledge/dict.h"
+#include "knowledge/entities.h"
 #include "knowledge/graph.h"
 #include "knowledge/hnsw.h"
 #include "knowledge/map.h"
@@ -102,22 +103,30 @@ struct nx_partition {
 	struct nx_node *nodes; /* what the nodes of the graph are */
 	uint32_t nodes_cap;
 	struct nx_map name_nodes; /* term of kind NX_TERM_NAME → node */
-	struct nx_hnsw vectors;   /* dims 0: nothing was embedded yet */
+	struct nx_entities entities;
+	struct nx_hnsw vectors; /* dims 0: nothing was embedded yet */
 };
 
-enum nx_node_kind { NX_NODE_CHUNK, NX_NODE_TITLE, NX_NODE_NAME };
+enum nx_node_kind { NX_NODE_CHUNK, NX_NODE_TITLE, NX_NODE_NAME, NX_NODE_ENTITY };
 struct nx_node {
 	enum nx_node_kind kind;
-	uint32_t ref;    /* slot, title, or term of kind NX_TERM_NAME */
-	uint32_t entity; /* NX_NODE_NAME: the declared entity that bears the name; NX_MAP_NONE: none */
+	uint32_t ref; /* slot, title, term of kind NX_TERM_NAME, or entity */
 };
-/* Labels of edges. From the chunk to the title or name; the way back has NX_EDGE_BACK added. */
-enum { NX_EDGE_SAYS_TITLE, NX_EDGE_HAS_TITLE, NX_EDGE_SAYS_NAME, NX_EDGE_RELATION, NX_EDGE_BACK = 8 };
+/* Labels of edges. From the chunk to the title or name, from the entity to its names, from source to target; the way back has NX_EDGE_BACK added. */
+enum { NX_EDGE_SAYS_TITLE, NX_EDGE_HAS_TITLE, NX_EDGE_SAYS_NAME, NX_EDGE_BEARS, NX_EDGE_RELATION, NX_EDGE_BACK = 8 };
 int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret,
 			  struct nx_error **err);
 
-/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only; 'n': folded name. */
-enum nx_term_kind { NX_TERM_SURFACE = 'w', NX_TERM_STEM = 's', NX_TERM_ARABIC = 'a', NX_TERM_NAME = 'n' };
+/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only; 'n': folded
+ * name; 'e': id of an entity; 't': type of relationships. */
+enum nx_term_kind {
+	NX_TERM_SURFACE = 'w',
+	NX_TERM_STEM = 's',
+	NX_TERM_ARABIC = 'a',
+	NX_TERM_ENTITY = 'e',
+	NX_TERM_TYPE = 't',
+	NX_TERM_NAME = 'n'
+};
 uint32_t nx_partition_find_term(const struct nx_partition *p, enum nx_term_kind kind, nx_str s);
 /* Under `lock`, exclusively; 0 when out of memory. */
 uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, nx_str s);
@@ -154,6 +163,9 @@ static inline bool nx_word_read(struct nx_word_reader *r, uint32_t *ret)
 	*ret = v;
 	return true;
 }
+
+/* The node of a folded name, new when it is not there. Under `lock`, exclusively. */
+int nx_partition_name_node(struct nx_partition *p, nx_str folded, uint32_t *ret, struct nx_error **err);
 
 /* The forms of a text, as they are matched with titles. Under `lock`, shared. 0 stands for words never seen. */
 int nx_partition_forms(const struct nx_partition *p, const struct nx_term *t, size_t n, struct nx_arena *a,

@@ -20,7 +20,7 @@ int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32
 	}
 	int r = nx_graph_add_node(&p->graph, ret, err);
 	if (r == 0)
-		p->nodes[*ret] = (struct nx_node){.kind = kind, .ref = ref, .entity = NX_MAP_NONE};
+		p->nodes[*ret] = (struct nx_node){.kind = kind, .ref = ref};
 	return r;
 }
 
@@ -234,7 +234,7 @@ static int link_titles(struct nx_partition *p, uint32_t slot, const struct nx_fo
 	return 0;
 }
 
-static int name_node(struct nx_partition *p, nx_str folded, uint32_t *ret, struct nx_error **err)
+int nx_partition_name_node(struct nx_partition *p, nx_str folded, uint32_t *ret, struct nx_error **err)
 {
 	uint32_t term = nx_partition_add_term(p, NX_TERM_NAME, folded);
 	if (!term || !nx_map_reserve(&p->name_nodes, 1))
@@ -260,7 +260,7 @@ int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct n
 	if (r == 0)
 		r = link_titles(p, slot, says, nsays, err);
 	for (size_t i = 0; i < nnames && r == 0; i++) {
-		r = name_node(p, names[i].folded, &name, err);
+		r = nx_partition_name_node(p, names[i].folded, &name, err);
 		if (r == 0)
 			r = nx_graph_add_edge(&p->graph, s->node, name, NX_EDGE_SAYS_NAME,
 					      NX_EDGE_SAYS_NAME + NX_EDGE_BACK, names[i].count, 1, err);

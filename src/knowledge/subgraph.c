@@ -26,27 +26,33 @@ void nx_subgraph_done(struct nx_subgraph *s)
 
 static bool is_alive(const struct nx_partition *p, uint32_t node)
 {
+	if (p->nodes[node].kind == NX_NODE_ENTITY)
+		return p->entities.v[p->nodes[node].ref].alive;
 	return p->nodes[node].kind != NX_NODE_CHUNK || nx_slot_alive(p, p->nodes[node].ref);
 }
 
 /* Passages that say the name, counted up to one more than would still do. */
 static bool is_telling(const struct nx_partition *p, uint32_t node)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, entities = 0;
 	struct nx_edge e;
-	for (struct nx_edge_iter it = nx_graph_edges(&p->graph, node);
-	     n <= NX_NAME_MAX_PASSAGES && nx_edge_next(&it, &e);)
+	struct nx_edge_iter it = nx_graph_edges(&p->graph, node);
+	while (n <= NX_NAME_MAX_PASSAGES && nx_edge_next(&it, &e)) {
 		n += e.label == NX_EDGE_SAYS_NAME + NX_EDGE_BACK && is_alive(p, e.to);
-	return (n >= NX_NAME_MIN || p->nodes[node].entity != NX_MAP_NONE) && n <= NX_NAME_MAX_PASSAGES;
+		entities += e.label == NX_EDGE_BEARS + NX_EDGE_BACK && is_alive(p, e.to);
+	}
+	return n + entities >= NX_NAME_MIN && n <= NX_NAME_MAX_PASSAGES;
 }
 
 static bool may_join(const struct nx_partition *p, uint32_t node)
 {
 	switch (p->nodes[node].kind) {
-	case NX_NODE_CHUNK: return nx_slot_alive(p, p->nodes[node].ref);
+	case NX_NODE_CHUNK:
+	case NX_NODE_ENTITY: return is_alive(p, node);
 	case NX_NODE_NAME: return is_telling(p, node);
-	default: return false;
+	case NX_NODE_TITLE: break;
 	}
+	return false;
 }
 
 uint32_t nx_subgraph_add(struct nx_subgraph *s, uint32_t node)
@@ -104,7 +110,12 @@ static void push_next(const struct nx_partition *p, uint32_t slot, struct edges 
 		push(out, p->slots[slot + 1].node, NEXT_WEIGHT);
 }
 
-/* What a passage or name is joined to. */
+static bool is_relation(uint32_t label)
+{
+	return label == NX_EDGE_RELATION || label == NX_EDGE_RELATION + NX_EDGE_BACK;
+}
+
+/* What a passage, name or entity is joined to. */
 static void neighbours(const struct nx_partition *p, uint32_t node, struct edges *out)
 {
 	struct nx_edge e;
@@ -117,6 +128,8 @@ static void neighbours(const struct nx_partition *p, uint32_t node, struct edges
 			push_title(p, e.ref, NX_EDGE_HAS_TITLE, TITLE_PASSAGES, node, out);
 		else if (e.label == NX_EDGE_HAS_TITLE)
 			push_title(p, e.ref, NX_EDGE_SAYS_TITLE, NX_HUB_MAX, node, out);
+		else if (is_relation(e.label) && !p->entities.relations[e.ref].alive)
+			continue;
 		else if (names++ < NX_HUB_MAX)
 			push(out, e.to, e.weight);
 	}

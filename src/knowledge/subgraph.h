@@ -3,7 +3,8 @@
  *   passage – passage   one says the other's title; weight 1 / number of documents that bear the title
  *   passage – name      the name occurs in 2 to 30 passages; weight 1
  *   passage – passage   neighbours in one document; weight 0.5
- *   name – name         declared relationships between the entities that bear the names; their weight
+ *   name – entity       a declared entity bears the name; weight 1
+ *   entity – entity     declared relationships; their weight
  * It holds everything within `depth` steps of the anchors, at most `max_nodes`; edges that would leave it are dropped, those
  * between its nodes are all there. A hub gives at most 200 neighbours.
  */
