@@ -100,7 +100,10 @@ static char *write_rounded(mpq_srcptr q, struct nx_arena *a)
 	/* 34 digits are 113 bits; twice that, so that rounding once to bits and once to digits is as good as once. */
 	mpfr_init2(x, 2 * MATH_REAL_BITS);
 	mpfr_set_q(x, q, MPFR_RNDN);
-	long exponent = mpfr_zero_p(x) ? 0 : (long)((double)mpfr_get_exp(x) * 0.30103);
+	char first[MATH_ROUNDED_DIGITS + 2];
+	mpfr_exp_t exponent = 0; /* x = 0.DIGITS · 10^exponent */
+	if (!mpfr_zero_p(x))
+		(void)mpfr_get_str(first, &exponent, 10, MATH_ROUNDED_DIGITS, x, MPFR_RNDN);
 	bool plain = exponent > -MATH_ROUNDED_DIGITS;
 	int decimals = plain && exponent < MATH_ROUNDED_DIGITS ? (int)(MATH_ROUNDED_DIGITS - exponent) : 0;
 	int n = plain ? mpfr_snprintf(digits, sizeof(digits), "%.*Rf", decimals, x)

@@ -293,8 +293,10 @@ void nx_orchestrator_settle(struct nx_task *t)
 	if (t->open == 0 && t->running == 0) {
 		nx_orchestrator_finish(t, outcome(t));
 	} else {
-		if (t->running == 0 && any_waiting(t))
+		if (t->running == 0 && t->state != NX_TASK_WAITING && any_waiting(t) && !c->stopping) {
 			nx_task_set_state(t, NX_TASK_WAITING);
+			nx_journal_task(t, NULL);
+		}
 		if (t->batch && !t->deferred)
 			nx_journal_commit(t, NULL);
 	}
