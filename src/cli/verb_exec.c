@@ -101,9 +101,13 @@ static void print_account(struct nx_cli *c, yyjson_val *answer)
 		nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text), nx_json_num(u, "max_rss_bytes", 0) / 1048576.0,
 		nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
 	fputs("held by:", stderr);
-	yyjson_obj_foreach (e, i, n, key, v)
-		if (yyjson_is_str(v))
-			fprintf(stderr, " %s %s%s", yyjson_get_str(key), yyjson_get_str(v), i + 1 < n ? "," : "");
+	const char *between = " ";
+	yyjson_obj_foreach (e, i, n, key, v) {
+		if (!yyjson_is_str(v))
+			continue;
+		fprintf(stderr, "%s%s %s", between, yyjson_get_str(key), yyjson_get_str(v));
+		between = ", ";
+	}
 	fputc('\n', stderr);
 	print_findings(nx_json_get(answer, "scan"));
 	(void)c;

@@ -126,6 +126,7 @@ void rig_open(struct rig *r, const char *name)
 	char dir[512];
 
 	memset(r, 0, sizeof(*r));
+	nx_log_setup(NX_LOG_ERROR, NX_LOG_TEXT, STDERR_FILENO);
 	nx_fake_clock_install(&r->clock, INT64_C(1760000000000000));
 	r->arena = nx_arena_new(0);
 	snprintf(dir, sizeof(dir), "%s/%s", nx_test_dir(), name);
