@@ -1,9 +1,6 @@
-#include "base/build.h"
+#include "cli/cli.h"
 
-#include <stdio.h>
-
-int main(void)
+int main(int argc, char **argv)
 {
-	printf("nexus %s\n", NX_VERSION);
-	return 0;
+	return nx_cli_main(argc, argv);
 }

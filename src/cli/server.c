@@ -32,7 +32,7 @@ struct nx_server {
 	struct nx_core *core;
 	struct nx_api *api;
 	struct nx_msg recover;
-	bool loops_run;
+	bool core_runs, sandbox_runs;
 	pthread_mutex_t mutex;
 	pthread_cond_t quiet_cond;
 	bool quiet;
@@ -43,21 +43,6 @@ static enum nx_synchronous synchronous(const struct nx_config *c)
 	if (strcmp(c->store_synchronous, "off") == 0)
 		return NX_SYNC_OFF;
 	return strcmp(c->store_synchronous, "normal") == 0 ? NX_SYNC_NORMAL : NX_SYNC_FULL;
-}
-
-static int default_home(struct nx_config *c, struct nx_error **err)
-{
-	const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
-
-	if (c->home[0])
-		return 0;
-	if (data && data[0] == '/')
-		c->home = nx_arena_printf(c->arena, "%s/nexus", data);
-	else if (home && home[0] == '/')
-		c->home = nx_arena_printf(c->arena, "%s/.local/share/nexus", home);
-	else
-		return nx_error_set(err, NX_EINVAL, "no data directory: set NEXUS_HOME, or HOME");
-	return c->home ? 0 : nx_error_set(err, NX_ENOMEM, "start the server");
 }
 
 static int open_store(struct nx_server *s, struct nx_error **err)
@@ -141,13 +126,23 @@ static void recover(struct nx_msg *m)
 	nx_core_recover(s->core, recovered, s);
 }
 
-static int run_loops(struct nx_server *s, struct nx_error **err)
+static int make_execution(struct nx_server *s, struct nx_error **err)
 {
-	int rc;
+	int rc = nx_execution_new(s->config, s->store, s->spawner, s->workers, s->sandbox_loop, &s->execution, err);
 
-	if ((rc = nx_loop_start(s->core_loop, err)) < 0 || (rc = nx_loop_start(s->sandbox_loop, err)) < 0)
+	if (rc < 0 || (rc = nx_loop_start(s->sandbox_loop, err)) < 0)
 		return rc;
-	s->loops_run = true;
+	s->sandbox_runs = true;
+	return 0;
+}
+
+static int run_core(struct nx_server *s, struct nx_error **err)
+{
+	int rc = nx_loop_start(s->core_loop, err);
+
+	if (rc < 0)
+		return rc;
+	s->core_runs = true;
 	s->recover.run = recover;
 	nx_loop_post(s->core_loop, &s->recover);
 	nx_knowledge_load(s->knowledge);
@@ -176,16 +171,14 @@ static int start(struct nx_server *s, struct nx_error **err)
 
 	if ((rc = nx_spawner_start(s->config, &s->spawner, err)) < 0 || (rc = open_store(s, err)) < 0 ||
 	    (rc = make_loops(s, err)) < 0 || (rc = make_monitoring(s, err)) < 0 || (rc = make_knowledge(s, err)) < 0 ||
-	    (rc = nx_execution_new(s->config, s->store, s->spawner, s->workers, s->sandbox_loop, &s->execution, err)) <
-		    0 ||
-	    (rc = make_core(s, err)) < 0 || (rc = run_loops(s, err)) < 0)
+	    (rc = make_execution(s, err)) < 0 || (rc = make_core(s, err)) < 0 || (rc = run_core(s, err)) < 0)
 		return rc;
 	return listen_on(s, err);
 }
 
-static void stop_loop(struct nx_server *s, struct nx_loop *l)
+static void stop_loop(struct nx_loop *l, bool runs)
 {
-	if (!l || !s->loops_run)
+	if (!runs)
 		return;
 	nx_loop_stop(l);
 	nx_loop_join(l);
@@ -195,11 +188,11 @@ static void stop_loop(struct nx_server *s, struct nx_loop *l)
 static void take_down(struct nx_server *s)
 {
 	nx_execution_free(s->execution);
-	stop_loop(s, s->sandbox_loop);
+	stop_loop(s->sandbox_loop, s->sandbox_runs);
 	nx_workers_free(s->workers);
 	nx_models_free(s->models);
 	nx_http_client_free(s->net);
-	stop_loop(s, s->core_loop);
+	stop_loop(s->core_loop, s->core_runs);
 	nx_monitoring_free(s->monitoring);
 	nx_core_free(s->core);
 	nx_agents_free(s->agents);
@@ -225,7 +218,7 @@ int nx_server_start(struct nx_config *c, struct nx_server **ret, struct nx_error
 	s->config = c;
 	pthread_mutex_init(&s->mutex, NULL);
 	pthread_cond_init(&s->quiet_cond, NULL);
-	if ((rc = default_home(c, err)) < 0 || (rc = start(s, err)) < 0) {
+	if ((rc = start(s, err)) < 0) {
 		take_down(s);
 		return rc;
 	}

@@ -67,9 +67,22 @@ static const char *state_mark(const struct nx_cli *c, nx_str state)
 	return c->colour ? "\033[33m·\033[0m" : "-";
 }
 
-static bool on_event(nx_str event, yyjson_val *data, void *ctx)
+static bool is_final(nx_str event)
+{
+	static const char *const ends[] = {"task.succeeded", "task.failed",      "task.cancelled",
+					   "task.timed_out", "task.over_budget", "task.finished"};
+
+	for (size_t i = 0; i < nx_countof(ends); i++)
+		if (nx_str_eqz(event, ends[i]))
+			return true;
+	return false;
+}
+
+/* The stream of a task ends by itself after its last event; stopping at that event only saves the wait. */
+static bool on_event(nx_str event, yyjson_val *envelope, void *ctx)
 {
 	struct nx_cli *c = ctx;
+	yyjson_val *data = nx_json_get(envelope, "data");
 	char ms[24];
 
 	if (nx_str_eqz(event, "message.delta")) {
@@ -82,15 +95,7 @@ static bool on_event(nx_str event, yyjson_val *data, void *ctx)
 		fprintf(stderr, "✓ %.*s  %s\n", NX_FMT(nx_json_str(data, "step")),
 			nx_cli_duration(nx_json_num(data, "wall_ms", 0), ms));
 	}
-	if (nx_str_eqz(event, "snapshot")) {
-		int state_final = !yyjson_is_null(nx_json_get(nx_json_get(data, "task"), "finished_at")) &&
-				  nx_json_get(nx_json_get(data, "task"), "finished_at") != NULL;
-		return !state_final;
-	}
-	return !(nx_str_starts(event, NX_STR("task.")) &&
-		 (nx_str_ends(event, NX_STR("succeeded")) || nx_str_ends(event, NX_STR("failed")) ||
-		  nx_str_ends(event, NX_STR("cancelled")) || nx_str_ends(event, NX_STR("timed_out")) ||
-		  nx_str_ends(event, NX_STR("over_budget")) || nx_str_ends(event, NX_STR("finished"))));
+	return !is_final(event);
 }
 
 static double step_ms(yyjson_val *step)

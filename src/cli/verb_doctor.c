@@ -102,13 +102,17 @@ static void check_sandbox(struct doctor *d)
 
 	if (nx_spawner_start(d->c->config, &sp, &err) == 0 && nx_workers_new(2, &w, &err) == 0 &&
 	    nx_loop_new("sandbox", &loop, &err) == 0 &&
-	    nx_execution_new(d->c->config, NULL, sp, w, loop, &x, &err) == 0)
+	    nx_execution_new(d->c->config, NULL, sp, w, loop, &x, &err) == 0 && nx_loop_start(loop, &err) == 0)
 		report_sandbox(d, x);
 	else
 		report(d, "sandbox", false, nx_error_message(err), nx_error_get_hint(err));
 	nx_execution_free(x);
 	if (w)
 		nx_workers_free(w);
+	if (loop && x) {
+		nx_loop_stop(loop);
+		nx_loop_join(loop);
+	}
 	if (loop)
 		nx_loop_free(loop);
 	nx_spawner_free(sp);
