@@ -86,10 +86,16 @@ static void report_sandbox(struct doctor *d, struct nx_execution *x)
 	for (size_t i = 0; i < n; i++)
 		report(d, checks[i].what, checks[i].ok, checks[i].detail, checks[i].fix);
 	n = nx_execution_languages(x, languages, nx_countof(languages));
-	for (size_t i = 0; i < n; i++)
-		report(d, nx_arena_printf(a, "language %s", languages[i].name), languages[i].available,
-		       languages[i].available ? languages[i].version : "not available here",
-		       languages[i].package ? nx_arena_printf(a, "apt-get install %s", languages[i].package) : "");
+	for (size_t i = 0; i < n; i++) {
+		bool later = strcmp(languages[i].name, "python") != 0 && strcmp(languages[i].name, "shell") != 0;
+		const char *fix =
+			languages[i].package ? nx_arena_printf(a, "apt-get install %s", languages[i].package) : "";
+		report(d, nx_arena_printf(a, "language %s", languages[i].name), languages[i].available || later,
+		       languages[i].available ? languages[i].version
+		       : later                ? "in a later version"
+					      : "not available here",
+		       fix);
+	}
 }
 
 static void check_sandbox(struct doctor *d)
