@@ -14,7 +14,7 @@
 #include "monitoring/monitoring.h"
 #include "store/store.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 
 struct nx_server {
 	struct nx_config *config;
@@ -33,9 +33,7 @@ struct nx_server {
 	struct nx_api *api;
 	struct nx_msg recover;
 	bool core_runs, sandbox_runs;
-	pthread_mutex_t mutex;
-	pthread_cond_t quiet_cond;
-	bool quiet;
+	_Atomic bool quiet; /* released by the core loop, acquired by who stops the server */
 };
 
 static enum nx_synchronous synchronous(const struct nx_config *c)
@@ -203,8 +201,6 @@ static void take_down(struct nx_server *s)
 	nx_loop_free(s->core_loop);
 	nx_loop_free(s->sandbox_loop);
 	nx_spawner_free(s->spawner);
-	pthread_cond_destroy(&s->quiet_cond);
-	pthread_mutex_destroy(&s->mutex);
 	free(s);
 }
 
@@ -216,8 +212,6 @@ int nx_server_start(struct nx_config *c, struct nx_server **ret, struct nx_error
 	if (!s)
 		return nx_error_set(err, NX_ENOMEM, "start the server");
 	s->config = c;
-	pthread_mutex_init(&s->mutex, NULL);
-	pthread_cond_init(&s->quiet_cond, NULL);
 	if ((rc = start(s, err)) < 0) {
 		take_down(s);
 		return rc;
@@ -240,28 +234,20 @@ static void quiet(void *ctx)
 {
 	struct nx_server *s = ctx;
 
-	pthread_mutex_lock(&s->mutex);
-	s->quiet = true;
-	pthread_cond_signal(&s->quiet_cond);
-	pthread_mutex_unlock(&s->mutex);
+	atomic_store_explicit(&s->quiet, true, memory_order_release);
 }
 
+/* Once, at the end of the program: looking every millisecond is simpler than waiting with a clock of its own. */
 static bool wait_quiet(struct nx_server *s, int64_t us)
 {
-	struct timespec until;
+	int64_t until = nx_time_mono_us() + us;
 
-	clock_gettime(CLOCK_REALTIME, &until); /* what pthread_cond_timedwait counts in */
-	until.tv_sec += us / NX_USEC_PER_SEC;
-	until.tv_nsec += us % NX_USEC_PER_SEC * 1000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&s->mutex);
-	int rc = 0;
-	while (!s->quiet && rc == 0)
-		rc = pthread_cond_timedwait(&s->quiet_cond, &s->mutex, &until);
-	bool yes = s->quiet;
-	pthread_mutex_unlock(&s->mutex);
-	return yes;
+	while (!atomic_load_explicit(&s->quiet, memory_order_acquire)) {
+		if (nx_time_mono_us() > until)
+			return false;
+		usleep(1000);
+	}
+	return true;
 }
 
 bool nx_server_stop(struct nx_server *s, int64_t drain_us)
