@@ -56,6 +56,7 @@ X(model_max_tokens, "model.max_tokens", INT, "1024", 1, 1e6, 0, "longest answer 
 X(model_price_input, "model.price_input", NUM, "0", 0, 1e6, 0, "US dollars for a million tokens sent to the chat model; budgets count with it") \
 X(model_price_output, "model.price_output", NUM, "0", 0, 1e6, 0, "US dollars for a million tokens received from the chat model") \
 X(model_retries, "model.retries", INT, "2", 0, 10, 0, "times a failed call to the endpoint is repeated") \
+X(model_threads, "model.threads", INT, "0", 0, 256, 0, "threads of a local chat model; 0: half of the cores, at least one") \
 X(model_timeout, "model.timeout", TIME, "120s", 1e3, 3600e3, 0, "longest model call") \
 X(monitoring_keep, "monitoring.keep", TIME, "168h", 60e3, 3650*864e5, 0, "how long spans and log lines of tasks are kept") \
 X(monitoring_queue_bytes, "monitoring.queue_bytes", SIZE, "4MiB", 64*NX_KIB, NX_GIB, 0, "spans and log lines that may wait to be written; what is over is dropped and counted") \

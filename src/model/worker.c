@@ -304,13 +304,19 @@ static void on_gone(void *ctx)
 		uv_sem_post(&w->closed);
 }
 
+/* Its threads spin while they wait for each other, so more than there are cores to spare make it slower, not faster. */
+static unsigned count_threads(const struct nx_worker *w)
+{
+	if (w->config->model_threads > 0)
+		return (unsigned)w->config->model_threads;
+	return nx_max(nx_model_count_cores() / 2, 1U);
+}
+
 static void start_child(struct nx_worker *w)
 {
 	struct nx_error *err = NULL;
-	struct nx_worker_child_options o = {.program = program,
-					    .model = w->path,
-					    .context = w->config->model_context,
-					    .threads = nx_model_count_cores()};
+	struct nx_worker_child_options o = {
+		.program = program, .model = w->path, .context = w->config->model_context, .threads = count_threads(w)};
 	struct nx_worker_child_events events = {on_line, on_end, on_gone, w};
 	if (nx_worker_child_start(w->loop, &o, &events, &w->child, &err) == 0) {
 		w->nchildren++;
