@@ -1,5 +1,6 @@
 #include "base/build.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "model/model_internal.h"
 #include "tests/unit/nx_test.h"
 
@@ -304,6 +305,26 @@ TEST(a_file_that_is_no_model_is_refused_with_its_name)
 	ASSERT_EQ(w.code, NX_WITH_LLAMA ? NX_ECORRUPT : NX_EUNSUPPORTED);
 	uv_sem_destroy(&sem);
 	nx_local_embed_free(l);
+}
+
+TEST(a_failed_load_thread_or_pass_fails_its_call_and_not_the_next)
+{
+	const char *const plans[] = {"model_call=1", "model_spawn=1", "model_load=1", "model_embed=1", "model_embed=2"};
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	nx_str texts[] = {NX_STR("one"), NX_STR("two"), NX_STR("three")};
+	for (size_t i = 0; i < nx_countof(plans); i++) {
+		struct nx_models *m = open_models();
+		float *v = NULL;
+		if (nx_fault_plan(plans[i], NULL) != 0) {
+			nx_models_free(m);
+			SKIP("fault points are compiled out");
+		}
+		int r = nx_embed_sync(m, a, texts, 3, false, &v, NULL);
+		ASSERT_OK(nx_fault_plan(NULL, NULL));
+		ASSERT_NE(r, 0);
+		ASSERT_OK(nx_embed_sync(m, a, texts, 3, false, &v, NULL));
+		nx_models_free(m);
+	}
 }
 
 TEST(without_embeddings_a_call_says_how_to_turn_them_on)

@@ -353,6 +353,24 @@ TEST(a_worker_that_cannot_be_started_fails_the_call_that_wanted_it)
 	close_models(m);
 }
 
+TEST(a_spawn_that_fails_once_fails_one_call)
+{
+	struct nx_models *m = open_smollm();
+	struct ask a, b;
+	if (nx_fault_plan("model_spawn=1", NULL) != 0) {
+		close_models(m);
+		SKIP("fault points are compiled out");
+	}
+	start(m, &a, "Say hello.", 2);
+	ASSERT_NE(finish(&a), 0);
+	ASSERT_OK(nx_fault_plan(NULL, NULL));
+	start(m, &b, "Say hello.", 2);
+	ASSERT_EQ(finish(&b), 0);
+	drop(&a);
+	drop(&b);
+	close_models(m);
+}
+
 TEST(what_speaks_no_protocol_is_ended)
 {
 	struct nx_models *m = open_smollm();
