@@ -28,7 +28,7 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 	const struct nx_host *h = nx_guest_env.host;
 	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 	flags |= h->userns ? CLONE_NEWUSER : 0;
-	flags |= h->netns ? CLONE_NEWNET : 0;
+	flags |= h->netns && !g->has_net ? CLONE_NEWNET : 0;
 	flags |= h->cgroupns && into_cgroup < 0 ? CLONE_NEWCGROUP : 0;
 	flags |= as_sibling ? CLONE_PARENT : 0;
 	struct clone_args args = {.flags = flags, .exit_signal = as_sibling ? 0 : SIGCHLD};

@@ -174,6 +174,7 @@ struct nx_guest {
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
+	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
 	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
 	int64_t file_bytes, cpu_us;

@@ -1,5 +1,6 @@
 #include "execution/spawn_protocol.h"
 
+#include "base/assert.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -166,6 +167,7 @@ int nx_spawn_send(int sock, const union nx_spawn_msg *m, const int *fds, size_t 
 		h.msg_control = control.bytes;
 		h.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
 		struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+		nx_assert(c && nfds <= NX_SPAWN_FDS_MAX);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
