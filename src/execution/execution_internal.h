@@ -47,11 +47,11 @@ struct nx_spawner_events { /* on the loop */
 	void *ctx;
 };
 int nx_spawner_attach(struct nx_spawner *s, struct nx_loop *loop, const struct nx_spawner_events *ev,
-		      struct nx_error **err);         /* on the loop */
-void nx_spawner_detach(struct nx_spawner *s);         /* on the loop */
-bool nx_spawner_is_ready(const struct nx_spawner *s); /* on the loop */
-int nx_spawner_socket(const struct nx_spawner *s);    /* for who talks to it without a loop */
-pid_t nx_spawner_pid(const struct nx_spawner *s);
+		      struct nx_error **err);                           /* on the loop */
+void nx_spawner_detach(struct nx_spawner *s);                           /* on the loop */
+bool nx_spawner_is_ready(const struct nx_spawner *s);                   /* on the loop */
+int nx_spawner_socket(const struct nx_spawner *s);                      /* for who talks to it without a loop */
+pid_t nx_spawner_pid(const struct nx_spawner *s);                       /* any thread */
 int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m); /* on the loop; 0 or -errno */
 /* Any thread; waits up to 5 s for a spawner that has just been started. False when it did not come. */
 bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret);

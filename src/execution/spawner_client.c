@@ -18,7 +18,7 @@ struct nx_spawner {
 	uv_cond_t came;
 	struct nx_spawn_hello hello;
 	bool has_hello;
-	pid_t pid;
+	_Atomic pid_t pid; /* relaxed would do: it is read for reports only */
 	int sock;
 	char uid_base[24];
 	/* of the loop */

@@ -30,7 +30,7 @@ struct trial {
 	bool is_done;
 	uv_mutex_t lock;
 	uv_cond_t came;
-	size_t streamed; /* bytes given to on_output */
+	_Atomic size_t streamed; /* bytes given to on_output */
 };
 /* Fills defaults: 100 % CPU, 256 MiB, 10 s, policy off. */
 void trial_init(struct trial *t, struct box *b, const char *language, const char *code);
