@@ -77,6 +77,8 @@ bool nx_header_param(nx_str value, const char *name, struct nx_arena *a, nx_str 
 		if (!take_value(&rest, &text, &escaped))
 			return false;
 		if (nx_str_ieq_ascii(key, nx_str_z(name))) {
+			if (escaped && !a)
+				return false;
 			*ret = escaped ? unescape(text, a) : text;
 			return ret->p != NULL;
 		}

@@ -27,7 +27,8 @@ int nx_multipart_boundary(nx_str content_type, nx_str *ret, struct nx_error **er
 int nx_multipart_parse(nx_str body, nx_str boundary, size_t max, struct nx_arena *a, struct nx_part **ret,
 		       size_t *ret_n, struct nx_error **err);
 
-/* A parameter of a header value such as `form-data; name="a"`: unquoted, escapes undone. False when it is absent. */
+/* A parameter of a header value such as `form-data; name="a"`: unquoted, escapes undone. False when it is
+ * absent, and, without an arena, when it has escapes. */
 bool nx_header_param(nx_str value, const char *name, struct nx_arena *a, nx_str *ret);
 
 #endif

@@ -658,7 +658,7 @@ static const struct nx_route routes[] = {
 	ROUTE("GET", "/v1/memory/{id}", "get_memory", "A memory", MEMORY_READ, NX_SHORT, 0, get_memory, NULL, NULL,
 	      memory_answers),
 	ROUTE("PATCH", "/v1/memory/{id}", "patch_memory", "Correct a memory", MEMORY_WRITE, NX_SHORT, NX_R_IDEMPOTENT,
-	      patch_memory, &patch_schema, NULL, memory_answers),
+	      patch_memory, &patch_schema, NULL, changed_answers),
 	ROUTE("DELETE", "/v1/memory/{id}", "delete_memory", "Delete a memory", MEMORY_WRITE, NX_SHORT, NX_R_IDEMPOTENT,
 	      delete_memory, NULL, NULL, changed_answers),
 	ROUTE("POST", "/v1/memory/{id}/pin", "pin_memory", "Keep a memory in reach", MEMORY_WRITE, NX_SHORT,

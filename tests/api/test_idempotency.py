@@ -91,7 +91,7 @@ def test_documents_memories_and_ratings_are_replayed_with_their_answers(client):
                        ("/v1/memory", {"user_id": "idem", "session_id": "s", "text": "I like walnuts"}),
                        ("/v1/memory", {"messages": [{"user_id": "idem", "text": "one"}, {"user_id": "idem", "text": "two"}]}),
                        (f"/v1/tasks/{task}/feedback", {"rating": 3}),
-                       ("/v1/agents", {"name": f"a{uuid.uuid4().hex[:8]}", "description": "d", "capabilities": ["text"]}),
+                       ("/v1/agents", {"name": f"a{uuid.uuid4().hex[:8]}", "description": "d", "capabilities": ["text"], "tools": ["math.eval"]}),
                        ("/v1/knowledge/graph", {"entities": [{"id": name, "type": "Thing", "properties": {}}]})]:
         k = key()
         first, again = client.post(path, body, headers=k), client.post(path, body, headers=k)

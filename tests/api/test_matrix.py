@@ -85,7 +85,7 @@ def things(tenants):
     memory = a.post("/v1/memory", {"user_id": "u", "session_id": "s", "text": "the password of the house is swordfish"})
     assert memory.status_code == 200, memory.text
     session = a.get("/v1/sessions").json()["items"][0]["id"]
-    agent = a.post("/v1/agents", {"name": "agent-of-a", "description": "an agent", "capabilities": ["text"]})
+    agent = a.post("/v1/agents", {"name": "agent-of-a", "description": "an agent", "capabilities": ["text"], "tools": ["math.eval"]})
     assert agent.status_code == 201, agent.text
     key = [k["id"] for k in a.get("/v1/keys").json()["items"]][0]
     found = {"/v1/tasks/{id}": [task], "/v1/knowledge/documents/{id}": ["doc-of-a", docs.json()["ids"][0]],

@@ -1,0 +1,133 @@
+"""Executions, their streams, the scanner, as clients see them."""
+import json
+import threading
+import time
+
+import pytest
+
+
+def run(client, code, language="python", **more):
+    r = client.post("/v1/sandbox/executions", {"language": language, "code": code, **more})
+    assert r.status_code == 200, r.text
+    return r.json()
+
+
+def test_a_program_runs(client):
+    got = run(client, "print(6 * 7)")
+    assert got["status"] == "ok" and got["exit_code"] == 0 and got["stdout"] == "42\n" and got["usage"]["wall_ms"] > 0
+    stored = client.get(f"/v1/sandbox/executions/{got['id']}").json()
+    assert stored["stdout"] == "42\n" and stored["status"] == "ok"
+
+
+def test_input_files_and_artifacts(client):
+    got = run(client, "import sys\nopen('out.txt','w').write(open('in.txt').read().upper() + sys.stdin.read())",
+              stdin="tail", files=[{"path": "in.txt", "content_base64": "aGVsbG8="}])
+    assert got["status"] == "ok", got
+    kept = {f["path"]: f for f in got["artifacts"]}
+    r = client.get(f"/v1/sandbox/artifacts/{kept['out.txt']['id']}")
+    assert r.content == b"HELLOtail" and r.headers["content-disposition"] == "attachment"
+
+
+def test_limits_are_told(client):
+    assert run(client, "sleep 30", "shell", constraints={"max_execution_time_s": 0.3})["status"] == "timeout"
+    assert run(client, "exit 3", "shell")["exit_code"] == 3
+    got = run(client, "echo bad >&2; kill -9 $$", "shell")
+    assert got["status"] == "error" and got["signal"] == 9 and got["stderr"].startswith("bad")
+
+
+def test_what_the_scanner_blocks_does_not_run(client):
+    got = run(client, "import os\nprint('ran')", policy="strict")
+    assert got["status"] == "blocked" and got["stdout"] == "" and got["scan"]["findings"]
+
+
+def test_the_scanner_reads_and_never_runs(client):
+    got = client.post("/v1/sandbox/scan", {"language": "python", "code": "import os\nos.system('touch /tmp/ran')", "policy": "strict"}).json()
+    assert got["is_safe"] is False and got["risk_level"] != "none" and got["findings"][0]["line"] == 1
+    got = client.post("/v1/sandbox/scan", {"language": "python", "code": "print('import os')", "policy": "strict"}).json()
+    assert got["is_safe"] is True and got["findings"] == []
+    for body in [{}, {"language": "python"}, {"language": "python", "code": 1}, {"language": "python", "code": "", "policy": "x"}]:
+        assert client.post("/v1/sandbox/scan", body).status_code == 400
+
+
+def test_languages_say_what_is_there(client):
+    got = {x["name"]: x for x in client.get("/v1/sandbox/languages").json()["items"]}
+    assert got["python"]["available"] and got["shell"]["available"]
+
+
+def test_output_is_streamed(client):
+    body = {"language": "shell", "stream": True, "code": "for i in 1 2 3; do echo line $i; sleep 0.1; done; echo oops >&2"}
+    with client.events("/v1/sandbox/executions", method="POST", json=body) as s:
+        got = [{**e, "json": json.loads(e["data"])} for e in s]
+    assert got[0]["event"] == "started" and got[-1]["event"] == "result"
+    assert "".join(e["json"]["text"] for e in got if e["event"] == "stdout") == "line 1\nline 2\nline 3\n"
+    assert "".join(e["json"]["text"] for e in got if e["event"] == "stderr") == "oops\n"
+    assert got[-1]["json"]["stdout"] == "line 1\nline 2\nline 3\n" and got[-1]["json"]["id"] == got[0]["json"]["id"]
+    assert len([e for e in got if e["event"] == "stdout"]) >= 2
+
+
+def test_characters_are_never_cut_in_a_stream(client):
+    body = {"language": "python", "stream": True, "code": "import sys\nfor b in 'سلام €😀'.encode() + b'\\xff':\n"
+            "    sys.stdout.buffer.write(bytes([b])); sys.stdout.flush()"}
+    with client.events("/v1/sandbox/executions", method="POST", json=body) as s:
+        got = [{**e, "json": json.loads(e["data"])} for e in s]
+    assert "".join(e["json"]["text"] for e in got if e["event"] == "stdout") == "سلام €😀\ufffd"
+
+
+def test_a_stream_that_cannot_start_says_why(client):
+    with client.events("/v1/sandbox/executions", method="POST", json={"language": "cobol", "stream": True, "code": "x"}) as s:
+        if s.response.status_code == 200:
+            got = [e for e in s]
+            assert got[-1]["event"] == "error" and json.loads(got[-1]["data"])["code"].startswith("NX-")
+        else:
+            assert s.response.status_code == 400
+
+
+def test_a_run_is_cancelled_by_its_id(client):
+    body = {"language": "shell", "stream": True, "code": "echo here; sleep 60"}
+    with client.events("/v1/sandbox/executions", method="POST", json=body) as s:
+        i = json.loads(s.next()["data"])["id"]
+        assert client.get(f"/v1/sandbox/executions/{i}").json()["status"] == "running"
+        start = time.monotonic()
+        assert client.delete(f"/v1/sandbox/executions/{i}").status_code == 202
+        last = [e for e in s][-1]
+        assert time.monotonic() - start < 5
+    assert last["event"] == "result" and json.loads(last["data"])["status"] == "cancelled"
+    assert client.delete(f"/v1/sandbox/executions/{i}").json()["status"] == "cancelled"
+
+
+def test_a_stream_that_is_left_cancels_its_run(client):
+    with client.events("/v1/sandbox/executions", method="POST", json={"language": "shell", "stream": True, "code": "sleep 60"}) as s:
+        i = json.loads(s.next()["data"])["id"]
+    deadline = time.monotonic() + 5
+    while client.get(f"/v1/sandbox/executions/{i}").json()["status"] != "cancelled":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_another_tenant_cannot_cancel_what_runs(tenants):
+    with tenants.a.events("/v1/sandbox/executions", method="POST", json={"language": "shell", "stream": True, "code": "sleep 2"}) as s:
+        i = json.loads(s.next()["data"])["id"]
+        assert tenants.b.get(f"/v1/sandbox/executions/{i}").status_code == 404
+        assert tenants.b.delete(f"/v1/sandbox/executions/{i}").status_code == 404
+        last = [e for e in s][-1]
+    assert json.loads(last["data"])["status"] == "ok"
+
+
+@pytest.mark.parametrize("more", [{"session_id": "s"}, {"constraints": {"network_access": True}}, {"constraints": {"file_system_access": {"read": ["/"]}}}])
+def test_what_this_version_cannot_is_said(client, more):
+    r = client.post("/v1/sandbox/executions", {"language": "shell", "code": "true", **more})
+    assert r.status_code == 501 and r.json()["pointer"], r.text
+
+
+def test_many_runs_at_once(client):
+    from nexus_server import Client
+    out = []
+
+    def work(n):
+        c = Client(client.server, contract=client.contract)
+        out.append(run(c, f"echo {n}", "shell", constraints={"max_cpu_percent": 100})["stdout"] == f"{n}\n")
+        c.close()
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert out == [True] * 12
