@@ -80,6 +80,31 @@ int nx_problem_retry_after(int code, int status)
 	return code == NX_EBUSY || code == NX_ENOMEM || status == 429 ? 1 : 0;
 }
 
+static bool add_place(yyjson_mut_doc *d, yyjson_mut_val *list, const char *pointer, const char *detail)
+{
+	yyjson_mut_val *place = yyjson_mut_arr_add_obj(d, list);
+	return place && nx_json_add_strz(d, place, "pointer", pointer) && nx_json_add_strz(d, place, "detail", detail);
+}
+
+static bool add_places(const struct nx_problem *p, const char *pointer, const char *detail, yyjson_mut_doc *d,
+		       yyjson_mut_val *o, struct nx_arena *a)
+{
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "errors");
+	yyjson_val *told = NULL, *e;
+	size_t i, n;
+	if (!list)
+		return false;
+	if (p->places.n)
+		(void)nx_json_read(a, p->places, NULL, &told, NULL);
+	yyjson_val *all = nx_json_get(told, "errors");
+	if (yyjson_arr_size(all) == 0)
+		return add_place(d, list, pointer, detail);
+	yyjson_arr_foreach (all, i, n, e)
+		if (!add_place(d, list, nx_json_str(e, "path").p, nx_json_str(e, "message").p))
+			return false;
+	return true;
+}
+
 static bool fill(const struct nx_problem *p, const struct nx_error_info *info, int status, yyjson_mut_doc *d,
 		 yyjson_mut_val *o, struct nx_arena *a)
 {
@@ -101,12 +126,8 @@ static bool fill(const struct nx_problem *p, const struct nx_error_info *info, i
 		ok = nx_json_add_strz(d, o, "trace_id", hex);
 	if (ok && *hint)
 		ok = nx_json_add_strz(d, o, "hint", hint);
-	if (ok && *pointer) {
-		yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "errors");
-		yyjson_mut_val *place = list ? yyjson_mut_arr_add_obj(d, list) : NULL;
-		ok = nx_json_add_strz(d, o, "pointer", pointer) && place &&
-		     nx_json_add_strz(d, place, "pointer", pointer) && nx_json_add_strz(d, place, "detail", detail);
-	}
+	if (ok && *pointer)
+		ok = nx_json_add_strz(d, o, "pointer", pointer) && add_places(p, pointer, detail, d, o, a);
 	return ok;
 }
 

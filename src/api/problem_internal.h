@@ -18,6 +18,7 @@ struct nx_problem {
 	const struct nx_error *err;
 	nx_str instance; /* path of the request */
 	nx_id trace;
+	nx_str places; /* {"errors":[{"path","message"}]}, or empty: the error's own place */
 };
 
 int nx_problem_status(int code);

@@ -204,7 +204,11 @@ static void log_error(struct nx_request *r, const struct nx_error *err, int stat
 void nx_request_reply_status(struct nx_request *r, int status, struct nx_error *err)
 {
 	int code = nx_error_code(err), retry = nx_problem_retry_after(code, status);
-	struct nx_problem p = {.status = status, .err = err, .instance = r->path, .trace = r->trace.trace};
+	struct nx_problem p = {.status = status,
+			       .err = err,
+			       .instance = r->path,
+			       .trace = r->trace.trace,
+			       .places = r->problem_places};
 	log_error(r, err, status);
 	if (retry)
 		nx_request_header(r, "Retry-After", "1");

@@ -61,6 +61,7 @@ struct nx_request {
 	struct nx_headers headers;
 	struct nx_identity who;
 	struct nx_trace_ctx trace;
+	nx_str problem_places;   /* JSON with "errors": every place that is wrong, where a module tells more than one */
 	struct nx_tx_hook *hook; /* for what writes; NULL without an Idempotency-Key */
 
 	/* life */

@@ -101,54 +101,68 @@ static const struct nx_schema connected_schema = {.name = "Connected",
 						  .nfields = nx_countof(connected_fields),
 						  .open = true};
 
+/* Checked here so far as a shape can be; the library tells every fault of a graph at once. */
+#define CLIENT_TIMES                                                                                     \
+	{.name = "created_at", .type = NX_T_ANY, .flags = NX_F_NULL, .help = "taken and not kept"},      \
+	{                                                                                                \
+		.name = "updated_at", .type = NX_T_ANY, .flags = NX_F_NULL, .help = "taken and not kept" \
+	}
 static const struct nx_field entity_body_fields[] = {
-	{.name = "id", .type = NX_T_STRING, .help = "the client's; in the path of a PUT"},
-	{.name = "type", .type = NX_T_STRING, .help = "one of the declared types, or any when none are"},
+	{.name = "id", .type = NX_T_STRING, .max_len = 512, .help = "the client's; in the path of a PUT"},
+	{.name = "type", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_TRIM, .max_len = 512, .help = "what it is"},
 	{.name = "properties",
 	 .type = NX_T_MAP,
 	 .flags = NX_F_NULL,
 	 .max_len = 1000,
-	 .help = "any members; `name` is what it is called"},
-	{.name = "confidence", .type = NX_T_NUMBER, .max = 1, .help = "0 to 1; 1 when absent"},
+	 .help = "any members; `name` is what it is called, `aliases` what else"},
+	{.name = "embeddings", .type = NX_T_ANY, .flags = NX_F_NULL, .help = "taken and not kept"},
+	{.name = "confidence", .type = NX_T_NUMBER, .flags = NX_F_NULL, .max = 1, .help = "0 to 1; 1 when absent"},
+	CLIENT_TIMES,
 };
 static const struct nx_schema entity_body_schema = {.name = "Entity",
 						    .help = "A node of the graph.",
 						    .fields = entity_body_fields,
-						    .nfields = nx_countof(entity_body_fields),
-						    .open = true};
+						    .nfields = nx_countof(entity_body_fields)};
 static const struct nx_field relationship_body_fields[] = {
-	{.name = "id", .type = NX_T_STRING, .help = "the client's; in the path of a PUT"},
-	{.name = "source_id", .type = NX_T_STRING, .help = "an entity's id"},
-	{.name = "target_id", .type = NX_T_STRING, .help = "an entity's id"},
-	{.name = "relationship_type", .type = NX_T_STRING, .help = "RELATES_TO, PART_OF, SIMILAR_TO or another"},
+	{.name = "id", .type = NX_T_STRING, .max_len = 512, .help = "the client's; in the path of a PUT"},
+	{.name = "source_id", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .max_len = 512, .help = "an entity's id"},
+	{.name = "target_id", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .max_len = 512, .help = "an entity's id"},
+	{.name = "relationship_type",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_REQUIRED | NX_F_TRIM,
+	 .max_len = 512,
+	 .help = "RELATES_TO, PART_OF, SIMILAR_TO or another"},
 	{.name = "properties", .type = NX_T_MAP, .flags = NX_F_NULL, .max_len = 1000, .help = "any members"},
-	{.name = "weight", .type = NX_T_NUMBER, .help = "1 when absent; above 0.5 it counts as strong"},
-	{.name = "confidence", .type = NX_T_NUMBER, .max = 1, .help = "0 to 1; 1 when absent"},
+	{.name = "weight",
+	 .type = NX_T_NUMBER,
+	 .flags = NX_F_NULL,
+	 .max = 1e6,
+	 .help = "1 when absent; above 0.5 it counts as strong"},
+	{.name = "confidence", .type = NX_T_NUMBER, .flags = NX_F_NULL, .max = 1, .help = "0 to 1; 1 when absent"},
+	CLIENT_TIMES,
 };
 static const struct nx_schema relationship_body_schema = {.name = "Relationship",
 							  .help = "An edge of the graph.",
 							  .fields = relationship_body_fields,
-							  .nfields = nx_countof(relationship_body_fields),
-							  .open = true};
+							  .nfields = nx_countof(relationship_body_fields)};
 static const struct nx_field graph_body_fields[] = {
 	{.name = "entities",
 	 .type = NX_T_ARRAY,
-	 .item = NX_T_OBJECT,
-	 .schema = &entity_body_schema,
+	 .item = NX_T_ANY,
 	 .max_len = 100000,
+	 .json_schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Entity\"}}",
 	 .help = "nodes"},
 	{.name = "relationships",
 	 .type = NX_T_ARRAY,
-	 .item = NX_T_OBJECT,
-	 .schema = &relationship_body_schema,
+	 .item = NX_T_ANY,
 	 .max_len = 100000,
+	 .json_schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Relationship\"}}",
 	 .help = "edges between these or stored nodes"},
 };
 static const struct nx_schema graph_body_schema = {.name = "Graph",
 						   .help = "Entities and relationships to be stored.",
 						   .fields = graph_body_fields,
-						   .nfields = nx_countof(graph_body_fields),
-						   .open = true};
+						   .nfields = nx_countof(graph_body_fields)};
 
 struct connected_query {
 	int64_t depth, limit;
@@ -494,13 +508,29 @@ static void connected(struct nx_request *r)
 
 /* ---- changes ---- */
 
+/* "/entities/0/type" of the list that a PUT's one object was put into → "/type". */
+static const char *without_list(const char *pointer)
+{
+	static const char *const lists[] = {"/entities/0", "/relationships/0"};
+	for (size_t i = 0; i < nx_countof(lists); i++)
+		if (strncmp(pointer, lists[i], strlen(lists[i])) == 0)
+			return pointer + strlen(lists[i]);
+	return pointer;
+}
+
 static void changed(struct nx_knowledge_change *c, struct nx_error *err)
 {
 	struct nx_request *r = c->ctx;
-	if (err)
-		nx_request_reply_error(r, nx_error_copy(err));
-	else
+	if (!err) {
 		nx_request_reply_json(r, 200, c->answer);
+		return;
+	}
+	struct nx_error *copy = nx_error_copy(err);
+	if (nx_str_eqz(r->method, "PUT"))
+		nx_error_at(&copy, "%s", without_list(nx_error_pointer(err)));
+	else
+		r->problem_places = c->answer;
+	nx_request_reply_error(r, copy);
 }
 
 static void change(struct nx_request *r, void (*start)(struct nx_knowledge *k, struct nx_knowledge_change *c))

@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+/* Row keys, by the hash that everything else here uses. */
+#define HASH_FUNCTION(key, n, ret_hash) ((ret_hash) = (unsigned)nx_str_hash(nx_str_n((const char *)(key), (n))))
 #include <uthash.h>
 
 #define K1 1.2

@@ -179,3 +179,17 @@ def test_a_wrong_graph_is_refused_whole(client, body, pointer):
 def test_connected_is_bounded(client):
     for query in ["depth=0", "depth=11", "limit=0", "limit=51", "depth=x"]:
         assert client.get(f"/v1/knowledge/entities/x/connected?{query}").status_code == 400, query
+
+
+def test_every_fault_of_a_graph_is_told_at_once(client):
+    r = client.post("/v1/knowledge/graph", {"entities": [{"id": "x"}, {"type": "T", "colour": 1}], "relationships": [{"id": "r"}]})
+    problem = r.json()
+    assert r.status_code == 400 and problem["pointer"] == problem["errors"][0]["pointer"] == "/entities/0/type"
+    assert len(problem["errors"]) >= 5
+
+
+def test_a_wrong_entity_is_named_in_its_own_body(client):
+    r = client.put("/v1/knowledge/entities/e1", {"id": "e2", "type": "T"})
+    assert r.status_code == 400 and r.json()["pointer"] == "/id"
+    r = client.put("/v1/knowledge/entities/e1", {"type": 5})
+    assert r.status_code == 400 and r.json()["pointer"] == "/type"

@@ -130,7 +130,7 @@ def test_nothing_of_another_tenant_was_changed(tenants, things):
 
 def test_lists_and_searches_stay_in_their_tenant(tenants, things):
     b = tenants.b
-    assert b.get("/v1/tasks").json()["items"] == []
+    assert things["/v1/tasks/{id}"][0] not in b.get("/v1/tasks?limit=200").text
     assert b.get("/v1/knowledge/documents").json()["items"] == []
     assert b.get("/v1/sessions").json()["items"] == []
     assert "agent-of-a" not in [x["name"] for x in b.get("/v1/agents").json()["items"]]
