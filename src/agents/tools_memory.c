@@ -58,6 +58,18 @@ static void store_done(struct nx_memory_store *s, struct nx_error *err)
 	nx_tool_finish_json(c, o);
 }
 
+/* The same for every attempt of a step, another for each text that one step stores. Version and variant stay. */
+static nx_id turn_id(nx_id step, nx_str text)
+{
+	uint64_t hash = nx_str_hash(text);
+
+	if (nx_id_none(step))
+		return NX_ID_NONE;
+	for (size_t i = 9; i < sizeof(step.b); i++, hash >>= 8)
+		step.b[i] ^= (uint8_t)hash;
+	return step;
+}
+
 static void start_store(struct nx_tool_call *c, void *self)
 {
 	struct nx_agents *g = self;
@@ -80,7 +92,8 @@ static void start_store(struct nx_tool_call *c, void *self)
 				     .text = in->text,
 				     .importance = in->importance,
 				     .tainted = c->input_tainted,
-				     .task = c->task};
+				     .task = c->task,
+				     .id = turn_id(c->step, in->text)};
 	*s = (struct nx_memory_store){.arena = c->arena,
 				      .tenant = c->tenant,
 				      .turns = t,

@@ -26,7 +26,8 @@ int nx_memory_new(const struct nx_config *c, struct nx_store *s, struct nx_worke
 		  struct nx_models *m, struct nx_memory **ret, struct nx_error **err);
 void nx_memory_free(struct nx_memory *m);
 
-/* One turn: `id` is the turn's, for good. */
+/* One turn: `id` is the turn's, for good. A caller that may come twice with the same turn names the id itself: the second
+ * time nothing is stored and the answer is the same. */
 struct nx_memory_turn {
 	nx_str user_id, session, agent_id, role, text;
 	int64_t occurred_at; /* 0: now */
@@ -34,8 +35,8 @@ struct nx_memory_turn {
 	yyjson_val *metadata;
 	bool tainted;
 	nx_id task;
+	nx_id id; /* none: a new one */
 	/* answer */
-	nx_id id;
 	const char *layer; /* "working" or "episodic" */
 };
 struct nx_memory_store {

@@ -13,6 +13,7 @@ struct prepared {
 	struct turn_words {
 		struct nx_memory_term *terms;
 		size_t n, length;
+		bool may_be_stored; /* the caller named its id */
 	} * words;
 	int64_t now;
 };
@@ -143,14 +144,31 @@ static int put_working(struct nx_memory *m, struct nx_db *db, int64_t tenant, co
 	return rc < 0 ? rc : insert_memory(db, tenant, t, session, turn, "working", now, err);
 }
 
+/* A step that a crash cut off after its commit is run again with the same id. */
+static int is_stored(struct nx_db *db, int64_t tenant, nx_id id, bool *ret, struct nx_error **err)
+{
+	int64_t n = 0;
+	int rc = nx_db_get_int(db, "SELECT count(*) FROM turns WHERE tenant_id=$1 AND uid=$2",
+			       NX_PARAMS(nx_v_int(tenant), nx_v_id(&id)), &n, err);
+
+	*ret = n > 0;
+	return rc;
+}
+
 static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, struct nx_error **err)
 {
 	struct prepared *p = s->priv;
 	struct nx_memory_turn *t = &s->turns[i];
 	nx_str metadata = NX_STR_NULL;
 	int64_t session, turn;
+	bool stored = false;
 	int rc;
 
+	t->layer = t->importance > p->memory->config->memory_episode_importance ? "episodic" : "working";
+	if (p->words[i].may_be_stored && (rc = is_stored(db, s->tenant, t->id, &stored, err)) < 0)
+		return rc;
+	if (stored)
+		return 0;
 	if (t->metadata && (rc = nx_json_write_val(s->arena, t->metadata, false, &metadata, err)) < 0)
 		return rc;
 	if ((rc = insert_session(db, s->tenant, t, p->now, &session, err)) < 0 ||
@@ -158,10 +176,8 @@ static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, str
 	    (rc = insert_terms(db, s->tenant, t->user_id, turn, &p->words[i], err)) < 0 ||
 	    (rc = put_working(p->memory, db, s->tenant, t, session, turn, p->now, err)) < 0)
 		return rc;
-	t->layer = "working";
 	if (t->importance <= p->memory->config->memory_episode_importance)
 		return 0;
-	t->layer = "episodic";
 	return insert_memory(db, s->tenant, t, session, turn, "episodic", p->now, err);
 }
 
@@ -215,7 +231,9 @@ static int prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_err
 		if ((rc = check_turn(m, t, err)) < 0 || (rc = nx_utf8_nfc(s->arena, t->text, &t->text, err)) < 0 ||
 		    (rc = nx_memory_terms(t->text, s->arena, &w->terms, &w->n, &w->length, err)) < 0)
 			return s->nturns > 1 ? nx_error_at(err, "/messages/%zu", i) : rc;
-		t->id = nx_id_new();
+		w->may_be_stored = !nx_id_none(t->id);
+		if (!w->may_be_stored)
+			t->id = nx_id_new();
 		if (t->role.n == 0)
 			t->role = NX_STR("user");
 		if (t->occurred_at == 0)
