@@ -34,7 +34,7 @@ format: ## clang-format over all C files
 	@scripts/check_format --fix
 
 install: ## into PREFIX (/usr/local), DESTDIR honoured
-	@scripts/build nexus build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models' -Dtests=disabled
+	@scripts/build benches build-install -Dprefix='$(PREFIX)' -Dmodels_dir='$(PREFIX)/share/nexus/models' -Dtests=disabled
 	@meson install -C build-install --no-rebuild
 
 clean: ## remove build directories; downloads stay in the cache

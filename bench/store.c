@@ -2,27 +2,21 @@
  * Group commit against the disk it runs on: how many durable writes a second, beside how many syncs a second the same
  * thread, at the same priority, gets out of the same disk in the same run.
  *
- *   bench/store [--dir DIR] [--rounds N] [--seconds S]
+ *   nexus bench store [--dir DIR] [--rounds N] [--seconds S]
  *
- * The floor writes what one small commit writes to the log (FLOOR_BYTES at the end of a file of fixed size, as the log has
+ * The floor writes what one small commit writes to the log (two pages at the end of a file of fixed size, as the log has
  * once it was folded back) and calls fdatasync. Rounds alternate between the floor and the store.
  */
 #include "store/store.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "bench/bench.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 
-#define FLOOR_BYTES 8240 /* two pages with their headers */
-#define FLOOR_FILE (4 << 20)
 #define MAX_IN_FLIGHT 64
 #define MAX_ROUNDS 101
 #define MAX_SAMPLES (1 << 20)
@@ -37,59 +31,6 @@ static void die(const char *what, struct nx_error *err)
 {
 	(void)fprintf(stderr, "%s: %s\n", what, err ? nx_error_message(err) : strerror(errno));
 	exit(1);
-}
-
-/* ---- the floor ---- */
-
-struct floor {
-	const struct options *o;
-	double per_second;
-};
-
-static void *run_floor(void *ctx)
-{
-	struct floor *f = ctx;
-	struct sched_param p = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
-	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p))
-		(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -20);
-	static char bytes[FLOOR_BYTES];
-	char path[512];
-	(void)snprintf(path, sizeof(path), "%s/floor", f->o->dir);
-	nx_auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || posix_fallocate(fd, 0, FLOOR_FILE))
-		die(path, NULL);
-	for (off_t at = 0; at + FLOOR_BYTES <= FLOOR_FILE; at += FLOOR_BYTES)
-		if (pwrite(fd, bytes, FLOOR_BYTES, at) != FLOOR_BYTES)
-			die(path, NULL);
-	if (fsync(fd))
-		die(path, NULL);
-	int64_t start = nx_time_mono_us(), end = start + (int64_t)(f->o->seconds * 1e6), now;
-	uint64_t n = 0;
-	off_t at = 0;
-	do {
-		if (pwrite(fd, bytes, FLOOR_BYTES, at) != FLOOR_BYTES || fdatasync(fd))
-			die(path, NULL);
-		at = at + 2 * FLOOR_BYTES <= FLOOR_FILE ? at + FLOOR_BYTES : 0;
-		n++;
-		now = nx_time_mono_us();
-	} while (now < end);
-	f->per_second = (double)n * 1e6 / (double)(now - start);
-	(void)unlink(path);
-	return NULL;
-}
-
-static double measure_floor(const struct options *o)
-{
-	struct floor f = {.o = o};
-	pthread_t t;
-	int rc = pthread_create(&t, NULL, run_floor, &f);
-	if (rc == 0)
-		rc = pthread_join(t, NULL);
-	if (rc) {
-		errno = rc;
-		die("thread", NULL);
-	}
-	return f.per_second;
 }
 
 /* ---- the store ---- */
@@ -226,7 +167,7 @@ int main(int argc, char **argv)
 		many_ratio[MAX_ROUNDS], one_p99[MAX_ROUNDS], many_p50[MAX_ROUNDS], many_p99[MAX_ROUNDS],
 		many_max[MAX_ROUNDS];
 	for (unsigned i = 0; i < o.rounds; i++) {
-		floor_s[i] = measure_floor(&o);
+		floor_s[i] = bench_floor(o.dir, o.seconds);
 		struct result one = measure_store(&o, store, 1), many = measure_store(&o, store, MAX_IN_FLIGHT);
 		one_s[i] = one.writes;
 		one_p99[i] = one.p99_ms;
