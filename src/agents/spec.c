@@ -120,7 +120,6 @@ static const struct nx_field spec_fields[] = {
 	{.name = "tools",
 	 .type = NX_T_ARRAY,
 	 .item = NX_T_STRING,
-	 .flags = NX_F_REQUIRED,
 	 .offset = SPEC(tools),
 	 .max_len = 64,
 	 .help = "tools it may call"},

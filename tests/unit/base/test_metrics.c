@@ -78,7 +78,7 @@ TEST(a_histogram_counts_cumulatively_and_sums)
 
 TEST(the_sixty_fifth_value_of_a_label_is_counted_as_other)
 {
-	char name[16];
+	char name[32];
 	for (int i = 0; i < 200; i++) {
 		(void)snprintf(name, sizeof(name), "agent-%d", i);
 		nx_metric_add(NX_M_AGENT_ERRORS, name, NULL, 1);
