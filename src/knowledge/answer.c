@@ -5,13 +5,19 @@
 #include <math.h>
 
 #define WORDS_MAX 48
-#define READ_MAX 400 /* sentences read */
-#define KEPT_MAX 48  /* of them that sets are made of */
-#define FOUND_COVER 0.6
+#define READ_MAX 400        /* sentences read */
+#define KEPT_MAX 48         /* of them that sets are made of */
+#define FOUND_COVER 0.6     /* of all words of the question, context counted in part */
+#define FOUND_RELATION 0.55 /* of its words that are no names */
+#define FOUND_NAMES 0.6     /* of its names */
+#define CONTEXT_SHARE 0.6   /* what a word is worth that only the rest of the passage holds */
+#define BRIDGE_VALUE 0.06   /* a sentence of another document that is linked by a thing the question does not name */
+#define HOW_SHARE 0.3       /* weight of "high" in "how high": the answer seldom repeats it */
 #define KIND_VALUE 0.18
+#define KEY_VALUE 0.15
 #define RANK_VALUE 0.12
-#define FURTHER_COST 0.07
-#define NEW_COVER 0.08 /* a further sentence covers at least so much */
+#define FURTHER_COST 0.1
+#define NEW_COVER 0.12 /* a further sentence covers at least so much */
 
 enum kind { KIND_ANY, KIND_NAME, KIND_NUMBER };
 
@@ -39,18 +45,21 @@ struct composer {
 	struct word words[WORDS_MAX];
 	size_t nwords;
 	uint64_t names; /* words of the question that are names */
+	uint64_t soft;  /* "high" in "how high" */
+	uint64_t key;   /* the word that says what is asked of somebody or something: "designed", "born" */
 	enum kind kind;
 	const struct nx_term **titles; /* by passage, without the section */
 	size_t *ntitles;
-	uint64_t *title_masks;
+	uint64_t *title_masks, *context_masks;
 	struct sentence *s;
 	size_t ns;
 	double best_rank;
 };
 struct set {
 	size_t v[NX_ANSWER_SENTENCES], n;
-	uint64_t mask;
+	uint64_t mask, context;
 	double covered, value;
+	unsigned bridges;
 	bool has_kind;
 };
 
@@ -62,13 +71,17 @@ struct asking {
 };
 /* Words that say what is asked for, not what it is about. */
 static const struct asking askings[] = {
-	{"who", KIND_NAME},    {"whom", KIND_NAME},   {"whose", KIND_NAME}, {"where", KIND_NAME}, {"when", KIND_NUMBER},
-	{"what", KIND_ANY},    {"which", KIND_ANY},   {"how", KIND_ANY},    {"why", KIND_ANY},    {"many", KIND_NUMBER},
-	{"much", KIND_NUMBER}, {"year", KIND_NUMBER}, {"name", KIND_ANY},   {"called", KIND_ANY}, {"long", KIND_ANY},
-	{"من", KIND_NAME},     {"متى", KIND_NUMBER},  {"اين", KIND_NAME},   {"كم", KIND_NUMBER},  {"ما", KIND_ANY},
-	{"ماذا", KIND_ANY},    {"كيف", KIND_ANY},     {"لماذا", KIND_ANY},  {"عام", KIND_NUMBER}, {"سنة", KIND_NUMBER},
-	{"هل", KIND_ANY},      {"اسم", KIND_ANY},     {"tell", KIND_ANY},   {"give", KIND_ANY},   {"please", KIND_ANY},
-	{"date", KIND_NUMBER}, {"person", KIND_NAME}, {"اي", KIND_ANY},
+	{"who", KIND_NAME},    {"whom", KIND_NAME},   {"whose", KIND_NAME},  {"where", KIND_NAME},
+	{"when", KIND_NUMBER}, {"what", KIND_ANY},    {"which", KIND_ANY},   {"how", KIND_ANY},
+	{"why", KIND_ANY},     {"many", KIND_NUMBER}, {"much", KIND_NUMBER}, {"year", KIND_NUMBER},
+	{"name", KIND_ANY},    {"called", KIND_ANY},  {"long", KIND_ANY},    {"من", KIND_NAME},
+	{"متى", KIND_NUMBER},  {"اين", KIND_NAME},    {"كم", KIND_NUMBER},   {"ما", KIND_ANY},
+	{"ماذا", KIND_ANY},    {"كيف", KIND_ANY},     {"لماذا", KIND_ANY},   {"عام", KIND_NUMBER},
+	{"سنة", KIND_NUMBER},  {"هل", KIND_ANY},      {"اسم", KIND_ANY},     {"tell", KIND_ANY},
+	{"give", KIND_ANY},    {"please", KIND_ANY},  {"date", KIND_NUMBER}, {"person", KIND_NAME},
+	{"اي", KIND_ANY},      {"first", KIND_ANY},   {"last", KIND_ANY},    {"earlier", KIND_ANY},
+	{"later", KIND_ANY},   {"older", KIND_ANY},   {"younger", KIND_ANY}, {"used", KIND_ANY},
+	{"located", KIND_ANY}, {"kind", KIND_ANY},
 };
 
 static const struct asking *asking_of(nx_str surface)
@@ -87,6 +100,36 @@ static bool is_asked_already(const struct composer *c, nx_str stem)
 	return false;
 }
 
+static bool is_light(nx_str stem)
+{
+	static const char *const list[] = {"gave", "give", "given", "made", "make", "took",
+					   "take", "get",  "got",   "go",   "went"};
+	for (size_t i = 0; i < nx_countof(list); i++)
+		if (nx_str_eqz(stem, list[i]))
+			return true;
+	return false;
+}
+
+/* Without this word an answer to who, when or where is none. English has it right after "who" and at the end after "when"
+ * and "where"; Arabic has its verb first. */
+static uint64_t key_of(const struct composer *c)
+{
+	bool who = false, place_or_time = false;
+	uint64_t key = 0;
+	for (size_t i = 0; i < c->nq; i++) {
+		who = who || nx_str_eqz(c->q[i].surface, "who") || nx_str_eqz(c->q[i].surface, "من");
+		place_or_time =
+			place_or_time || nx_str_eqz(c->q[i].surface, "when") || nx_str_eqz(c->q[i].surface, "where");
+		who = who || nx_str_eqz(c->q[i].surface, "متى") || nx_str_eqz(c->q[i].surface, "اين");
+	}
+	for (size_t i = 0; i < c->nwords && (who || place_or_time); i++) {
+		bool usable = !c->words[i].is_name && !is_light(c->words[i].stem);
+		if (usable && (!key || !who))
+			key = UINT64_C(1) << i;
+	}
+	return key;
+}
+
 static void read_question(struct composer *c, double (*idf)(void *ctx, const struct nx_term *t), void *ctx)
 {
 	double sum = 0;
@@ -98,44 +141,40 @@ static void read_question(struct composer *c, double (*idf)(void *ctx, const str
 		if (k || (t->flags & NX_W_STOP) || c->nwords == WORDS_MAX || is_asked_already(c, t->stem))
 			continue;
 		bool name = (t->flags & NX_W_CAPITAL) && i > 0;
+		bool measure = i > 0 && nx_str_eqz(c->q[i - 1].surface, "how");
+		if (measure) {
+			c->kind = KIND_NUMBER;
+			c->soft |= UINT64_C(1) << c->nwords;
+		}
 		if (name)
 			c->names |= UINT64_C(1) << c->nwords;
-		c->words[c->nwords++] = (struct word){t->stem, t->flags & NX_W_ARABIC, name, fmax(0.05, idf(ctx, t))};
+		c->words[c->nwords++] = (struct word){t->stem, t->flags & NX_W_ARABIC, name,
+						      fmax(0.05, idf(ctx, t)) * (measure ? HOW_SHARE : 1)};
 		sum += c->words[c->nwords - 1].weight;
 	}
 	for (size_t i = 0; i < c->nwords; i++)
 		c->words[i].weight /= sum;
+	c->key = key_of(c);
 }
 
 /* ---- what a sentence covers ---- */
 
-struct grams {
-	nx_str v[NX_WORD_MAX];
-	size_t n;
-};
-
-static bool add_gram(void *ctx, nx_str part)
-{
-	struct grams *g = ctx;
-	if (g->n < nx_countof(g->v))
-		g->v[g->n++] = part;
-	return true;
-}
-
-/* Arabic words of one root often share most of their 4-grams where the rules leave different stems. */
+/* Arabic forms of one word often differ in no more than their last two letters where the rules leave different stems. */
 static bool is_near(nx_str a, nx_str b)
 {
-	struct grams x = {.n = 0}, y = {.n = 0};
-	size_t shared = 0;
-	(void)nx_stem_parts(a, true, add_gram, &x);
-	(void)nx_stem_parts(b, true, add_gram, &y);
-	for (size_t i = 0; i < x.n; i++)
-		for (size_t j = 0; j < y.n; j++)
-			shared += nx_str_eq(x.v[i], y.v[j]);
-	return shared && 2 * shared >= nx_max(x.n, y.n);
+	size_t i = 0, letters = 0;
+	while (i < a.n && i < b.n) {
+		size_t x = i, y = i;
+		if (nx_utf8_next(a, &x) != nx_utf8_next(b, &y))
+			break;
+		i = x;
+		letters++;
+	}
+	size_t left_a = nx_utf8_length(nx_str_slice(a, i, a.n)), left_b = nx_utf8_length(nx_str_slice(b, i, b.n));
+	return letters >= 3 && left_a <= 2 && left_b <= 2 && left_a + left_b < letters;
 }
 
-/* The same word behind و ف ب ك ل س. */
+/* The same word behind a particle of one letter. */
 static bool is_behind_particle(nx_str longer, nx_str word)
 {
 	return longer.n == word.n + 2 && word.n >= 6 && nx_str_ends(longer, word);
@@ -182,7 +221,8 @@ static int read_titles(struct composer *c, struct nx_error **err)
 	c->titles = nx_arena_array(c->a, const struct nx_term *, c->np + 1);
 	c->ntitles = nx_arena_array(c->a, size_t, c->np + 1);
 	c->title_masks = nx_arena_array(c->a, uint64_t, c->np + 1);
-	if (!c->titles || !c->ntitles || !c->title_masks)
+	c->context_masks = nx_arena_array(c->a, uint64_t, c->np + 1);
+	if (!c->titles || !c->ntitles || !c->title_masks || !c->context_masks)
 		return nx_error_set(err, NX_ENOMEM, "no memory for an answer");
 	for (size_t i = 0; i < c->np; i++) {
 		struct nx_term *t;
@@ -201,6 +241,22 @@ static int read_titles(struct composer *c, struct nx_error **err)
 	return 0;
 }
 
+/* Numbers that are written out; stems of English, normalised surfaces of Arabic. */
+static const char *const numerals[] = {
+	"one",     "two",     "three", "four",   "five",   "six",   "seven", "eight", "nine",    "ten",
+	"eleven",  "twelve",  "dozen", "twenti", "thirti", "forti", "fifti", "hundr", "hundred", "thousand",
+	"million", "billion", "واحد",  "اثن",    "ثلاث",   "اربع",  "خمس",   "ست",    "سبع",     "ثمان",
+	"تسع",     "عشر",     "مئ",    "مائ",    "الف",    "الاف",  "ملي",   "مليون",
+};
+
+static bool is_numeral(nx_str stem)
+{
+	for (size_t i = 0; i < nx_countof(numerals); i++)
+		if (nx_str_eqz(stem, numerals[i]))
+			return true;
+	return false;
+}
+
 /* A name or number that the question does not hold. */
 static void find_kinds(const struct composer *c, struct sentence *s)
 {
@@ -208,7 +264,7 @@ static void find_kinds(const struct composer *c, struct sentence *s)
 		const struct nx_term *t = &s->t[i];
 		if (is_asked_already(c, t->stem))
 			continue;
-		if (t->flags & NX_W_DIGIT)
+		if ((t->flags & NX_W_DIGIT) || is_numeral(t->stem))
 			s->has_number = true;
 		else if ((t->flags & NX_W_CAPITAL) && !(t->flags & (NX_W_FIRST | NX_W_STOP)))
 			s->has_name = true;
@@ -241,7 +297,7 @@ static int read_passage(struct composer *c, size_t passage, struct nx_error **er
 		struct nx_term *t;
 		struct sentence s = {.passage = passage,
 				     .text = without_bullet(nx_str_n(text.p + spans[i].start, spans[i].length))};
-		if (is_heading(s.text))
+		if (is_heading(s.text) || nx_str_eq(s.text, c->p[passage].title))
 			continue;
 		r = nx_text_analyse(c->stemmer, s.text, c->a, &t, &s.n, err);
 		if (r < 0 || s.n < 2)
@@ -250,6 +306,7 @@ static int read_passage(struct composer *c, size_t passage, struct nx_error **er
 		s.own = mask_of(c, t, s.n);
 		s.title = c->title_masks[passage];
 		s.all = s.own | s.title;
+		c->context_masks[passage] |= s.all;
 		find_kinds(c, &s);
 		c->s[c->ns++] = s;
 	}
@@ -291,8 +348,8 @@ static int read_all(struct composer *c, struct nx_error **err)
 	for (size_t i = 0; i < c->ns; i++) {
 		struct sentence *s = &c->s[i];
 		/* A title that the question names speaks for all of its sentences, their own words tell them apart. */
-		s->value = 0.6 * weigh(c, s->own) + 0.4 * weigh(c, s->all) + 0.5 * KIND_VALUE * has_kind(c, s) +
-			   RANK_VALUE * rank_of(c, s);
+		s->value = 0.6 * weigh(c, s->own | (s->title & c->names)) + 0.4 * weigh(c, s->all) +
+			   0.5 * KIND_VALUE * has_kind(c, s) + RANK_VALUE * rank_of(c, s);
 	}
 	if (c->ns)
 		qsort(c->s, c->ns, sizeof(*c->s), by_value);
@@ -320,66 +377,91 @@ static bool says(const struct sentence *s, const struct nx_term *title, size_t n
 	return false;
 }
 
-/* A capitalised word in both that the question does not hold. */
+static bool is_new_name(const struct composer *c, const struct nx_term *t)
+{
+	return (t->flags & NX_W_CAPITAL) && !(t->flags & NX_W_STOP) && !is_asked_already(c, t->stem);
+}
+
+/* A name of two words in both that the question does not hold. */
 static bool share_name(const struct composer *c, const struct sentence *a, const struct sentence *b)
 {
-	for (size_t i = 0; i < a->n; i++) {
-		const struct nx_term *t = &a->t[i];
-		if (!(t->flags & NX_W_CAPITAL) || (t->flags & NX_W_STOP) || t->surface.n < 4 ||
-		    is_asked_already(c, t->stem))
+	for (size_t i = 0; i + 1 < a->n; i++) {
+		if (!is_new_name(c, &a->t[i]) || !is_new_name(c, &a->t[i + 1]))
 			continue;
-		for (size_t j = 0; j < b->n; j++)
-			if ((b->t[j].flags & NX_W_CAPITAL) && nx_str_eq(t->surface, b->t[j].surface))
+		for (size_t j = 0; j + 1 < b->n; j++)
+			if ((b->t[j].flags & b->t[j + 1].flags & NX_W_CAPITAL) &&
+			    nx_str_eq(a->t[i].surface, b->t[j].surface) &&
+			    nx_str_eq(a->t[i + 1].surface, b->t[j + 1].surface))
 				return true;
 	}
 	return false;
 }
 
-static bool is_linked(const struct composer *c, const struct sentence *a, const struct sentence *b)
+/* The title of the passage is a thing that the question does not name, and `by` says it. */
+static bool is_bridge(const struct composer *c, const struct sentence *by, size_t passage)
+{
+	bool is_new = false;
+	for (size_t i = 0; i < c->ntitles[passage]; i++) {
+		const struct nx_term *t = &c->titles[passage][i];
+		is_new = is_new || (!(t->flags & NX_W_STOP) && !is_asked_already(c, t->stem));
+	}
+	return is_new && says(by, c->titles[passage], c->ntitles[passage]);
+}
+
+enum link { LINK_NONE, LINK_SAME, LINK_COMPARE, LINK_BRIDGE };
+
+static enum link link_of(const struct composer *c, const struct sentence *a, const struct sentence *b)
 {
 	if (nx_str_eq(c->p[a->passage].document, c->p[b->passage].document))
-		return true;
-	if (says(a, c->titles[b->passage], c->ntitles[b->passage]) ||
-	    says(b, c->titles[a->passage], c->ntitles[a->passage]))
-		return true;
+		return LINK_SAME;
+	if (is_bridge(c, a, b->passage) || is_bridge(c, b, a->passage) || share_name(c, a, b))
+		return LINK_BRIDGE;
 	/* "… first, A or B?": each is about another name of the question. */
 	if ((a->title & c->names & ~b->all) && (b->title & c->names & ~a->all))
-		return true;
-	return share_name(c, a, b);
+		return LINK_COMPARE;
+	return LINK_NONE;
 }
 
 /* ---- sets ---- */
 
 static void evaluate(const struct composer *c, struct set *x)
 {
-	double rank = 0;
-	x->mask = 0;
+	double rank = 0, own = 0;
+	x->mask = x->context = 0;
 	x->has_kind = false;
 	for (size_t i = 0; i < x->n; i++) {
 		const struct sentence *s = &c->s[x->v[i]];
 		x->mask |= s->all;
+		x->context |= c->context_masks[s->passage];
 		x->has_kind = x->has_kind || has_kind(c, s);
 		rank += rank_of(c, s) / (double)x->n;
+		own = fmax(own, weigh(c, s->own | (s->title & c->names)));
 	}
-	double own = 0;
-	for (size_t i = 0; i < x->n; i++)
-		own = fmax(own, weigh(c, c->s[x->v[i]].own));
-	x->covered = weigh(c, x->mask);
-	x->value = x->covered + 0.25 * own + KIND_VALUE * x->has_kind + RANK_VALUE * rank -
+	x->covered = weigh(c, x->mask) + CONTEXT_SHARE * weigh(c, x->context & ~x->mask);
+	x->value = x->covered + 0.25 * own + KIND_VALUE * x->has_kind + RANK_VALUE * rank +
+		   BRIDGE_VALUE * (x->bridges > 0) + KEY_VALUE * ((c->key & x->mask) != 0) -
 		   FURTHER_COST * (double)(x->n - 1);
 }
 
-static bool may_join(const struct composer *c, const struct set *x, size_t i)
+/* The strongest link of a sentence with the set, LINK_NONE when it may not join: each of several must say something of what
+ * is asked beside names, and the newcomer something new. */
+static enum link link_with(const struct composer *c, const struct set *x, size_t i)
 {
 	const struct sentence *s = &c->s[i];
-	bool linked = false;
+	enum link best = LINK_NONE;
+	if (!(s->own & ~c->names))
+		return LINK_NONE;
 	for (size_t j = 0; j < x->n; j++) {
-		if (x->v[j] == i)
-			return false;
-		linked = linked || is_linked(c, &c->s[x->v[j]], s);
+		const struct sentence *o = &c->s[x->v[j]];
+		if (x->v[j] == i || !(o->own & ~c->names))
+			return LINK_NONE;
+		enum link l = link_of(c, o, s);
+		best = nx_max(best, l);
 	}
-	double gain = weigh(c, s->own & ~x->mask);
-	return linked && (gain >= NEW_COVER || (!x->has_kind && has_kind(c, s) && s->own));
+	uint64_t fresh = (best == LINK_COMPARE ? s->all : s->own) & ~x->mask;
+	double gain = weigh(c, fresh & ~x->context) + (1 - CONTEXT_SHARE) * weigh(c, fresh & x->context);
+	bool brings = gain >= NEW_COVER || (fresh & c->key) || (!x->has_kind && has_kind(c, s));
+	return brings ? best : LINK_NONE;
 }
 
 static void grow(const struct composer *c, const struct set *from, struct set *best)
@@ -391,9 +473,11 @@ static void grow(const struct composer *c, const struct set *from, struct set *b
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct set next = *from;
-		if (!may_join(c, from, i))
+		enum link l = link_with(c, from, i);
+		if (l == LINK_NONE)
 			continue;
 		next.v[next.n++] = i;
+		next.bridges += l == LINK_BRIDGE;
 		evaluate(c, &next);
 		if (next.value > from->value)
 			grow(c, &next, best);
@@ -423,10 +507,14 @@ static void write_answer(const struct composer *c, struct set *x, struct nx_answ
 	put_in_order(c, x);
 	for (size_t i = 0; i < x->n; i++)
 		ret->v[ret->n++] = (struct nx_answer_sentence){c->s[x->v[i]].passage, c->s[x->v[i]].text};
-	double names = weigh(c, c->names), missing = weigh(c, c->names & ~x->mask);
+	uint64_t seen = x->mask | x->context, all = c->nwords ? UINT64_MAX >> (64 - c->nwords) : 0;
+	double names = weigh(c, c->names), relation = weigh(c, all & ~c->names & ~c->soft);
+	bool names_seen = weigh(c, c->names & seen) >= FOUND_NAMES * names;
+	bool relation_seen = weigh(c, x->mask & ~c->names & ~c->soft) >= FOUND_RELATION * relation;
 	ret->covered = x->covered;
 	ret->sentences = c->ns;
-	ret->found = x->n && x->covered >= FOUND_COVER && x->has_kind && missing <= 0.34 * names;
+	ret->found =
+		x->n && x->covered >= FOUND_COVER && x->has_kind && names_seen && relation_seen && !(c->key & ~x->mask);
 	ret->confidence = fmin(1, fmax(0, x->covered * (x->has_kind ? 1 : 0.5) * (ret->found ? 1 : 0.5)));
 }
 

@@ -99,6 +99,22 @@ int fixture_search(struct fixture *f, const char *query, enum nx_search_mode mod
 	return code;
 }
 
+static void asked(struct nx_ask *a, struct nx_error *err)
+{
+	keep(err);
+}
+
+int fixture_ask(struct fixture *f, const char *question, struct nx_ask *ret)
+{
+	*ret = (struct nx_ask){.arena = f->arena,
+			       .tenant = NX_STORE_TENANT,
+			       .question = nx_str_z(question),
+			       .limit = 12,
+			       .done = asked};
+	nx_knowledge_ask(f->k, ret);
+	return code;
+}
+
 static void changed(struct nx_knowledge_change *c, struct nx_error *err)
 {
 	keep(err);

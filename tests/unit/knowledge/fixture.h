@@ -21,6 +21,7 @@ void fixture_reopen(struct fixture *f); /* as after a restart: the indexes are l
 int fixture_ingest(struct fixture *f, const struct nx_document *docs, size_t n, struct nx_ingest *ret);
 int fixture_put(struct fixture *f, const char *name, const char *title, const char *text);
 int fixture_search(struct fixture *f, const char *query, enum nx_search_mode mode, struct nx_search *ret);
+int fixture_ask(struct fixture *f, const char *question, struct nx_ask *ret);
 int fixture_delete(struct fixture *f, const char *name);
 const char *fixture_message(void);
 const char *fixture_pointer(void);
