@@ -4,8 +4,8 @@
  *   retrieval --data DIR [--home DIR] [--limit N] [--verbose]
  *
  * Ingests the corpus into a store of its own, asks every question in each mode, and prints a table on stderr and one JSON
- * object as the last line of stdout. Constants of ranking were tuned on the even questions; the odd ones are reported
- * beside the whole. The store lives in a temporary directory, or in --home, where vectors once made are kept.
+ * object as the last line of stdout. Whoever tunes a constant of ranking does it on the even questions; the odd ones are
+ * reported beside the whole. The store lives in a temporary directory, or in --home, where vectors once made are kept.
  */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -71,11 +71,12 @@ static void wait_done(void)
 	}
 }
 
-static void must(int r, struct nx_error *err)
+/* Takes the address of the error: arguments are evaluated in no order. */
+static void must(int r, struct nx_error *const *err)
 {
 	if (r >= 0)
 		return;
-	(void)fprintf(stderr, "retrieval: %s\n", nx_error_message(err));
+	(void)fprintf(stderr, "retrieval: %s\n", nx_error_message(*err));
 	exit(1);
 }
 
@@ -87,7 +88,7 @@ static nx_str read_data(struct bench *b, const char *name)
 	nx_str text;
 	char *path = nx_path_join(b->arena, b->data, name);
 	nx_assert(path);
-	must(nx_file_read(b->arena, path, (size_t)1 << 30, &text, &err), err);
+	must(nx_file_read(b->arena, path, (size_t)1 << 30, &text, &err), &err);
 	return text;
 }
 
@@ -105,7 +106,7 @@ static void read_queries(struct bench *b)
 		nx_str line = nx_str_trim(nx_str_cut(&text, '\n'));
 		if (line.n == 0)
 			continue;
-		must(nx_json_read(b->arena, line, NULL, &v, &err), err);
+		must(nx_json_read(b->arena, line, NULL, &v, &err), &err);
 		b->q[b->nq++] = (struct question){.id = nx_json_str(v, "_id"), .text = nx_json_str(v, "text")};
 	}
 }
@@ -151,7 +152,7 @@ static void ingest(struct bench *b)
 	size_t n;
 	char *path = nx_path_join(b->arena, b->data, "corpus.jsonl");
 	nx_assert(path);
-	must(nx_knowledge_read_file(path, b->arena, &docs, &n, &err), err);
+	must(nx_knowledge_read_file(path, b->arena, &docs, &n, &err), &err);
 	progress_total = n;
 	for (size_t i = 0; i < n; i += DOCUMENTS_AT_ONCE) {
 		struct nx_ingest g = {.arena = b->arena,
@@ -268,7 +269,7 @@ static void print_json(struct bench *b, const struct result *r, struct nx_buf *o
 		nx_buf_addf(out, "%s\"%s\":{", first ? "" : ",", nx_search_mode_names[mode]);
 		first = 0;
 		for (size_t c = 0; c < nx_countof(cutoffs); c++)
-			nx_buf_addf(out, "\"recall_%zu\":%.1f,\"held_out_recall_%zu\":%.1f,", cutoffs[c],
+			nx_buf_addf(out, "\"recall_%zu\":%.1f,\"odd_recall_%zu\":%.1f,", cutoffs[c],
 				    mean(&r[mode], c, -1), cutoffs[c], mean(&r[mode], c, 1));
 		nx_buf_addf(out, "\"ms\":%.2f}", 1e3 * r[mode].seconds / (double)(r[mode].n[0] + r[mode].n[1]));
 	}
@@ -286,8 +287,8 @@ static void measure(struct bench *b)
 		for (size_t i = 0; i < b->nq && (!b->limit || i < b->limit); i++)
 			if (b->q[i].ngold)
 				ask(b, i, (enum nx_search_mode)mode, &r[mode]);
-		print_row(nx_search_mode_names[mode], "tuned", &r[mode], 0);
-		print_row("", "held", &r[mode], 1);
+		print_row(nx_search_mode_names[mode], "even", &r[mode], 0);
+		print_row("", "odd", &r[mode], 1);
 		print_row("", "all", &r[mode], -1);
 	}
 	nx_auto_buf struct nx_buf out = NX_BUF_INIT;
@@ -300,13 +301,13 @@ static void measure(struct bench *b)
 static void open_all(struct bench *b)
 {
 	struct nx_error *err = NULL;
-	must(nx_config_load(NULL, (const char *const[]){NULL}, &b->config, &err), err);
-	must(nx_workers_new(0, &b->workers, &err), err);
+	must(nx_config_load(NULL, (const char *const[]){NULL}, &b->config, &err), &err);
+	must(nx_workers_new(0, &b->workers, &err), &err);
 	must(nx_store_open(&(struct nx_store_options){.dir = b->home, .readers = nx_workers_count(b->workers)},
 			   &b->store, &err),
-	     err);
-	must(nx_models_new(b->config, NULL, &b->models, &err), err);
-	must(nx_knowledge_new(b->config, b->store, b->workers, b->models, &b->k, &err), err);
+	     &err);
+	must(nx_models_new(b->config, NULL, &b->models, &err), &err);
+	must(nx_knowledge_new(b->config, b->store, b->workers, b->models, &b->k, &err), &err);
 	nx_knowledge_load(b->k);
 	struct nx_knowledge_state s;
 	do {
@@ -363,7 +364,7 @@ int main(int argc, char **argv)
 	measure(&b);
 	close_all(&b);
 	if (is_temporary)
-		must(nx_rmtree(b.home, &err), err);
+		must(nx_rmtree(b.home, &err), &err);
 	nx_arena_free(b.arena);
 	return 0;
 }

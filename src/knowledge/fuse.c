@@ -419,21 +419,12 @@ static int run(struct fusion *f, struct nx_subgraph *s, struct nx_error **err)
 	return 0;
 }
 
-/* MiniLM knows English alone: on Arabic questions its neighbours are noise (R@1 of 0.3 on XQuAD-ar). */
-static bool encoder_knows(const struct nx_search_run *r, const struct nx_term *t, size_t n)
-{
-	size_t arabic = 0;
-	for (size_t i = 0; i < n; i++)
-		arabic += (t[i].flags & NX_W_ARABIC) != 0;
-	return 2 * arabic <= n || strncmp(nx_embed_model(r->k->models), "minilm", 6) != 0;
-}
-
 int nx_fuse(struct nx_search_run *r, const struct nx_term *t, size_t n, bool with_vectors, struct nx_candidate **ret,
 	    size_t *ret_n, struct nx_error **err)
 {
 	struct fusion f = {.r = r, .p = r->p, .a = r->s->arena, .terms = t, .nterms = n, .vector_share = 0.5};
 	struct nx_subgraph s;
-	f.has_vectors = with_vectors && r->query_vector && r->p->vectors.n > 0 && encoder_knows(r, t, n);
+	f.has_vectors = with_vectors && r->query_vector && r->p->vectors.n > 0;
 	nx_subgraph_init(&s, r->p, f.a);
 	int e = run(&f, &s, err);
 	nx_subgraph_done(&s);

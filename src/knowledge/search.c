@@ -296,6 +296,15 @@ static void out_of_memory_done(struct nx_job *j)
 	nx_error_free(err);
 }
 
+/* MiniLM knows English alone: to an Arabic question its neighbours are noise (R@1 of 0.3 on XQuAD-ar). */
+static bool wants_vector(const struct nx_knowledge *k, const struct nx_search *s)
+{
+	if (!nx_knowledge_has_vectors(k) || (s->mode != NX_SEARCH_HYBRID && s->mode != NX_SEARCH_VECTOR))
+		return false;
+	bool english_only = strncmp(nx_embed_model(k->models), "minilm", 6) == 0;
+	return s->mode == NX_SEARCH_VECTOR || !english_only || strcmp(nx_text_language(s->query), "ar") != 0;
+}
+
 void nx_knowledge_search(struct nx_knowledge *k, struct nx_search *s)
 {
 	struct nx_search_run *r = nx_arena_new_of(s->arena, struct nx_search_run);
@@ -309,8 +318,7 @@ void nx_knowledge_search(struct nx_knowledge *k, struct nx_search *s)
 	}
 	*r = (struct nx_search_run){.k = k, .s = s, .started_us = nx_time_mono_us()};
 	nx_knowledge_enter(k);
-	bool wants_vector = s->mode == NX_SEARCH_HYBRID || s->mode == NX_SEARCH_VECTOR;
-	if (check(r, &r->err) < 0 || !wants_vector || !nx_knowledge_has_vectors(k)) {
+	if (check(r, &r->err) < 0 || !wants_vector(k, s)) {
 		post(s, k);
 		return;
 	}
