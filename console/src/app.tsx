@@ -88,7 +88,7 @@ export function App(): JSX.Element {
     document.title = `${t(`nav.${screens.includes(name as never) ? name : "ask"}` as Key)} · NEXUS`;
     // After a change of screens readers go on from the top of the new one.
     if (!first.current && document.activeElement?.tagName !== "TEXTAREA") main.current?.focus({ preventScroll: true });
-    if (!first.current) scrollTo(0, 0);
+    if (!first.current) main.current?.scrollTo(0, 0);
     first.current = false;
   }, [name, id]);
   return (

@@ -65,7 +65,7 @@ onPage("a plan is watched while it runs", { path: "#/tasks" }, async (page) => {
   const { body } = await server.post("/v1/tasks", slowPlan(1.5));
   await page.goto(`${server.url}/#/tasks/${body.id}`);
   await page.locator('.timeline .state-running .bar[data-step="left"]').waitFor();
-  await page.locator(".task .state-succeeded").first().waitFor();
+  await page.locator(".task > .row .state-succeeded").waitFor();
   assert.equal(await page.locator(".timeline-row.state-succeeded").count(), 4);
   await page.getByRole("tab", { name: "Plan" }).click();
   const box = async (id) => page.locator(`.node[data-step="${id}"]`).boundingBox();
@@ -89,7 +89,7 @@ onPage("a task is cancelled after a question", { path: "#/tasks" }, async (page)
   assert.equal((await server.get(`/v1/tasks/${body.id}`)).cancel_requested_at, null);
   await page.getByRole("button", { name: "Cancel the task" }).click();
   await page.locator("dialog").getByRole("button", { name: "Cancel the task" }).click();
-  await page.locator(".task .row .state-cancelled").first().waitFor();
+  await page.locator(".task > .row .state-cancelled").waitFor();
   assert.equal((await server.get(`/v1/tasks/${body.id}`)).state, "cancelled");
 });
 
@@ -220,8 +220,8 @@ onPage("a wrong id and a wrong address are answered in words", { path: "#/tasks/
   p.errors.length = 0; // the browser's own line about the 404
 });
 
-onPage("everything is reached by the keyboard", { path: "#/ask" }, async (page) => {
-  await page.evaluate(() => document.activeElement?.blur());
+onPage("everything is reached by the keyboard", { path: "#/agents" }, async (page) => {
+  await page.locator(".agent").first().waitFor();
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement?.className), "skip");
   await page.keyboard.press("Enter");

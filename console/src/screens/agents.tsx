@@ -15,7 +15,7 @@ function History({ stats, name }: { stats: AgentStats[]; name: string }): JSX.El
   const { t, number, percent, ms, bytes } = useTongue();
   if (stats.length === 0) return <p class="meta">{t("agents.nohistory")}</p>;
   return (
-    <div class="table-box"><table>
+    <div class="table-box" role="group" tabIndex={0}><table>
       <caption class="visually-hidden">{t("agents.history")} {name}</caption>
       <thead><tr><th scope="col">{t("agents.capability")}</th><th scope="col" class="col-number">{t("agents.runs")}</th><th scope="col" class="col-number">{t("agents.success")}</th>
         <th scope="col" class="col-number">{t("agents.response")}</th><th scope="col" class="col-number">{t("agents.cpu")}</th><th scope="col" class="col-number">{t("agents.memory")}</th></tr></thead>
@@ -49,7 +49,7 @@ function Tools({ tools }: { tools: Tool[] }): JSX.Element {
   return (
     <section>
       <h2 id="tools">{t("agents.all.tools")}</h2>
-      <div class="table-box"><table aria-labelledby="tools">
+      <div class="table-box" role="group" tabIndex={0}><table aria-labelledby="tools">
         <thead><tr><th scope="col">{t("agents.tools")}</th><th scope="col">{t("agents.can")}</th><th scope="col">{t("agents.effects")}</th></tr></thead>
         <tbody>{tools.map((x) => <tr key={x.name}><th scope="row"><Id text={x.name} /></th><td><Inline text={x.description} /></td><td>{word("effects", x.effects)}</td></tr>)}</tbody>
       </table></div>

@@ -10,7 +10,7 @@ import { isFinal, type Task } from "../types";
 import { Answer, Artifacts, taskProblem } from "../ui/answer";
 import { Equivalents, ErrorBox, Field, Icon, Select, State } from "../ui/basic";
 import { StepList } from "../ui/steps";
-import { Paragraphs } from "../ui/text";
+import { dirOf, Paragraphs } from "../ui/text";
 
 interface Asked { input: string; user: string; session: string; priority: string }
 interface Entry { key: number; asked: Asked; id: string | null; problem: unknown }
@@ -52,9 +52,9 @@ function Run({ entry }: { entry: Entry }): JSX.Element {
         {task && <State state={task.state} stopping={!done && !!task.cancel_requested_at} />}
       </header>
       <ErrorBox error={entry.problem ?? (task ? null : problem)} />
-      {steps.length > 0 && <section aria-label={t("ask.plan")}><h3>{t("ask.plan")}</h3><StepList steps={steps} /></section>}
+      {steps.length > 0 && <section aria-label={t("ask.plan")}><h2>{t("ask.plan")}</h2><StepList steps={steps} /></section>}
       <section aria-label={t("ask.answer")} aria-live="polite">
-        {(task?.result || partial) && <h3>{t("ask.answer")}</h3>}
+        {(task?.result || partial) && <h2>{t("ask.answer")}</h2>}
         {task?.result ? <Answer text={task.result.text} citations={task.result.citations} /> : partial ? <Paragraphs class="prose" text={partial} />
           : !done && !entry.problem && <p class="loading"><span class="spinner" aria-hidden="true" />{t("ask.working")}</p>}
         {task?.result && task.result.artifacts.length > 0 && <Artifacts items={task.result.artifacts} />}
@@ -99,13 +99,13 @@ export function Ask(): JSX.Element {
       <h1>{t("ask.title")}</h1>
       <form class="card ask-form" onSubmit={(e) => { e.preventDefault(); send(); }}>
         <label class="visually-hidden" for="question">{t("ask.label")}</label>
-        <textarea id="question" ref={box} dir="auto" rows={3} value={input} placeholder={t("ask.placeholder")} aria-describedby="ask-hint"
+        <textarea id="question" ref={box} dir={dirOf(input)} rows={3} value={input} placeholder={t("ask.placeholder")} aria-describedby="ask-hint"
           onInput={(e) => setInput(e.currentTarget.value)} onKeyDown={key} />
         <details class="options">
           <summary>{t("options")}</summary>
           <div class="fields">
-            <Field label={t("ask.user")}>{(id) => <input id={id} dir="auto" value={user} maxLength={128} onInput={(e) => setUser(e.currentTarget.value)} />}</Field>
-            <Field label={t("ask.session")}>{(id) => <input id={id} dir="auto" value={session} maxLength={128} onInput={(e) => setSession(e.currentTarget.value)} />}</Field>
+            <Field label={t("ask.user")}>{(id) => <input id={id} dir={dirOf(user)} value={user} maxLength={128} onInput={(e) => setUser(e.currentTarget.value)} />}</Field>
+            <Field label={t("ask.session")}>{(id) => <input id={id} dir={dirOf(session)} value={session} maxLength={128} onInput={(e) => setSession(e.currentTarget.value)} />}</Field>
             <Select label={t("ask.priority")} value={priority} on={setPriority}
               options={(["low", "medium", "high", "critical"] as const).map((value) => ({ value, text: t(`priority.${value}`) }))} />
           </div>

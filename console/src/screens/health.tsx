@@ -30,8 +30,9 @@ async function look(before: Picture, signal: AbortSignal): Promise<Picture> {
 function Curve({ values, label }: { values: number[]; label: string }): JSX.Element | null {
   const { rtl } = useTongue();
   if (values.length < 2) return <div class="curve" />;
+  const slots = Math.max(values.length, 15);
   const top = Math.max(...values) * 1.1 || 1, low = Math.min(...values) * 0.9;
-  const at = (v: number, i: number): string => `${((i + kept - values.length) / (kept - 1) * 100).toFixed(2)} ${(30 - (v - low) / (top - low || 1) * 28).toFixed(2)}`;
+  const at = (v: number, i: number): string => `${((i + slots - values.length) / (slots - 1) * 100).toFixed(2)} ${(30 - (v - low) / (top - low || 1) * 28).toFixed(2)}`;
   return (
     <svg class="curve" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label={label} style={{ transform: rtl ? "scaleX(-1)" : "none" }}>
       <path d={`M${values.map(at).join("L")}`} vector-effect="non-scaling-stroke" />
@@ -40,7 +41,7 @@ function Curve({ values, label }: { values: number[]; label: string }): JSX.Elem
 }
 
 function Figure({ label, children, curve }: { label: string; children: ComponentChildren; curve?: JSX.Element | null }): JSX.Element {
-  return <div class="figure"><dt>{label}</dt><dd>{children}</dd>{curve}</div>;
+  return <div class="figure"><dt>{label}</dt><dd>{children}{curve}</dd></div>;
 }
 
 function Figures({ picture }: { picture: Picture }): JSX.Element {
@@ -79,7 +80,7 @@ function Operations({ samples }: { samples: Sample[] }): JSX.Element | null {
   return (
     <section>
       <h2 id="operations">{t("health.requests")}</h2>
-      <div class="table-box"><table aria-labelledby="operations">
+      <div class="table-box" role="group" tabIndex={0}><table aria-labelledby="operations">
         <thead><tr><th scope="col">{t("health.operation")}</th><th scope="col" class="col-number">{t("health.count")}</th>
           <th scope="col" class="col-number">{t("health.p50")}</th><th scope="col" class="col-number">{t("health.p99")}</th></tr></thead>
         <tbody>{rows.map((r) => <tr key={r.operation}><th scope="row"><Id text={r.operation} /></th><td class="col-number">{number(r.count)}</td><td class="col-number">{time(r.p50)}</td><td class="col-number">{time(r.p99)}</td></tr>)}</tbody>
@@ -96,7 +97,7 @@ function Models(): JSX.Element | null {
   return (
     <section>
       <h2 id="models">{t("health.models")}</h2>
-      <div class="table-box"><table aria-labelledby="models">
+      <div class="table-box" role="group" tabIndex={0}><table aria-labelledby="models">
         <thead><tr><th scope="col">{t("health.model")}</th><th scope="col">{t("health.kind")}</th><th scope="col">{t("health.provider")}</th><th scope="col">{t("health.state")}</th></tr></thead>
         <tbody>{models.map((m) => <tr key={m.id}><th scope="row"><Id text={m.id} /></th><td><Id text={m.kind} /></td><td><Id text={m.provider} /></td><td><Inline text={m.state} /></td></tr>)}</tbody>
       </table></div>

@@ -6,7 +6,7 @@ import { useTongue } from "../i18n";
 import { go, href } from "../router";
 import type { Hit, Ingested, Page, SearchResult, StoredDocument } from "../types";
 import { Confirm, Equivalents, ErrorBox, Field, Icon, Loading, Select } from "../ui/basic";
-import { Id, Inline, Paragraphs, Shown } from "../ui/text";
+import { dirOf, Id, Inline, Paragraphs, Shown } from "../ui/text";
 
 const modes = ["hybrid", "text", "vector", "graph"] as const;
 type Mode = (typeof modes)[number];
@@ -38,8 +38,8 @@ function HitCard({ hit, best }: { hit: Hit; best: Record<string, number> }): JSX
   const name = hit.title || (typeof hit.entity?.properties?.name === "string" ? hit.entity.properties.name : "") || hit.entity?.id || "";
   return (
     <li class="card hit">
-      <h3>{hit.document_id ? <a href={href("knowledge", hit.document_id)}><Inline text={name || hit.document || hit.document_id} /></a> : <Inline text={name} />}
-        {hit.kind === "entity" && hit.entity?.type && <span class="badge"><Id text={hit.entity.type} /></span>}</h3>
+      <h2>{hit.document_id ? <a href={href("knowledge", hit.document_id)}><Inline text={name || hit.document || hit.document_id} /></a> : <Inline text={name} />}
+        {hit.kind === "entity" && hit.entity?.type && <span class="badge"><Id text={hit.entity.type} /></span>}</h2>
       {hit.text && <p class="prose" dir="auto"><Shown text={hit.text} /></p>}
       {!!hit.path?.length && (
         <p class="path"><span class="meta">{t("know.path")}</span> {hit.path.map((p, i) => <span key={i} class="path-part"><Inline text={p} /></span>)}</p>
@@ -80,7 +80,7 @@ function Search(): JSX.Element {
   return (
     <section aria-label={t("know.query")}>
       <form class="filters search" onSubmit={(e) => { e.preventDefault(); void search(q); }}>
-        <Field label={t("know.query")} class="grow">{(id) => <input id={id} type="search" dir="auto" value={q.query} placeholder={t("know.placeholder")} onInput={(e) => change({ query: e.currentTarget.value })} />}</Field>
+        <Field label={t("know.query")} class="grow">{(id) => <input id={id} type="search" dir={dirOf(q.query)} value={q.query} placeholder={t("know.placeholder")} onInput={(e) => change({ query: e.currentTarget.value })} />}</Field>
         <Select label={t("know.mode")} value={q.mode} on={(mode) => change({ mode })} options={modes.map((value) => ({ value, text: t(`know.mode.${value}`) }))} />
         <Select label={t("know.kinds")} value={q.kinds} on={(k) => change({ kinds: k })} options={kinds.map((value) => ({ value, text: t(`know.kind.${value}`) }))} />
         <button type="submit" class="primary" disabled={!q.query.trim() || busy}>{t("know.go")}</button>

@@ -6,7 +6,7 @@ import { useTongue } from "../i18n";
 import { remembered } from "../store";
 import type { Layer, Memory, Recalled } from "../types";
 import { Confirm, Equivalents, ErrorBox, Field, Loading, Tabs, When } from "../ui/basic";
-import { Inline, Shown } from "../ui/text";
+import { dirOf, Inline, Shown } from "../ui/text";
 
 const layers: Layer[] = ["working", "episodic", "semantic", "procedural"];
 const lastUser = remembered("session", "nexus.user");
@@ -71,8 +71,8 @@ function Recall({ user, setUser }: { user: string; setUser: (u: string) => void 
   return (
     <section aria-label={t("mem.go")}>
       <form class="filters" onSubmit={(e) => { e.preventDefault(); void recall({ user_id: user.trim(), query: query.trim(), limit: 20 }); }}>
-        <Field label={t("mem.user")}>{(id) => <input id={id} dir="auto" value={user} maxLength={128} required onInput={(e) => setUser(e.currentTarget.value)} />}</Field>
-        <Field label={t("mem.query")} class="grow">{(id) => <input id={id} type="search" dir="auto" value={query} placeholder={t("mem.placeholder")} onInput={(e) => setQuery(e.currentTarget.value)} />}</Field>
+        <Field label={t("mem.user")}>{(id) => <input id={id} dir={dirOf(user)} value={user} maxLength={128} required onInput={(e) => setUser(e.currentTarget.value)} />}</Field>
+        <Field label={t("mem.query")} class="grow">{(id) => <input id={id} type="search" dir={dirOf(query)} value={query} placeholder={t("mem.placeholder")} onInput={(e) => setQuery(e.currentTarget.value)} />}</Field>
         <button type="submit" class="primary" disabled={!user.trim() || !query.trim() || busy}>{t("mem.go")}</button>
       </form>
       <ErrorBox error={problem} />
@@ -106,7 +106,7 @@ function Remember({ user }: { user: string }): JSX.Element {
   return (
     <form class="card" aria-labelledby="remember-title" onSubmit={(e) => void keep(e)}>
       <h2 id="remember-title">{t("mem.remember")}</h2>
-      <Field label={t("mem.text")}>{(id) => <textarea id={id} dir="auto" rows={2} value={text} onInput={(e) => setText(e.currentTarget.value)} />}</Field>
+      <Field label={t("mem.text")}>{(id) => <textarea id={id} dir={dirOf(text)} rows={2} value={text} onInput={(e) => setText(e.currentTarget.value)} />}</Field>
       <div class="row between">
         <Field label={t("mem.importance")} help={number(importance)}>{(id) => <input id={id} type="range" min="0" max="1" step="0.1" value={importance} onInput={(e) => setImportance(Number(e.currentTarget.value))} />}</Field>
         <button type="submit" disabled={!text.trim() || !user.trim()}>{t("mem.store")}</button>

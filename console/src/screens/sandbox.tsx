@@ -8,7 +8,7 @@ import { store, useStore } from "../store";
 import type { Execution, Language, Page, Scan } from "../types";
 import { Artifacts } from "../ui/answer";
 import { Equivalents, ErrorBox, Field, Icon, Select } from "../ui/basic";
-import { Code, Id, Inline, Shown } from "../ui/text";
+import { Code, Id, Shown } from "../ui/text";
 
 const policies = ["strict", "standard", "off"] as const;
 interface Draft { language: string; code: string; stdin: string; time: number; memory: number; cpu: number; policy: (typeof policies)[number] }
@@ -26,14 +26,15 @@ function Findings({ scan }: { scan: Scan }): JSX.Element {
   const { t, word } = useTongue();
   return (
     <section>
-      <h3>{t("box.scanner")}</h3>
+      <h2>{t("box.scanner")}</h2>
       {scan.findings.length === 0 ? <p class="meta">{t("box.clean")}</p> : (
         <>
           <p>{t("box.risk")}: <span class={`risk risk-${scan.risk_level}`}>{word("risk", scan.risk_level)}</span></p>
           <ul class="findings">
             {scan.findings.map((f, i) => (
-              <li key={i}><span class={`risk risk-${f.severity}`}>{word("risk", f.severity)}</span> <Inline text={f.message} />{" "}
-                <span class="meta">{t("box.line", { line: f.line, column: f.column })} · <Id text={f.rule} /></span>
+              <li key={i}><p><span class={`risk risk-${f.severity}`}>{word("risk", f.severity)}</span>{" "}
+                <span class="meta">{t("box.line", { line: f.line, column: f.column })} · <Id text={f.rule} /></span></p>
+                <p dir="auto"><Shown text={f.message} /></p>
                 {f.advice && <p class="meta" dir="auto"><Shown text={f.advice} /></p>}</li>
             ))}
           </ul>
@@ -48,9 +49,9 @@ function Enforced({ what }: { what: Record<string, unknown> }): JSX.Element {
   const rows = Object.entries(what).filter(([k]) => k !== "degraded");
   return (
     <section>
-      <h3 id="enforced">{t("box.enforced")}</h3>
+      <h2 id="enforced">{t("box.enforced")}</h2>
       {what.degraded === true && <p class="notice">{t("box.degraded")}</p>}
-      <div class="table-box"><table aria-labelledby="enforced" class="narrow"><tbody>
+      <div class="table-box" role="group" tabIndex={0}><table aria-labelledby="enforced" class="narrow"><tbody>
         {rows.map(([k, v]) => <tr key={k}><th scope="row"><Id text={k} /></th><td><Id text={typeof v === "string" ? v : JSON.stringify(v)} /></td></tr>)}
       </tbody></table></div>
     </section>
@@ -68,8 +69,8 @@ function Result({ run, stdout, stderr }: { run: Execution | null; stdout: string
         <span class={`state state-${look}`}><span class="dot" aria-hidden="true" />{word("exec", status)}</span>
         <span class="meta">{typeof run?.exit_code === "number" && t("box.exit", { n: run.exit_code })}{typeof run?.signal === "number" && <> · {t("box.signal", { n: run.signal })}</>}</span>
       </div>
-      {stdout && <><h3>{t("box.stdout")}</h3><Code text={stdout} label={t("box.stdout")} /></>}
-      {stderr && <><h3>{t("box.stderr")}</h3><Code text={stderr} label={t("box.stderr")} /></>}
+      {stdout && <><h2>{t("box.stdout")}</h2><Code text={stdout} label={t("box.stdout")} /></>}
+      {stderr && <><h2>{t("box.stderr")}</h2><Code text={stderr} label={t("box.stderr")} /></>}
       {run && !stdout && !stderr && status !== "blocked" && <p class="meta">{t("box.noout")}</p>}
       {run?.truncated && <p class="notice">{t("box.truncated")}</p>}
       {u && (
@@ -81,7 +82,7 @@ function Result({ run, stdout, stderr }: { run: Execution | null; stdout: string
           <div class="figure"><dt>{t("box.start")}</dt><dd>{ms(u.start_ms)}</dd></div>
         </dl>
       )}
-      {!!run?.artifacts?.length && <><h3>{t("box.files")}</h3><Artifacts items={run.artifacts} /></>}
+      {!!run?.artifacts?.length && <><h2>{t("box.files")}</h2><Artifacts items={run.artifacts} /></>}
       {run && <div class="columns">{run.enforced && <Enforced what={run.enforced} />}{run.scan && <Findings scan={run.scan} />}</div>}
     </section>
   );
@@ -158,7 +159,7 @@ export function Sandbox(): JSX.Element {
   const options = (languages.length ? languages : [{ name: d.language, available: true, package: null }]).map((l) => ({
     value: l.name, disabled: !l.available, text: l.available ? l.name : t("box.missing", { name: l.name, package: l.package ?? "" }) }));
   const number = (label: string, value: number, on: (n: number) => void, max: number): JSX.Element => (
-    <Field label={label} class="short">{(id) => <input id={id} type="number" dir="ltr" min={1} max={max} value={value} onChange={(e) => on(Math.max(1, Number(e.currentTarget.value) || 1))} />}</Field>
+    <Field label={label} class="short">{(id) => <input id={id} type="number" min={1} max={max} value={value} onChange={(e) => on(Math.max(1, Number(e.currentTarget.value) || 1))} />}</Field>
   );
   const asked = result?.asked;
   return (
@@ -178,8 +179,9 @@ export function Sandbox(): JSX.Element {
         <details class="options"><summary>{t("box.stdin")}</summary>
           <Field label={t("box.stdin")}>{(id) => <textarea id={id} class="code-input" dir="ltr" rows={3} spellcheck={false} value={d.stdin} onInput={(e) => set({ stdin: e.currentTarget.value })} />}</Field></details>
         <div class="row">
-          {stop ? <button type="button" class="danger-quiet" onClick={() => stop.abort()}>{t("box.stop")}</button>
-            : <button type="submit" class="primary" disabled={!d.code.trim()}><Icon name="play" />{t("box.run")}</button>}
+          {/* Keys: a button that became another under the click would submit the form. */}
+          {stop ? <button key="stop" type="button" class="danger-quiet" onClick={() => stop.abort()}>{t("box.stop")}</button>
+            : <button key="run" type="submit" class="primary" disabled={!d.code.trim()}><Icon name="play" />{t("box.run")}</button>}
           <button type="button" disabled={!!stop || !d.code.trim()} onClick={() => void scanOnly()}>{t("box.scan")}</button>
         </div>
       </form>

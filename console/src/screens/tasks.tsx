@@ -8,7 +8,7 @@ import { onTaskEvent } from "../live";
 import { go, href } from "../router";
 import { isFinal, taskStates, type Page, type Task } from "../types";
 import { Equivalents, ErrorBox, Field, Icon, Loading, Select, State, When } from "../ui/basic";
-import { Inline } from "../ui/text";
+import { dirOf, Inline } from "../ui/text";
 
 const pageSize = 50;
 const refreshMs = 400;
@@ -144,7 +144,7 @@ export function Tasks(): JSX.Element {
       </div>
       <div class="filters">
         <Select label={t("tasks.state")} value={failed ? "" : state} options={states} on={(v) => { setState(v); setFailed(false); }} />
-        <Field label={t("tasks.text")} help={t("tasks.text.help")} class="grow">{(i) => <input id={i} type="search" dir="auto" value={text} onInput={(e) => setText(e.currentTarget.value)} />}</Field>
+        <Field label={t("tasks.text")} help={t("tasks.text.help")} class="grow">{(i) => <input id={i} type="search" dir={dirOf(text)} value={text} onInput={(e) => setText(e.currentTarget.value)} />}</Field>
         <label class="check"><input type="checkbox" checked={failed} onChange={(e) => setFailed(e.currentTarget.checked)} />{t("tasks.failed")}</label>
         <form class="row lookup" onSubmit={lookUp}>
           <Field label={t("tasks.lookup")}>{(i) => <input id={i} dir="ltr" class="mono" value={id} spellcheck={false} autocomplete="off" onInput={(e) => setId(e.currentTarget.value)} />}</Field>
@@ -153,7 +153,7 @@ export function Tasks(): JSX.Element {
       </div>
       <ErrorBox error={problem} retry={refresh} />
       {shown.length > 0 && (
-        <div class="table-box">
+        <div class="table-box" role="group" tabIndex={0}>
           <table>
             <caption class="visually-hidden">{t("tasks.title")}</caption>
             <thead><tr>

@@ -31,7 +31,7 @@ export function Answer({ text, citations }: { text: string; citations: Citation[
       {text.trim() === "" ? <p class="meta">{t("ask.nothing")}</p> : <Paragraphs class="prose" text={text} render={render} />}
       {citations.length > 0 && (
         <section class="sources" aria-labelledby={`${base}-h`}>
-          <h4 id={`${base}-h`}>{t("ask.sources", { n: citations.length })}</h4>
+          <h3 id={`${base}-h`}>{t("ask.sources", { n: citations.length })}</h3>
           <ol ref={list}>
             {citations.map((c, i) => (
               <li key={i}>

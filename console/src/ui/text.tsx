@@ -28,6 +28,10 @@ export function Shown({ text }: { text: string }): JSX.Element {
   return <>{out}</>;
 }
 
+const letter = /\p{L}/u;
+/** The direction of a text: its own; the page's while there is no letter in it to tell. */
+export const dirOf = (text: string): "auto" | undefined => (letter.test(text) ? "auto" : undefined);
+
 /** A piece of text inside a line. */
 export function Inline({ text, class: c }: { text: string; class?: string }): JSX.Element {
   return <bdi class={c} dir="auto"><Shown text={text} /></bdi>;
@@ -40,7 +44,7 @@ export function Paragraphs({ text, class: c, render }: {
   return (
     <div class={c}>
       {text.split(/\n/).map((line, i) => (
-        <p key={i} dir="auto" class="para">{line === "" ? "\u00a0" : render ? render(line) : <Shown text={line} />}</p>
+        <p key={i} dir={dirOf(line)} class="para">{line === "" ? "\u00a0" : render ? render(line) : <Shown text={line} />}</p>
       ))}
     </div>
   );
