@@ -193,6 +193,7 @@ STAGES = [
     ("analyze", "gcc -fanalyzer", lambda n: check(n, PYTHON, "scripts/analyze.py")),
     ("unit", "unit tests", unit),
     ("api", "API tests", lambda n: pytest(n, "tests/api")),
+    ("docs", "documents", lambda n: pytest(n, "tests/docs")),
     ("faults", "build with fault points", build_faults),
     ("fault", "fault tests", fault),
     ("console", "console tests", console),
