@@ -203,14 +203,14 @@ static const struct nx_error_info infos[] = {
 			.title = "stored data is damaged",
 			.why = "A checksum or a structure is not what was written: a failing disk, a program that changed the files, or a copy "
 			       "made while the server was running.",
-			.how = "Stop the server and keep a copy of the data directory. `nexus doctor` says what is damaged: indexes are rebuilt "
-			       "by themselves, the database comes back with `nexus restore`.",
+			.how = "Stop the server and keep a copy of the data directory. Indexes are rebuilt by themselves at the next start; the "
+			       "database comes back from your last backup: put that copy in the place of the directory and start again.",
 			.title_ar = "البيانات المخزونة تالفة",
 			.why_ar =
 				"مجموع تدقيق أو بنية لا يطابق ما كُتب: قرص معطوب، أو برنامج عبث بالملفات، أو نسخة أُخذت والخادم يعمل.",
 			.how_ar =
-				"أوقف الخادم واحتفظ بنسخة من مجلد البيانات. الأمر `nexus doctor` يبيّن التالف: الفهارس تُبنى من جديد تلقائيًا، وقاعدة "
-				"البيانات تُسترجع بالأمر `nexus restore`.",
+				"أوقف الخادم واحتفظ بنسخة من مجلد البيانات. الفهارس تُبنى من جديد تلقائيًا عند التشغيل التالي، أما قاعدة البيانات "
+				"فتُسترجع من آخر نسخة احتياطية: ضع تلك النسخة مكان المجلد ثم شغّل الخادم.",
 		},
 	[-NX_ENETWORK] =
 		{

@@ -212,7 +212,7 @@ def names(nexus):
     verbs = generate_docs.verbs(program)
     flags = {v: set(re.findall(r"--([a-z][a-z-]*)", program(v, "--help"))) for v in verbs}
     options = json.loads(program("config", "--json"))
-    return {"verbs": set(verbs), "flags": flags, "config": {o["flag"] for o in options},
+    return {"verbs": set(verbs), "flags": flags, "config": {o["flag"].removeprefix("--") for o in options},
             "options": {o["name"] for o in options}, "env": {o["env"] for o in options},
             "codes": {line.split()[0] for line in program("explain").splitlines()},
             "routes": json.loads(program("routes", "--json"))}
@@ -237,7 +237,7 @@ def test_options_codes_and_variables_that_a_page_names_exist(page, names):
         assert variable in names["env"] | {"NEXUS_URL", "NEXUS_KEY", "NEXUS_CACHE"}, f"{name_of(page)}: {variable}"
     groups = {o.split(".")[0] for o in names["options"] if "." in o}
     for option in re.findall(r"`([a-z]+\.[a-z_]+)`", text):
-        if option.split(".")[0] in groups and option.split(".")[0] not in ("knowledge", "memory"):
+        if option.split(".")[0] in groups and option.split(".")[0] not in ("knowledge", "memory") and not option.endswith(".md"):
             assert option in names["options"], f"{name_of(page)}: {option}"
 
 
