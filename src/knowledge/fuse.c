@@ -372,8 +372,8 @@ static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor,
 	double similar = isnan(c->vector) ? 0 : c->vector;
 	double fresh = idf_share(f, mask_of(f, slot) & ~mask_of(f, anchor->slot));
 	double value = anchor->score / best * weight * (fresh + COVER_COSINE * similar);
-	if (value > c->cover) {
-		c->cover = value;
+	if (value > c->cover || (c->from == NX_MAP_NONE && anchor->fused > c->fused)) {
+		c->cover = fmax(c->cover, value);
 		c->from = anchor->slot;
 	}
 }

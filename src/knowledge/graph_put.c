@@ -597,7 +597,7 @@ static int name_left_behind(struct graph_change *g, struct nx_db *db, int64_t ke
 		"SELECT 'name:' || n.folded, n.surface FROM entity_names n WHERE n.entity_id = $1 AND n.tenant_id = $2"
 		" AND EXISTS (SELECT 1 FROM mentions m WHERE m.entity_id = $1)"
 		" AND NOT EXISTS (SELECT 1 FROM entities e WHERE e.tenant_id = $2 AND e.space = $3"
-		" AND e.name = 'name:' || n.folded) LIMIT 1",
+		" AND e.name = 'name:' || n.folded) ORDER BY length(n.folded) DESC LIMIT 1",
 		NX_PARAMS(nx_v_int(key), nx_v_int(g->c->tenant), nx_v_text(g->space)), &rows, err);
 	if (r == 0)
 		r = nx_rows_next(rows, err);

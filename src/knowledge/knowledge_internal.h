@@ -110,6 +110,10 @@ struct nx_search_run {
 	struct nx_error *err;
 	int64_t started_us;
 };
+/* Entities, best first. Under the partition's lock. */
+int nx_search_entities(struct nx_search_run *r, const struct nx_term *t, size_t n, struct nx_hit **ret, size_t *ret_n,
+		       struct nx_error **err);
+int nx_search_fill_entity(struct nx_search_run *r, struct nx_db *db, struct nx_hit *h, struct nx_error **err);
 /* The k best passages by BM25, and a hit without its text. Under the partition's lock. */
 int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
 			size_t *ret_n, struct nx_error **err);

@@ -10,6 +10,8 @@
 enum nx_name_kind { NX_NAME_SPAN, NX_NAME_ACRONYM, NX_NAME_QUOTED, NX_NAME_TITLE, NX_NAME_MAX };
 extern const char *const nx_name_kind_types[]; /* entity types: "NAME", "ACRONYM", "TERM", "TITLE" */
 
+#define NX_TITLE_NAME_MAX 120 /* a longer title is a sentence, not a name */
+
 struct nx_name {
 	nx_str folded;  /* surface forms joined by a space: the key */
 	nx_str surface; /* as first written; borrows from the text */

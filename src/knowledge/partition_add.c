@@ -193,6 +193,26 @@ static int index_slot(struct adder *a, uint32_t doc, const struct nx_prepared_ch
 	return p->docs[doc].indexes & NX_PARTITION_GRAPH ? link_slot(a, p->nslots - 1, err) : 0;
 }
 
+/* A passage is about what its document's title names. */
+static int add_title_name(struct adder *a, uint32_t doc, struct nx_error **err)
+{
+	nx_str base = nx_title_base(a->p->docs[doc].title), folded;
+	int r = nx_name_fold(base, a->scratch, &folded, err);
+	if (r < 0 || folded.n == 0 || folded.n > NX_TITLE_NAME_MAX)
+		return r;
+	for (size_t i = 0; i < a->nnames; i++)
+		if (nx_str_eq(a->names[i].folded, folded))
+			return 0;
+	struct nx_name *v = nx_arena_array(a->scratch, struct nx_name, a->nnames + 1);
+	if (!v)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a passage");
+	if (a->nnames)
+		memcpy(v, a->names, a->nnames * sizeof(*v));
+	v[a->nnames++] = (struct nx_name){.folded = folded, .surface = base, .kind = NX_NAME_TITLE, .count = 1};
+	a->names = v;
+	return 0;
+}
+
 static int add_chunk(struct adder *a, uint32_t doc, const struct nx_prepared_chunk *c, struct nx_error **err)
 {
 	nx_arena_reset(a->scratch);
@@ -203,6 +223,8 @@ static int add_chunk(struct adder *a, uint32_t doc, const struct nx_prepared_chu
 		r = nx_text_analyse(a->stemmer, c->text, a->scratch, &a->text, &a->ntext, err);
 	if (r == 0)
 		r = nx_names_find(c->text, a->text, a->ntext, a->scratch, &a->names, &a->nnames, err);
+	if (r == 0)
+		r = add_title_name(a, doc, err);
 	if (r < 0)
 		return r;
 	pthread_rwlock_wrlock(&a->p->lock);

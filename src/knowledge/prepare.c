@@ -110,7 +110,7 @@ static int find_names(struct nx_stemmer *s, struct nx_prepared_chunk *c, struct 
 		r = nx_names_find(c->text, t, n, scratch, &names, &nnames, err);
 	if (r < 0)
 		return r;
-	c->names = nx_arena_array(a, struct nx_name, nnames + 1);
+	c->names = nx_arena_array(a, struct nx_name, nnames + 2);
 	if (!c->names)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a passage");
 	for (size_t i = 0; i < nnames; i++) {
@@ -120,6 +120,24 @@ static int find_names(struct nx_stemmer *s, struct nx_prepared_chunk *c, struct 
 			return nx_error_set(err, NX_ENOMEM, "no memory for a passage");
 	}
 	c->nnames = nnames;
+	return 0;
+}
+
+/* A document's title names what it is about: an entity, mentioned by each of its chunks. */
+static int add_title_name(struct nx_prepared_doc *d, struct nx_prepared_chunk *c, struct nx_arena *a,
+			  struct nx_error **err)
+{
+	nx_str base = nx_title_base(d->title), folded;
+	int r = nx_name_fold(base, a, &folded, err);
+	if (r < 0 || folded.n == 0 || folded.n > NX_TITLE_NAME_MAX)
+		return r;
+	for (size_t i = 0; i < c->nnames; i++) {
+		if (nx_str_eq(c->names[i].folded, folded)) {
+			c->names[i].kind = NX_NAME_TITLE;
+			return 0;
+		}
+	}
+	c->names[c->nnames++] = (struct nx_name){.folded = folded, .surface = base, .kind = NX_NAME_TITLE, .count = 1};
 	return 0;
 }
 
@@ -142,6 +160,8 @@ static int cut(const struct nx_config *c, struct nx_stemmer *s, struct nx_arena 
 		if (NX_FAULT(ingest_chunk) || !k->title.p)
 			return nx_error_set(err, NX_ENOMEM, "no memory for a chunk");
 		r = find_names(s, k, a, err);
+		if (r == 0)
+			r = add_title_name(d, k, a, err);
 	}
 	return r;
 }

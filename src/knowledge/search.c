@@ -170,19 +170,42 @@ static int search_locked(struct nx_search_run *r, const struct nx_term *t, size_
 	return nx_error_set(err, NX_EINTERNAL, "no such search mode: %d", (int)r->s->mode);
 }
 
-static int search_chunks(struct nx_search_run *r, struct nx_error **err)
+/* Both kinds in one list: each kind's scores are scaled to its best. */
+static void merge(struct nx_search_run *r, const struct nx_hit *entities, size_t n)
+{
+	struct nx_search *s = r->s;
+	size_t i = 0, j = 0, k = 0;
+	struct nx_hit *chunks = nx_arena_memdup(s->arena, s->hits, (s->nhits + 1) * sizeof(*chunks));
+	if (!chunks)
+		return; /* passages alone, then */
+	double best_chunk = s->nhits ? chunks[0].score : 1, best_entity = n ? entities[0].score : 1;
+	for (; k < s->limit && (i < s->nhits || j < n); k++) {
+		bool chunk =
+			j >= n || (i < s->nhits && chunks[i].score / best_chunk >= entities[j].score / best_entity);
+		s->hits[k] = chunk ? chunks[i++] : entities[j++];
+	}
+	s->nhits = k;
+}
+
+static int search_all(struct nx_search_run *r, struct nx_error **err)
 {
 	nx_auto_stemmer struct nx_stemmer *stemmer = nx_stemmer_new();
+	struct nx_hit *entities = NULL;
 	struct nx_term *t;
-	size_t n;
+	size_t n, nentities = 0;
 	if (!stemmer)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a search");
 	int e = nx_text_analyse(stemmer, r->s->query, r->s->arena, &t, &n, err);
 	if (e < 0)
 		return e;
 	pthread_rwlock_rdlock(&r->p->lock);
-	e = search_locked(r, t, n, err);
+	if (r->s->kinds & NX_KIND_CHUNK)
+		e = search_locked(r, t, n, err);
+	if (e == 0 && (r->s->kinds & NX_KIND_ENTITY))
+		e = nx_search_entities(r, t, n, &entities, &nentities, err);
 	pthread_rwlock_unlock(&r->p->lock);
+	if (e == 0 && nentities)
+		merge(r, entities, nentities);
 	return e;
 }
 
@@ -211,7 +234,8 @@ int nx_search_fill(struct nx_search_run *r, struct nx_error **err)
 	struct nx_db *db = nx_store_reader(r->k->store);
 	size_t n = 0;
 	for (size_t i = 0; i < r->s->nhits; i++) {
-		int e = r->s->hits[i].kind == NX_KIND_CHUNK ? fill_chunk(r, db, &r->s->hits[i], err) : 1;
+		struct nx_hit *h = &r->s->hits[i];
+		int e = h->kind == NX_KIND_CHUNK ? fill_chunk(r, db, h, err) : nx_search_fill_entity(r, db, h, err);
 		if (e < 0)
 			return e;
 		if (e > 0) /* else it was deleted between the search and now */
@@ -231,7 +255,7 @@ static int run(struct nx_search_run *r, struct nx_error **err)
 	r->s->hits = new_hits(r, r->s->limit, err);
 	if (!r->s->hits)
 		return NX_ENOMEM;
-	int e = r->s->kinds & NX_KIND_CHUNK ? search_chunks(r, err) : 0;
+	int e = search_all(r, err);
 	return e < 0 ? e : nx_search_fill(r, err);
 }
 

@@ -14,7 +14,7 @@ static void keep(struct nx_error *err)
 
 static char dir[512];
 
-static void start(struct fixture *f)
+static void begin(struct fixture *f)
 {
 	ASSERT_OK(nx_store_open(&(struct nx_store_options){.dir = dir, .inline_writer = true, .readers = 1}, &f->store,
 				NULL));
@@ -36,7 +36,7 @@ void fixture_open(struct fixture *f, const char *name)
 	*f = (struct fixture){.arena = nx_arena_new(0)};
 	(void)snprintf(dir, sizeof(dir), "%s/%s", nx_test_dir(), name);
 	ASSERT_OK(nx_config_load(NULL, (const char *const[]){NULL}, &f->config, NULL));
-	start(f);
+	begin(f);
 }
 
 void fixture_close(struct fixture *f)
@@ -49,7 +49,7 @@ void fixture_close(struct fixture *f)
 void fixture_reopen(struct fixture *f)
 {
 	stop(f);
-	start(f);
+	begin(f);
 }
 
 static void ingested(struct nx_ingest *g, struct nx_error *err)
@@ -118,6 +118,18 @@ int fixture_ask(struct fixture *f, const char *question, struct nx_ask *ret)
 static void changed(struct nx_knowledge_change *c, struct nx_error *err)
 {
 	keep(err);
+}
+
+int fixture_change(struct fixture *f, void (*start)(struct nx_knowledge *k, struct nx_knowledge_change *c),
+		   const char *id, const char *json, nx_str *ret_answer)
+{
+	struct nx_knowledge_change c = {
+		.arena = f->arena, .tenant = NX_STORE_TENANT, .id = nx_str_z(id), .done = changed};
+	if (json)
+		ASSERT_OK(nx_json_read(f->arena, nx_str_z(json), NULL, &c.body, NULL));
+	start(f->k, &c);
+	*ret_answer = c.answer;
+	return code;
 }
 
 int fixture_delete(struct fixture *f, const char *name)

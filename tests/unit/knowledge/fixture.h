@@ -22,6 +22,9 @@ int fixture_ingest(struct fixture *f, const struct nx_document *docs, size_t n, 
 int fixture_put(struct fixture *f, const char *name, const char *title, const char *text);
 int fixture_search(struct fixture *f, const char *query, enum nx_search_mode mode, struct nx_search *ret);
 int fixture_ask(struct fixture *f, const char *question, struct nx_ask *ret);
+/* One change with a JSON body (NULL: none). */
+int fixture_change(struct fixture *f, void (*start)(struct nx_knowledge *k, struct nx_knowledge_change *c),
+		   const char *id, const char *json, nx_str *ret_answer);
 int fixture_delete(struct fixture *f, const char *name);
 const char *fixture_message(void);
 const char *fixture_pointer(void);
