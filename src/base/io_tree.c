@@ -138,7 +138,7 @@ static int walk_sweep(struct walk *w, bool *ret_entered, struct nx_error **err)
 static int walk_run(struct walk *w, struct nx_error **err)
 {
 	for (;;) {
-		bool entered;
+		bool entered = false;
 		int code = walk_sweep(w, &entered, err);
 		if (code == 0 && !entered) {
 			if (w->n == 0)

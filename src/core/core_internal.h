@@ -78,6 +78,7 @@ struct nx_task *nx_task_new(struct nx_core *c, int64_t tenant, nx_id id);
 struct nx_log_scope nx_task_log_scope(const struct nx_task *t);
 void nx_task_link(struct nx_task *t);
 struct nx_task *nx_task_find(struct nx_core *c, int64_t tenant, nx_id id);
+void nx_task_stop_timers(struct nx_task *t);
 void nx_task_release(struct nx_task *t); /* frees it when it is final, committed and answered */
 
 /* context.c: the bundle of what memory knows, gathered while the task is being accepted. */

@@ -77,17 +77,22 @@ struct nx_task *nx_task_find(struct nx_core *c, int64_t tenant, nx_id id)
 	return NULL;
 }
 
+void nx_task_stop_timers(struct nx_task *t)
+{
+	nx_timer_stop(&t->timer);
+	nx_timer_stop(&t->queue_timer);
+	nx_timer_stop(&t->wait_timer);
+	for (size_t i = 0; i < t->nsteps; i++)
+		nx_timer_stop(&t->steps[i].timer);
+}
+
 void nx_task_release(struct nx_task *t)
 {
 	if (!nx_task_state_final(t->state) || t->committing || t->batch || t->submit || t->running > 0 ||
 	    t->holds > 0 || t->pins > 0)
 		return;
 	unlink_task(t);
-	nx_timer_stop(&t->timer);
-	nx_timer_stop(&t->queue_timer);
-	nx_timer_stop(&t->wait_timer);
-	for (size_t i = 0; i < t->nsteps; i++)
-		nx_timer_stop(&t->steps[i].timer);
+	nx_task_stop_timers(t);
 	nx_arena_free(t->arena);
 }
 
