@@ -75,6 +75,7 @@ void nx_core_free(struct nx_core *c)
 	for (struct nx_task *t = c->tasks, *next; t; t = next) {
 		next = t->next;
 		nx_task_stop_timers(t);
+		nx_journal_drop(t);
 		for (size_t i = 0; i < t->nsteps; i++)
 			nx_arena_free(t->steps[i].arena);
 		nx_arena_free(t->arena);

@@ -97,6 +97,9 @@ int nx_journal_agent(struct nx_step *s, bool ok, struct nx_error **err);
  */
 void nx_journal_commit(struct nx_task *t, struct nx_follow_up *f);
 
+/* What was gathered is forgotten: core ends, and the store tells the rest. */
+void nx_journal_drop(struct nx_task *t);
+
 /* result.c */
 void nx_result_compose(struct nx_task *t);
 nx_str nx_result_error_json(struct nx_arena *a, int code, const char *message, const char *hint);

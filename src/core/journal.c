@@ -494,3 +494,11 @@ void nx_journal_commit(struct nx_task *t, struct nx_follow_up *f)
 	if (!t->committing)
 		send(t);
 }
+
+void nx_journal_drop(struct nx_task *t)
+{
+	struct nx_journal_write *w = nx_steal(t->batch);
+
+	if (w)
+		nx_arena_free(w->arena);
+}
