@@ -212,3 +212,17 @@ test("a narrow window needs no scrolling sideways", async () => {
     await close();
   }
 });
+
+test("a title stands where the page begins, whichever way its words run", async () => {
+  for (const [lang, near] of [["en", "left"], ["ar", "right"]]) {
+    const { page, close } = await openPage(browser, server, { lang, path: `#/tasks/${answered}` });
+    const place = await page.locator(".question .para").evaluate((e) => {
+      const range = document.createRange();
+      range.selectNodeContents(e);
+      const [text, box] = [range.getBoundingClientRect(), e.getBoundingClientRect()];
+      return { left: text.left - box.left, right: box.right - text.right };
+    });
+    assert.ok(place[near] < 2, `${lang}: ${JSON.stringify(place)}`);
+    await close();
+  }
+});
