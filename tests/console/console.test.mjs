@@ -85,7 +85,7 @@ onPage("a task is cancelled after a question", { path: "#/tasks" }, async (page)
   await page.goto(`${server.url}/#/tasks/${body.id}`);
   await page.getByRole("button", { name: "Cancel the task" }).click();
   await page.keyboard.press("Escape");
-  assert.equal(await page.locator("dialog").count(), 0);
+  await page.locator("dialog").waitFor({ state: "detached" });
   assert.equal((await server.get(`/v1/tasks/${body.id}`)).cancel_requested_at, null);
   await page.getByRole("button", { name: "Cancel the task" }).click();
   await page.locator("dialog").getByRole("button", { name: "Cancel the task" }).click();
