@@ -58,13 +58,14 @@ struct nx_agent_run {
 	nx_str user_id, session, model;
 	nx_id task, step;
 	struct nx_trace_ctx trace;
-	int64_t max_tokens;
+	bool has_max_tokens;
+	int64_t max_tokens; /* of all model calls together; 0: none */
 	void (*on_event)(struct nx_agent_run *r, const char *type, nx_str json); /* tool calls, deltas */
 	void (*done)(struct nx_agent_run *r, struct nx_error *err);
 	void *ctx;
 
 	nx_str output; /* JSON {"text","citations":[…],"artifacts":[…],…} */
-	bool tainted;
+	bool tainted;  /* in: of `data`; out: of the output */
 	struct nx_usage usage;
 	void *priv;
 };

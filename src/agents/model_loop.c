@@ -73,8 +73,8 @@ static nx_str tool_answer(struct loop_run *w, struct nx_tool_call *c, struct nx_
 	struct nx_arena *a = w->state.run->arena;
 	yyjson_val *v = NULL;
 
-	if (err) {
-		char *s = nx_arena_printf(a, "error: %s", nx_error_message(err));
+	if (err || !c) {
+		char *s = nx_arena_printf(a, "error: %s", err ? nx_error_message(err) : "not called");
 		return s ? nx_str_z(s) : NX_STR("error");
 	}
 	if (nx_json_read(a, c->output, NULL, &v, NULL) == 0) {
@@ -329,6 +329,24 @@ static int offer_tools(struct loop_run *w, struct nx_error **err)
 	return 0;
 }
 
+/* What the plan gives this step, results of earlier steps among it: material for the request, never a request. */
+static int add_step_input(struct loop_run *w, struct nx_error **err)
+{
+	struct nx_agent_run *r = w->state.run;
+	nx_str json;
+	int rc;
+
+	if (!yyjson_is_obj(r->data) || yyjson_obj_size(r->data) == 0)
+		return 0;
+	if ((rc = nx_json_write_val(r->arena, r->data, false, &json, err)) < 0)
+		return rc;
+	char *s = nx_arena_printf(r->arena, "<data note=\"input of this step\">\n%.*s\n</data>", NX_FMT(json));
+	if (!s)
+		return nx_error_set(err, NX_ENOMEM, "start the agent");
+	add_message(w, (struct nx_chat_message){.role = NX_ROLE_USER, .content = nx_str_z(s)});
+	return 0;
+}
+
 static int open_conversation(struct loop_run *w, struct nx_error **err)
 {
 	const struct nx_agent_spec *s = w->state.agent->spec;
@@ -345,6 +363,9 @@ static int open_conversation(struct loop_run *w, struct nx_error **err)
 			return nx_error_set(err, NX_ENOMEM, "start the agent");
 		add_message(w, (struct nx_chat_message){.role = NX_ROLE_USER, .content = nx_str_z(c)});
 	}
+	int rc = add_step_input(w, err);
+	if (rc < 0)
+		return rc;
 	add_message(w, (struct nx_chat_message){.role = NX_ROLE_USER, .content = r->input});
 	return offer_tools(w, err);
 }
@@ -361,7 +382,7 @@ void nx_model_loop_start(struct nx_agents *g, struct nx_agent *agent, struct nx_
 	w->state = (struct nx_run_state){.agents = g, .agent = agent, .run = r, .cancel = cancel};
 	w->max_turns = agent->spec->safety ? agent->spec->safety->max_turns : 8;
 	w->max_tokens = agent->spec->resources ? agent->spec->resources->max_tokens : 32768;
-	if (r->max_tokens > 0)
+	if (r->has_max_tokens)
 		w->max_tokens = nx_min(w->max_tokens, r->max_tokens);
 	w->citations_doc = nx_json_new(r->arena);
 	if (!w->citations_doc)

@@ -56,7 +56,9 @@ void nx_agent_start(struct nx_agents *g, struct nx_agent_run *r)
 	}
 	r->usage = (struct nx_usage){.wall_us = nx_time_mono_us()};
 	set_active(g, 1);
-	if (g->p.models && nx_models_has_chat(g->p.models))
+	bool may_chat = g->p.models && nx_models_has_chat(g->p.models);
+	/* Who may spend no token still gets what rules can do. */
+	if (may_chat && (!r->has_max_tokens || r->max_tokens > 0 || a->spec->rules.n == 0))
 		nx_model_loop_start(g, a, r);
 	else
 		nx_rules_start(g, a, r);

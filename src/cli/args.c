@@ -26,7 +26,7 @@ static int unknown_option(const struct nx_verb *v, nx_str name, struct nx_error 
 	names[n++] = "json";
 	names[n++] = "help";
 	for (size_t i = 0; v->takes_config && i < nx_config_noptions && n < nx_countof(names); i++)
-		names[n++] = nx_config_options[i].flag;
+		names[n++] = nx_config_options[i].flag + 2; /* without its -- */
 	const char *nearest = nx_str_nearest(name, names, n);
 	nx_error_set(err, NX_EINVAL, "`nexus %s` has no option `--%.*s`", v->name, NX_FMT(name));
 	return nearest ? nx_error_hint(err, "did you mean `--%s`?", nearest) : NX_EINVAL;

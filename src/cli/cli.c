@@ -23,6 +23,11 @@ static int unknown_verb(const char *name)
 	const char *names[64];
 	size_t n = 0;
 
+	if (name[0] == '-') {
+		fprintf(stderr, "nexus: options come after the verb: `nexus ask %s …`\n", name);
+		fprintf(stderr, "`nexus --help` lists the verbs.\n");
+		return NX_EXIT_USAGE;
+	}
 	for (size_t i = 0; nx_verbs[i] && n < nx_countof(names); i++)
 		if (!nx_verbs[i]->hidden)
 			names[n++] = nx_verbs[i]->name;
@@ -81,11 +86,8 @@ static int run_verb(struct nx_cli *c, const struct nx_verb *v, int argc, char **
 
 	if (load_config(c, home_flag(argc, argv), &err) < 0)
 		return nx_cli_fail(c, err);
-	if (nx_cli_parse(c, v, &argc, argv, &help, &err) < 0) {
-		nx_cli_fail(c, err);
-		fprintf(stderr, "`nexus %s --help` tells more.\n", v->name);
-		return NX_EXIT_USAGE;
-	}
+	if (nx_cli_parse(c, v, &argc, argv, &help, &err) < 0)
+		return nx_cli_misuse(c, v, err);
 	if (help) {
 		nx_cli_help(v, stdout);
 		return NX_EXIT_OK;
@@ -104,18 +106,26 @@ static int plan_faults(struct nx_cli *c)
 	return nx_cli_fail(c, err);
 }
 
+static int help(int argc, char **argv)
+{
+	const struct nx_verb *v = argc > 2 ? find_verb(argv[2]) : NULL;
+
+	if (argc > 2 && !v)
+		return unknown_verb(argv[2]);
+	if (v)
+		nx_cli_help(v, stdout);
+	else
+		nx_cli_overview(argc < 2 ? stderr : stdout);
+	return argc < 2 ? NX_EXIT_USAGE : NX_EXIT_OK;
+}
+
 int nx_cli_main(int argc, char **argv)
 {
 	struct nx_cli c = {0};
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		const struct nx_verb *v = argc > 2 ? find_verb(argv[2]) : NULL;
-		if (v)
-			nx_cli_help(v, stdout);
-		else
-			nx_cli_overview(argc < 2 ? stderr : stdout);
-		return argc < 2 ? NX_EXIT_USAGE : NX_EXIT_OK;
+		return help(argc, argv);
 	}
 	const struct nx_verb *v = find_verb(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
 	if (!v)

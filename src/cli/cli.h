@@ -59,7 +59,13 @@ void nx_cli_overview(FILE *f);
 /* ---- out.c ---- */
 /* Prints an error for people or as JSON, and returns the exit status that goes with it. Takes err. */
 int nx_cli_fail(struct nx_cli *c, struct nx_error *err);
+/* As nx_cli_fail, for what was said to the verb: NX_EINVAL is wrong usage, and says where to read more. Takes err. */
+int nx_cli_misuse(struct nx_cli *c, const struct nx_verb *v, struct nx_error *err);
 int nx_cli_usage(const struct nx_verb *v, const char *fmt, ...) NX_PRINTF(2, 3);
+/* A first word that is none of `words` (ended by NULL): names the nearest. The exit status of wrong usage. */
+int nx_cli_unknown_word(const struct nx_verb *v, const char *word, const char *const *words);
+/* The text of a whole-number option; `text` NULL keeps *ret. NX_EINVAL names the option. */
+int nx_cli_number(const char *option, const char *text, int64_t *ret, struct nx_error **err);
 /* "" where colour is off. */
 const char *nx_cli_bold(const struct nx_cli *c);
 const char *nx_cli_dim(const struct nx_cli *c);
@@ -92,7 +98,8 @@ void nx_client_free(struct nx_client *client);
 /* ---- files ---- */
 /* A file, or standard input for "-". */
 int nx_cli_read(struct nx_cli *c, const char *path, size_t max, nx_str *ret, struct nx_error **err);
-/* The words that are left, joined by spaces, or standard input for "-"; NX_EINVAL when there are none. */
+/* The words that are left, joined by spaces, or standard input for "-", without the white space around; NX_EINVAL when
+ * there are none. */
 int nx_cli_words(struct nx_cli *c, int argc, char **argv, const char *what, nx_str *ret, struct nx_error **err);
 
 #endif

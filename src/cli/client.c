@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #define CALL_TIMEOUT_US (330 * INT64_C(1000000)) /* past the longest `wait` */
@@ -240,7 +241,9 @@ static int read_stdin(struct nx_cli *c, size_t max, nx_str *ret, struct nx_error
 			return nx_error_set(err, NX_ETOOBIG, "standard input has more than %zu bytes", max);
 		nx_buf_add(&b, chunk, n);
 	}
-	*ret = nx_str_dup(c->arena, nx_buf_str(&b));
+	if (ferror(stdin))
+		return nx_error_set_errno(err, errno, "read standard input");
+	*ret = b.n ? nx_str_dup(c->arena, nx_buf_str(&b)) : NX_STR("");
 	return nx_buf_failed(&b) || !ret->p ? nx_error_set(err, NX_ENOMEM, "read standard input") : 0;
 }
 
@@ -255,12 +258,19 @@ int nx_cli_words(struct nx_cli *c, int argc, char **argv, const char *what, nx_s
 
 	if (argc == 0)
 		return nx_error_set(err, NX_EINVAL, "%s is missing", what);
-	if (argc == 1 && strcmp(argv[0], "-") == 0)
-		return read_stdin(c, 16 << 20, ret, err);
-	for (int i = 0; i < argc; i++) {
-		nx_buf_addz(&b, i ? " " : "");
-		nx_buf_addz(&b, argv[i]);
+	if (argc == 1 && strcmp(argv[0], "-") == 0) {
+		int rc = read_stdin(c, 16 << 20, ret, err);
+		if (rc < 0)
+			return rc;
+	} else {
+		for (int i = 0; i < argc; i++) {
+			nx_buf_addz(&b, i ? " " : "");
+			nx_buf_addz(&b, argv[i]);
+		}
+		*ret = nx_str_dup(c->arena, nx_buf_str(&b));
+		if (nx_buf_failed(&b) || !ret->p)
+			return nx_error_set(err, NX_ENOMEM, "read the words");
 	}
-	*ret = nx_str_dup(c->arena, nx_buf_str(&b));
-	return nx_buf_failed(&b) || !ret->p ? nx_error_set(err, NX_ENOMEM, "read the words") : 0;
+	*ret = nx_str_trim(*ret);
+	return ret->n > 0 ? 0 : nx_error_set(err, NX_EINVAL, "%s is missing", what);
 }

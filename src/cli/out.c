@@ -95,6 +95,37 @@ int nx_cli_fail(struct nx_cli *c, struct nx_error *err)
 	return code == NX_EUNAUTHORIZED || code == NX_EFORBIDDEN ? NX_EXIT_AUTH : NX_EXIT_FAILED;
 }
 
+int nx_cli_misuse(struct nx_cli *c, const struct nx_verb *v, struct nx_error *err)
+{
+	bool misuse = nx_error_code(err) == NX_EINVAL;
+	int status = nx_cli_fail(c, err);
+
+	if (!misuse)
+		return status;
+	if (!c->json)
+		fprintf(stderr, "`nexus %s --help` tells more.\n", v->name);
+	return NX_EXIT_USAGE;
+}
+
+int nx_cli_unknown_word(const struct nx_verb *v, const char *word, const char *const *words)
+{
+	size_t n = 0;
+
+	while (words[n])
+		n++;
+	const char *nearest = nx_str_nearest(nx_str_z(word), words, n);
+	if (nearest)
+		return nx_cli_usage(v, "`%s` is not known: did you mean `nexus %s %s`?", word, v->name, nearest);
+	return nx_cli_usage(v, "`%s` is not known", word);
+}
+
+int nx_cli_number(const char *option, const char *text, int64_t *ret, struct nx_error **err)
+{
+	if (!text || nx_str_to_i64(nx_str_z(text), ret))
+		return 0;
+	return nx_error_set(err, NX_EINVAL, "--%s takes a whole number, not `%s`", option, text);
+}
+
 int nx_cli_usage(const struct nx_verb *v, const char *fmt, ...)
 {
 	va_list ap;

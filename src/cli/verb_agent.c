@@ -23,8 +23,11 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	yyjson_val *answer, *a;
 	const char *path = "/v1/agents";
 	size_t i, n;
+	static const char *const words[] = {"list", "show", NULL};
 	bool show = argc == 2 && strcmp(argv[0], "show") == 0;
 
+	if (argc > 0 && strcmp(argv[0], "list") != 0 && strcmp(argv[0], "show") != 0)
+		return nx_cli_unknown_word(&nx_verb_agent, argv[0], words);
 	if (argc > 0 && !show && !(argc == 1 && strcmp(argv[0], "list") == 0))
 		return nx_cli_usage(&nx_verb_agent, "say list, or show with a name");
 	if (show)

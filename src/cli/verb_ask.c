@@ -151,7 +151,8 @@ static void print_plan(struct nx_cli *c, yyjson_val *task)
 int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only)
 {
 	yyjson_val *result = nx_json_get(task, "result"), *error = nx_json_get(task, "error");
-	bool ok = nx_str_eqz(nx_json_str(task, "state"), "succeeded");
+	bool ok =
+		nx_str_eqz(nx_json_str(task, "state"), "succeeded") || !yyjson_is_str(nx_json_get(task, "finished_at"));
 
 	if (c->json) {
 		nx_cli_print_json(c, task);
@@ -170,7 +171,7 @@ int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only)
 		print_citations(c, nx_json_get(result, "citations"));
 		print_plan(c, task);
 	}
-	return ok || !nx_json_get(task, "finished_at") ? NX_EXIT_OK : NX_EXIT_FAILED;
+	return ok ? NX_EXIT_OK : NX_EXIT_FAILED;
 }
 
 static int follow(struct nx_cli *c, nx_str id, yyjson_val **ret, struct nx_error **err)
@@ -194,8 +195,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	nx_str input;
 	bool live = c->progress && !quiet && !c->json;
 
-	if (nx_cli_words(c, argc, argv, "what to ask", &input, &err) < 0 || build(c, input, !live, &body, &err) < 0 ||
-	    nx_cli_call(c, "POST", "/v1/tasks", body, &task, &err) < 0)
+	if (nx_cli_words(c, argc, argv, "what to ask", &input, &err) < 0 || build(c, input, !live, &body, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_ask, err);
+	if (nx_cli_call(c, "POST", "/v1/tasks", body, &task, &err) < 0)
 		return nx_cli_fail(c, err);
 	bool finished = yyjson_is_str(nx_json_get(task, "finished_at"));
 	if (!finished && follow(c, nx_json_str(task, "id"), &task, &err) < 0)

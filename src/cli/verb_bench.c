@@ -41,7 +41,7 @@ static int raw(int argc, char **argv)
 
 	argc--; /* the verb itself is argv[0] of the program */
 	argv++;
-	if (argc < 2 || strcmp(argv[1], "--help") == 0)
+	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "list") == 0)
 		return list(dir);
 	for (const char *s = argv[1]; *s; s++)
 		if (*s == '/' || *s == '.')
@@ -54,7 +54,7 @@ static int raw(int argc, char **argv)
 
 const struct nx_verb nx_verb_bench = {
 	.name = "bench",
-	.usage = "bench NAME [options]",
+	.usage = "bench [list] | bench NAME [options]",
 	.summary = "measure a promise, beside its peers",
 	.examples = "  nexus bench start\n  nexus bench requests\n  nexus bench sandbox\n"
 		    "  nexus bench retrieval --data DIR\n",

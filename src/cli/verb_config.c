@@ -8,7 +8,7 @@ static const struct nx_cli_option options[] = {
 };
 static const char *const origins[] = {"default", "file", "environment", "flag"};
 
-static void print_json(struct nx_cli *c)
+static void print_json(struct nx_cli *c, const char *part)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	yyjson_mut_val *list = d ? yyjson_mut_arr(d) : NULL;
@@ -16,6 +16,8 @@ static void print_json(struct nx_cli *c)
 
 	for (size_t i = 0; list && i < nx_config_noptions; i++) {
 		const struct nx_config_option *o = &nx_config_options[i];
+		if (part && !strstr(o->name, part))
+			continue;
 		yyjson_mut_val *v = yyjson_mut_arr_add_obj(d, list);
 		nx_json_add_strz(d, v, "name", o->name);
 		nx_json_add_strz(d, v, "value", nx_config_text(c->config, o, c->arena));
@@ -38,14 +40,30 @@ static int print_markdown(void)
 	return nx_buf_failed(&b) ? NX_EXIT_FAILED : NX_EXIT_OK;
 }
 
+static int unknown(const char *part)
+{
+	const char *names[256];
+	size_t n = 0;
+
+	for (; n < nx_config_noptions && n < nx_countof(names); n++)
+		names[n] = nx_config_options[n].name;
+	const char *nearest = nx_str_nearest(nx_str_z(part), names, n);
+	if (nearest)
+		return nx_cli_usage(&nx_verb_config, "no option has `%s` in its name: did you mean `%s`?", part,
+				    nearest);
+	return nx_cli_usage(&nx_verb_config, "no option has `%s` in its name", part);
+}
+
 static int run(struct nx_cli *c, int argc, char **argv)
 {
 	bool found = false;
 
+	if (argc > 1)
+		return nx_cli_usage(&nx_verb_config, "say one part of a name");
 	if (markdown)
 		return print_markdown();
 	if (c->json) {
-		print_json(c);
+		print_json(c, argc > 0 ? argv[0] : NULL);
 		return NX_EXIT_OK;
 	}
 	for (size_t i = 0; i < nx_config_noptions; i++) {
@@ -57,9 +75,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 		       nx_config_text(c->config, o, c->arena), nx_cli_dim(c), origins[nx_config_origin(c->config, o)],
 		       nx_cli_reset(c), o->help);
 	}
-	if (!found)
-		return nx_cli_usage(&nx_verb_config, "no option has `%s` in its name", argv[0]);
-	return NX_EXIT_OK;
+	return found ? NX_EXIT_OK : unknown(argv[0]);
 }
 
 const struct nx_verb nx_verb_config = {

@@ -136,8 +136,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 	if (argc != 1)
 		return nx_cli_usage(&nx_verb_exec, "name one program, or - for standard input");
-	if (build(c, argv[0], &body, &err) < 0 ||
-	    nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
+	if (build(c, argv[0], &body, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_exec, err);
+	if (nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
 	if (c->json) {
 		nx_cli_print_json(c, answer);

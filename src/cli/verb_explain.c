@@ -17,6 +17,16 @@ static int list(struct nx_cli *c)
 	}
 }
 
+static const char *nearest_code(const char *word)
+{
+	const char *names[128];
+	size_t n = 0;
+
+	for (const struct nx_error_info *e; n < nx_countof(names) && (e = nx_error_info_at(n)); n++)
+		names[n] = e->name;
+	return nx_str_nearest(nx_str_z(word), names, n);
+}
+
 static void print_json(struct nx_cli *c, const struct nx_error_info *e)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
@@ -39,10 +49,16 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 	if (argc == 0)
 		return list(c);
+	if (argc > 1)
+		return nx_cli_usage(&nx_verb_explain, "name one code");
 	const struct nx_error_info *e = nx_error_info_by_name(argv[0]);
 	if (!e) {
 		nx_error_set(&err, NX_ENOTFOUND, "there is no error code `%s`", argv[0]);
-		nx_error_hint(&err, "`nexus explain` lists them");
+		const char *nearest = nearest_code(argv[0]);
+		if (nearest)
+			nx_error_hint(&err, "did you mean `nexus explain %s`?", nearest);
+		else
+			nx_error_hint(&err, "`nexus explain` lists them");
 		return nx_cli_fail(c, err);
 	}
 	if (c->json)

@@ -79,13 +79,18 @@ static int revoke_key(struct nx_cli *c, const char *id)
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
+	static const char *const words[] = {"list", "create", "revoke", NULL};
+
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
 		return list(c);
 	if (argc == 1 && strcmp(argv[0], "create") == 0)
 		return create(c);
 	if (argc == 2 && strcmp(argv[0], "revoke") == 0)
 		return revoke_key(c, argv[1]);
-	return nx_cli_usage(&nx_verb_key, "say list, create, or revoke with an id");
+	for (size_t i = 0; words[i]; i++)
+		if (strcmp(argv[0], words[i]) == 0)
+			return nx_cli_usage(&nx_verb_key, "say list, create, or revoke with an id");
+	return nx_cli_unknown_word(&nx_verb_key, argv[0], words);
 }
 
 const struct nx_verb nx_verb_key = {

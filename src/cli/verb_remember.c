@@ -37,7 +37,7 @@ static int remember(struct nx_cli *c, int argc, char **argv)
 	double v;
 
 	if (nx_cli_words(c, argc, argv, "what to remember", &text, &err) < 0 || start(c, &d, &body, &err) < 0)
-		return nx_cli_fail(c, err);
+		return nx_cli_misuse(c, &nx_verb_remember, err);
 	nx_json_add_strz(d, body, "role", "user");
 	nx_json_add_str(d, body, "text", text);
 	if (importance) {
@@ -65,10 +65,9 @@ static int recall(struct nx_cli *c, int argc, char **argv)
 	int64_t most = 10;
 	size_t i, n;
 
-	if (nx_cli_words(c, argc, argv, "what to recall", &query, &err) < 0 || start(c, &d, &body, &err) < 0)
-		return nx_cli_fail(c, err);
-	if (limit && !nx_str_to_i64(nx_str_z(limit), &most))
-		return nx_cli_usage(&nx_verb_recall, "--limit takes a number");
+	if (nx_cli_words(c, argc, argv, "what to recall", &query, &err) < 0 ||
+	    nx_cli_number("limit", limit, &most, &err) < 0 || start(c, &d, &body, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_recall, err);
 	nx_json_add_str(d, body, "query", query);
 	yyjson_mut_obj_add_int(d, body, "limit", most);
 	if (nx_cli_call(c, "POST", "/v1/memory/recall", body, &answer, &err) < 0)

@@ -13,8 +13,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	struct nx_error *err = NULL;
 	nx_str text;
 
-	(void)argc;
 	(void)argv;
+	if (argc > 0)
+		return nx_cli_usage(&nx_verb_routes, "routes takes no words");
 	int rc = openapi ? nx_api_openapi_json(c->arena, &text, &err) : nx_api_routes_json(c->arena, &text, &err);
 	if (rc < 0)
 		return nx_cli_fail(c, err);

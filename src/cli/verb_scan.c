@@ -83,10 +83,10 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_scan, "name files, or - for standard input");
 	if (find_policy(&p, &err) < 0)
-		return nx_cli_fail(c, err);
+		return nx_cli_misuse(c, &nx_verb_scan, err);
 	for (int i = 0; i < argc; i++)
 		if (scan_file(c, argv[i], p, &safe, &err) < 0)
-			return nx_cli_fail(c, err);
+			return nx_cli_misuse(c, &nx_verb_scan, err);
 	return safe ? NX_EXIT_OK : NX_EXIT_FAILED;
 }
 

@@ -51,8 +51,9 @@ static int build(struct nx_cli *c, nx_str query, yyjson_mut_val **ret, struct nx
 
 	if (!o)
 		return nx_error_set(err, NX_ENOMEM, "search");
-	if (limit && !nx_str_to_i64(nx_str_z(limit), &n))
-		return nx_error_set(err, NX_EINVAL, "--limit takes a number, not `%s`", limit);
+	int rc = nx_cli_number("limit", limit, &n, err);
+	if (rc < 0)
+		return rc;
 	nx_json_add_str(d, o, "query", query);
 	yyjson_mut_obj_add_int(d, o, "limit", n);
 	if (mode)
@@ -70,8 +71,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	nx_str query;
 	size_t i, n;
 
-	if (nx_cli_words(c, argc, argv, "what to look for", &query, &err) < 0 || build(c, query, &body, &err) < 0 ||
-	    nx_cli_call(c, "POST", "/v1/knowledge/search", body, &answer, &err) < 0)
+	if (nx_cli_words(c, argc, argv, "what to look for", &query, &err) < 0 || build(c, query, &body, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_search, err);
+	if (nx_cli_call(c, "POST", "/v1/knowledge/search", body, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
 	if (c->json) {
 		nx_cli_print_json(c, answer);

@@ -13,11 +13,14 @@ static int list(struct nx_cli *c)
 {
 	struct nx_error *err = NULL;
 	yyjson_val *answer, *t;
+	int64_t most;
 	size_t i, n;
 	const char *path = nx_arena_printf(
 		c->arena, "/v1/tasks?limit=%s%s%s%s%s", limit ? nx_cli_escape(c, limit) : "20", state ? "&state=" : "",
 		state ? nx_cli_escape(c, state) : "", user ? "&user_id=" : "", user ? nx_cli_escape(c, user) : "");
 
+	if (nx_cli_number("limit", limit, &most, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_task, err);
 	if (!path)
 		nx_error_set(&err, NX_ENOMEM, "list tasks");
 	if (err || nx_cli_call(c, "GET", path, NULL, &answer, &err) < 0)
@@ -80,13 +83,17 @@ static int one(struct nx_cli *c, const char *what, const char *id)
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	static const char *const whats[] = {"show", "cancel", "events", "trace", "logs"};
+	static const char *const whats[] = {"show", "cancel", "events", "trace", "logs", "list", NULL};
 
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
 		return list(c);
-	for (size_t i = 0; i < nx_countof(whats); i++)
-		if (argc == 2 && strcmp(argv[0], whats[i]) == 0)
-			return one(c, argv[0], argv[1]);
+	bool known = false;
+	for (size_t i = 0; whats[i]; i++)
+		known |= strcmp(argv[0], whats[i]) == 0;
+	if (!known)
+		return nx_cli_unknown_word(&nx_verb_task, argv[0], whats);
+	if (argc == 2 && strcmp(argv[0], "list") != 0)
+		return one(c, argv[0], argv[1]);
 	return nx_cli_usage(&nx_verb_task, "say list, or show, cancel, events, trace or logs with a task's id");
 }
 

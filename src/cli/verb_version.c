@@ -18,8 +18,9 @@ static const struct {
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	(void)argc;
 	(void)argv;
+	if (argc > 0)
+		return nx_cli_usage(&nx_verb_version, "version takes no words");
 	if (c->json) {
 		printf("{\"version\":\"%s\",\"features\":{", NX_VERSION);
 		for (size_t i = 0; i < nx_countof(all); i++)

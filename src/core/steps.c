@@ -136,6 +136,18 @@ static void succeed(struct nx_step *s, nx_str output, bool tainted)
 		close_step(s, NX_STEP_SUCCEEDED);
 }
 
+static int64_t tokens_left(const struct nx_task *t)
+{
+	const struct nx_budget_spec *b = t->request->budget;
+
+	return b && b->has_tokens ? nx_max(b->tokens - t->usage.input_tokens - t->usage.output_tokens, (int64_t)0) : 0;
+}
+
+static bool budget_is_spent(const struct nx_task *t)
+{
+	return t->request->budget && t->request->budget->has_tokens && tokens_left(t) == 0;
+}
+
 static void fail(struct nx_step *s, struct nx_error *err)
 {
 	int code = nx_error_code(err);
@@ -143,6 +155,8 @@ static void fail(struct nx_step *s, struct nx_error *err)
 
 	if (s->timed_out)
 		code = NX_ETIMEOUT;
+	if (code == NX_EBUDGET && budget_is_spent(s->task))
+		s->task->over_budget = true; /* the agent's own limit is a failure like any other */
 	if (may_retry(s, code) && !s->stopping) {
 		s->timed_out = false;
 		try_again(s, err);
@@ -273,12 +287,6 @@ static void start_tool(struct nx_step *s, const struct nx_tool *tool, yyjson_val
 	nx_tool_start(tool, call);
 }
 
-static int64_t tokens_left(const struct nx_task *t)
-{
-	const struct nx_budget_spec *b = t->request->budget;
-	return b && b->has_tokens ? b->tokens - t->usage.input_tokens - t->usage.output_tokens : 0;
-}
-
 static void start_agent(struct nx_step *s, yyjson_val *input)
 {
 	struct nx_task *t = s->task;
@@ -303,7 +311,9 @@ static void start_agent(struct nx_step *s, yyjson_val *input)
 				     .task = t->id,
 				     .step = s->id,
 				     .trace = s->span.ctx,
+				     .has_max_tokens = t->request->budget && t->request->budget->has_tokens,
 				     .max_tokens = tokens_left(t),
+				     .tainted = s->tainted,
 				     .on_event = run_event,
 				     .done = run_done,
 				     .ctx = s};

@@ -1,0 +1,205 @@
+"""The command line against a running server: answers, exit statuses, and what it says when it is used wrongly."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from nexus_server import Client
+
+VERBS = ["serve", "ask", "ingest", "search", "exec", "scan", "remember", "recall", "task", "agent", "key", "config",
+         "doctor", "explain", "bench", "version"]
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def cli(nexus, server, tmp_path):
+    def run(*words, input=None, url=server.url, **env):
+        full = {**os.environ, "NEXUS_HOME": str(tmp_path / "none"), "NEXUS_MODEL_EMBEDDING": "none", "NEXUS_URL": url, **env}
+        return subprocess.run([str(nexus), *map(str, words)], input=input if input is not None else "", text=True,
+                              capture_output=True, timeout=60, cwd=tmp_path, env=full)
+    return run
+
+
+def ok(r):
+    assert r.returncode == 0, (r.returncode, r.stdout, r.stderr)
+    return r.stdout
+
+
+def test_help_begins_with_examples(cli):
+    overview = ok(cli("--help"))
+    assert overview.index("Examples") < overview.index("Verbs") and all(f"  {v} " in overview for v in VERBS)
+    for verb in VERBS:
+        text = ok(cli(verb, "--help"))
+        assert text.startswith(f"nexus {verb}: ") and f"  nexus {verb}" in text, text
+        assert text.index("Examples") < text.index("Usage"), verb
+    assert cli().returncode == 2
+
+
+WRONG = [
+    (["aks"], "nexus ask"), (["--json", "ask"], "after the verb"), (["help", "serch"], "nexus search"),
+    (["ask"], "missing"), (["ask", "--plam", "x", "y"], "--plan"), (["ask", "-x"], "short"), (["ask", "--url"], "value"),
+    (["ask", "--timeout", "soon", "x"], "--timeout"), (["ask", "--json=1", "x"], "no value"), (["search"], "missing"),
+    (["search", "--limit", "many", "x"], "--limit"), (["recall", "--limit", "many", "x"], "--limit"),
+    (["remember"], "missing"), (["remember", "--importance", "7", "x"], "0 to 1"), (["task", "shw", "1"], "nexus task show"),
+    (["task", "show"], "usage:"), (["task", "--limit", "many"], "--limit"), (["agent", "shwo", "x"], "nexus agent show"),
+    (["key", "creat"], "nexus key create"), (["key", "revoke"], "usage:"), (["exec"], "usage:"),
+    (["exec", "--time", "-1", "-"], "--time"), (["scan"], "usage:"), (["scan", "--policy", "strickt", "-"], "strict"),
+    (["ingest"], "usage:"), (["config", "sandbox.max_memry_mb"], "sandbox.max_memory_mb"), (["config", "--listn", "x"], "--listen"),
+    (["serve", "now"], "no words"), (["serve", "--listn", "x"], "--listen"), (["doctor", "x"], "no words"),
+    (["version", "x"], "no words"), (["explain", "NX-A", "NX-B"], "one code"), (["bench", "nosuch"], "no benchmark")]
+
+
+@pytest.mark.parametrize("words,hint", WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_wrong_usage_says_what_is_right(cli, words, hint):
+    r = cli(*words)
+    assert r.returncode == 2 and hint in r.stderr and "--help" in r.stderr and r.stdout == "", (r.returncode, r.stderr)
+
+
+def test_wrong_usage_is_json_when_asked(cli):
+    r = cli("search", "--json", "--limit", "many", "x")
+    assert r.returncode == 2 and json.loads(r.stderr)["error"]["code"] == "NX-INVALID"
+
+
+def test_without_a_server_every_verb_says_how_to_start_one(cli):
+    for words in (["ask", "x"], ["search", "x"], ["recall", "x"], ["remember", "x"], ["task"], ["agent"], ["key"],
+                  ["task", "events", "x"], ["exec", "-"]):
+        r = cli(*words, url=NOWHERE)
+        assert r.returncode == 1 and "NX-NO-SERVER" in r.stderr and "nexus serve" in r.stderr, (words, r.stderr)
+    r = cli("ask", "--json", "x", url=NOWHERE)
+    assert json.loads(r.stderr)["error"]["code"] == "NX-NO-SERVER"
+
+
+def test_ask(cli, tmp_path):
+    assert ok(cli("ask", "--quiet", "12.5% of 80")) == "10\n"
+    r = cli("ask", "12.5%", "of", "80")
+    assert ok(r).startswith("10\n") and "Plan" in r.stdout and "\x1b" not in r.stdout + r.stderr and "\r" not in r.stderr
+    assert json.loads(ok(cli("ask", "--json", "-", input="6 * 7\n")))["result"]["text"] == "42"
+    assert cli("ask", "-", input=" \n").returncode == 2
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("steps:\n  - {id: a, tool: math.eval, input: {expression: 2 + 3}}\n")
+    assert json.loads(ok(cli("ask", "--json", "--plan", plan, "x")))["plan"]["steps"][0]["id"] == "a"
+    plan.write_text("steps:\n  - {id: a, tool: no.such, input: {}}\n")
+    r = cli("ask", "--plan", plan, "x")
+    assert r.returncode == 1 and "no.such" in r.stderr and "/plan/steps/0" in r.stderr
+    assert cli("ask", "--plan", "nowhere.yaml", "x").returncode == 1
+    assert cli("ask", "--timeout", "-1", "x").returncode == 1
+
+
+def test_documents(cli, tmp_path):
+    corpus = tmp_path / "corpus"
+    (corpus / "deep").mkdir(parents=True)
+    (corpus / "a.md").write_text("# Gauge\n\nMiriam Oduya designed the zwickel gauge.\n")
+    (corpus / "deep/b.txt").write_text("The zwickel station stands at Lake Orin.\n")
+    (corpus / ".hidden.txt").write_text("never seen\n")
+    (corpus / "c.bin").write_bytes(b"\0\1")
+    first = json.loads(ok(cli("ingest", "--json", corpus)))
+    assert first["files"] == 2 and first["inserted"] == 2 and first["chunks"] >= 2
+    assert json.loads(ok(cli("ingest", "--json", corpus)))["unchanged"] == 2
+    lines = corpus / "d.jsonl"
+    lines.write_text('{"id": "zw1", "title": "One", "text": "zwickel one"}\n{"_id": "zw2", "text": "zwickel two"}\n')
+    assert json.loads(ok(cli("ingest", "--json", lines)))["inserted"] == 2
+    assert "Oduya" in ok(cli("search", "zwickel", "gauge"))
+    assert json.loads(ok(cli("search", "--json", "--limit", "1", "--mode", "text", "zwickel")))["hits"]
+    assert ok(cli("search", "--explain", "zwickel", "gauge")).count("text ") >= 1
+    assert "nothing found" in ok(cli("search", "--mode", "text", "qqqzzzxxx"))
+    assert cli("search", "--mode", "tex", "x").returncode == 1
+    for name, bad in (("bad.jsonl", b'{"id": 1\n'), ("bad.txt", b"\xff\xfe\x00"), ("empty.jsonl", b"\n")):
+        (tmp_path / name).write_bytes(bad)
+        r = cli("ingest", tmp_path / name)
+        assert r.returncode == 1 and "nexus: " in r.stderr, (name, r.stdout, r.stderr)
+    (tmp_path / "nothing").mkdir()
+    for words in (["nowhere.md"], [tmp_path / "nothing"]):
+        r = cli("ingest", *words)
+        assert r.returncode == 1 and "NX-NOT-FOUND" in r.stderr, (words, r.stderr)
+
+
+def test_exec(cli, tmp_path):
+    program = tmp_path / "p.py"
+    program.write_text("import sys\nprint(sys.stdin.read().upper(), end='')\nsys.exit(7)\n")
+    (tmp_path / "in").write_text("abc")
+    r = cli("exec", "--stdin", tmp_path / "in", program)
+    assert r.returncode == 7 and r.stdout == "ABC" and "wall" in r.stderr and "held by" in r.stderr
+    assert ok(cli("exec", "--quiet", "-", input="print(6*7)")) == "42\n"
+    assert json.loads(ok(cli("exec", "--json", "--language", "shell", "-", input="echo hi")))["stdout"] == "hi\n"
+    assert cli("exec", "--language", "shell", "--time", "0.3", "-", input="sleep 9").returncode == 124
+    r = cli("exec", "--policy", "strict", "-", input="import ctypes\nimport os\nos.system('rm -rf /')\n")
+    assert r.returncode == 125 and "line " in r.stderr
+    assert cli("exec", "nowhere.py").returncode == 1
+
+
+def test_scan(cli, tmp_path):
+    good, bad = tmp_path / "good.py", tmp_path / "bad.py"
+    good.write_text("print(1)\n")
+    bad.write_text("import os\nos.system('rm -rf /')\n")
+    assert "risk" in ok(cli("scan", good, url=NOWHERE))
+    r = cli("scan", "--policy", "strict", good, bad, url=NOWHERE)
+    assert r.returncode == 1 and "bad.py:2:" in r.stdout
+    r = cli("scan", "--policy", "strict", "--json", bad, url=NOWHERE)
+    assert r.returncode == 1 and json.loads(r.stdout)["findings"]
+    assert cli("scan", "nowhere.py", url=NOWHERE).returncode == 1
+
+
+def test_memory(cli):
+    assert "remembered" in ok(cli("remember", "--user", "cli", "--importance", "0.9", "The review is on Sunday"))
+    assert "Sunday" in ok(cli("recall", "--user", "cli", "review"))
+    assert json.loads(ok(cli("recall", "--json", "--user", "cli", "--limit", "1", "review")))["ranked"]
+    assert "nothing is remembered" in ok(cli("recall", "--user", "cli-nobody", "review"))
+
+
+def test_tasks_and_agents(cli):
+    task = json.loads(ok(cli("ask", "--json", "--user", "cli-t", "2 + 2")))["id"]
+    assert task in ok(cli("task", "--user", "cli-t")) and task in ok(cli("task", "list", "--state", "succeeded", "--user", "cli-t"))
+    assert ok(cli("task", "show", task)).startswith("4\n")
+    assert "task.succeeded" in ok(cli("task", "events", task))
+    assert json.loads(ok(cli("task", "trace", task)))["task_id"] == task
+    assert "items" in json.loads(ok(cli("task", "logs", task)))
+    assert "succeeded" in ok(cli("task", "cancel", task))
+    r = cli("task", "show", "nosuch")
+    assert r.returncode == 1 and "NX-" in r.stderr
+    assert "researcher" in ok(cli("agent")) and "can:" in ok(cli("agent", "show", "researcher"))
+    assert cli("agent", "show", "nobody").returncode == 1
+
+
+def test_keys(cli, start):
+    server = start()
+    assert "no keys" in ok(cli("key", url=server.url))
+    key = ok(cli("key", "create", "--name", "root", url=server.url)).strip()
+    for words in (["key"], ["ask", "1 + 1"], ["search", "x"]):
+        assert cli(*words, url=server.url).returncode == 4, words
+        assert cli(*words, url=server.url, NEXUS_KEY="nx_wrong").returncode == 4, words
+    reader = json.loads(ok(cli("key", "create", "--json", "--scopes", "knowledge:read,tasks:read", url=server.url, NEXUS_KEY=key)))
+    ok(cli("search", "x", url=server.url, NEXUS_KEY=reader["key"]))
+    assert cli("ask", "1 + 1", url=server.url, NEXUS_KEY=reader["key"]).returncode == 4
+    listed = ok(cli("key", "list", url=server.url, NEXUS_KEY=key))
+    assert "root" in listed and reader["id"] in listed and key not in listed
+    assert ok(cli("key", "revoke", reader["id"], url=server.url, NEXUS_KEY=key)) == "revoked\n"
+    assert cli("search", "x", url=server.url, NEXUS_KEY=reader["key"]).returncode == 4
+
+
+def test_config(cli, tmp_path):
+    r = cli("config", "listen", NEXUS_LISTEN="127.0.0.1:9000")
+    assert "127.0.0.1:9000" in ok(r) and "environment" in r.stdout
+    rows = json.loads(ok(cli("config", "--json", "sandbox")))
+    assert rows and all("sandbox" in row["name"] for row in rows)
+    assert ok(cli("config", "--markdown")).count("|") > 100
+    secret = ok(cli("config", "api_key", NEXUS_MODEL_API_KEY="sk-very-secret"))
+    assert "sk-very-secret" not in secret
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "nexus.yaml").write_text("listn: 127.0.0.1:1\n")
+    r = cli("config", "--home", home)
+    assert r.returncode == 1 and "listn" in r.stderr and "listen" in r.stderr.replace("listn", "")
+
+
+def test_doctor_explain_version_and_bench(cli):
+    r = cli("doctor", "--json")
+    checks = {c["what"]: c for c in json.loads(r.stdout)}
+    assert "server" in checks and "version" in checks and r.returncode == (0 if all(c["ok"] for c in checks.values()) else 1)
+    assert all(c["fix"] for c in checks.values() if not c["ok"])
+    assert "Why: " in ok(cli("explain", "NX-IN-USE")) and "السبب" in ok(cli("explain", "--ar", "NX-NO-SERVER"))
+    assert "NX-IN-USE" in ok(cli("explain"))
+    r = cli("explain", "NX-IN-USEE")
+    assert r.returncode == 1 and "nexus explain NX-IN-USE`" in r.stderr
+    assert "llama" in ok(cli("version", "--features")) and "features" in json.loads(ok(cli("version", "--json")))
+    assert "Here:" in ok(cli("bench", "list"))
