@@ -42,6 +42,7 @@ X(log_format, "log.format", STR, "auto", 0, 0, 0, "auto (text on a terminal, JSO
 X(log_level, "log.level", STR, "info", 0, 0, NX_CONFIG_HOT, "debug, info, warn or error") \
 X(memory_capacity, "memory.capacity", INT, "100", 20, 10000, 0, "items of working memory for one user and session") \
 X(memory_episode_importance, "memory.episode_importance", NUM, "0.7", 0, 1, 0, "importance above which a turn becomes an episode") \
+X(memory_max_procedures, "memory.max_procedures", INT, "200", 1, 2000, 0, "plans that worked that are kept for one user") \
 X(memory_max_text_bytes, "memory.max_text_bytes", SIZE, "64KiB", 64, 4*NX_MIB, 0, "longest text of one memory") \
 X(model_api_key, "model.api_key", STR, "", 0, 0, NX_CONFIG_SECRET, "key sent to the OpenAI-compatible endpoint") \
 X(model_base_url, "model.base_url", STR, "", 0, 0, 0, "OpenAI-compatible endpoint, with /v1; none: agents work by rules and tools") \

@@ -212,10 +212,54 @@ void nx_orchestrator_stop(struct nx_task *t)
 		nx_step_cancel(&t->steps[i]);
 }
 
+static bool read_memory(const struct nx_task *t)
+{
+	if (t->context.n > 0)
+		return true;
+	for (size_t i = 0; i < t->nsteps; i++)
+		if (nx_str_eqz(t->steps[i].spec->tool, "memory.recall"))
+			return true;
+	return false;
+}
+
+/* A plan of one step by rules is made anew at no cost; what a client planned, or what has several steps, is worth keeping. */
+static nx_str plan_to_keep(const struct nx_task *t)
+{
+	return t->nsteps > 1 || (t->request->plan && t->nsteps > 0) ? t->plan_json : NX_STR_NULL;
+}
+
+/* Memory copies what it takes; the answer has gone out before. While core stops, the workers that would keep it may be gone. */
+static void remember(const struct nx_task *t)
+{
+	yyjson_val *result = NULL;
+
+	if (!t->core->p.memory || t->core->stopping || t->request->user_id.n == 0)
+		return;
+	if (t->result_json.p)
+		(void)nx_json_read(t->arena, t->result_json, NULL, &result, NULL);
+	struct nx_memory_task m = {.tenant = t->tenant,
+				   .id = t->id,
+				   .user_id = t->request->user_id,
+				   .session = t->request->session_id,
+				   .agent_id = t->nsteps ? t->steps[t->nsteps - 1].agent : NX_STR_NULL,
+				   .input = t->request->input,
+				   .answer = nx_json_str(result, "text"),
+				   .intent = nx_str_z(t->analysis.intent),
+				   .plan = plan_to_keep(t),
+				   .asked_at = t->created_us,
+				   .answered_at = t->finished_us,
+				   .tainted = t->tainted,
+				   .recalled = read_memory(t),
+				   .succeeded = t->state == NX_TASK_SUCCEEDED};
+	nx_memory_consolidate(t->core->p.memory, &m);
+}
+
 static void finished(struct nx_task *t, struct nx_step *s, struct nx_error *err)
 {
 	(void)s;
 	nx_orchestrator_answer(t, err);
+	if (!err)
+		remember(t);
 }
 
 static nx_str final_event(struct nx_task *t)

@@ -6,8 +6,9 @@
  *              + 0.6·attention; a new item has accesses 1, attention 1.0; a full memory is cleaned before the next is
  *              stored: the lowest go until capacity − 10, and those with attention > 0.7 move to long-term memory
  *   episodic   experience with importance > memory.episode_importance
- *   semantic   facts: the knowledge graph, in the user's own space
- *   procedural plans that worked
+ *   semantic   facts that turns state of their speaker, found by rules, with the turns as sources and the time in which
+ *              they are valid: a contradiction ends the earlier one, and only what is valid is recalled
+ *   procedural plans that worked, by intent and pattern
  * Recall returns at most 5 working, 10 episodic, 15 semantic, 5 procedural, and one ranking by relevance and recency.
  * Recalled text is data: it carries its taint, and is never stored again as if a user had said it.
  */
@@ -84,6 +85,24 @@ struct nx_memory_recall {
 /* Any thread. Accesses of what was returned are counted, off the way of the answer. */
 void nx_memory_recall(struct nx_memory *m, struct nx_memory_recall *r);
 yyjson_mut_val *nx_memory_recall_json(const struct nx_memory_recall *r, yyjson_mut_doc *d);
+
+/*
+ * After a task: what the user asked (role `user`) and what was answered (role `assistant`) become turns, and the plan, when
+ * it is one worth keeping, counts as a procedure. Any thread; strings are copied; it happens later, on a worker and the
+ * writer, and what fails is logged there, because the task is over. An answer in which memory itself spoke is tainted and
+ * states no facts, and one that is remembered word for word already is not stored again.
+ */
+struct nx_memory_task {
+	int64_t tenant;
+	nx_id id;
+	nx_str user_id;                                        /* empty: nothing is kept */
+	nx_str session, agent_id, input, answer, intent, plan; /* plan: JSON, p NULL when it is not to be kept */
+	int64_t asked_at, answered_at;
+	bool tainted;   /* what came of tools, files or others went into the answer */
+	bool recalled;  /* so did memories */
+	bool succeeded; /* else nothing was answered, and the plan did not work */
+};
+void nx_memory_consolidate(struct nx_memory *m, const struct nx_memory_task *t);
 
 /* Objects, as the API shows them; sync, on a worker. NX_ENOTFOUND. */
 int nx_memory_get(struct nx_memory *m, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_json,

@@ -33,4 +33,41 @@ struct nx_memory_term {
 int nx_memory_terms(nx_str text, struct nx_arena *a, struct nx_memory_term **ret, size_t *ret_n, size_t *ret_length,
 		    struct nx_error **err);
 
+/* facts.c: what a turn states of its speaker. Texts are slices of `text`, or in the arena. */
+struct nx_memory_fact {
+	nx_str key, value; /* folded; a key has one valid value */
+	nx_str text;       /* the words that state it */
+	bool ends;         /* says that it is so no longer */
+};
+int nx_memory_facts(nx_str text, struct nx_arena *a, struct nx_memory_fact **ret, size_t *ret_n, struct nx_error **err);
+
+/* fact_rows.c: on the writer. */
+struct nx_memory_fact_turn {
+	struct nx_arena *arena;
+	int64_t tenant, row, session, at, now; /* at: when it was said */
+	nx_id uid;
+	nx_str user;
+	double importance;
+};
+int nx_memory_facts_put(struct nx_db *db, const struct nx_memory_fact_turn *t, const struct nx_memory_fact *facts,
+			size_t n, struct nx_error **err);
+/* Takes the turn from the sources of facts; a fact without a source goes. */
+int nx_memory_facts_drop(struct nx_db *db, const struct nx_memory_fact_turn *t, struct nx_error **err);
+
+/* store.c: checks turns and reads their words and facts (`prepare`, off the writer), then stores them. */
+int nx_memory_store_prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_error **err);
+int nx_memory_store_apply(struct nx_memory_store *s, struct nx_db *db, struct nx_error **err);
+
+/* procedures.c */
+struct nx_memory_plan {
+	nx_str intent, pattern, plan;
+	bool worked;
+};
+/* The words of a request in their order, numbers as #: requests that differ in figures alone share a pattern. */
+int nx_memory_pattern(nx_str text, struct nx_arena *a, nx_str *ret, struct nx_error **err);
+int nx_memory_procedure_put(const struct nx_config *c, struct nx_db *db, int64_t tenant, nx_str user,
+			    const struct nx_memory_plan *p, int64_t now, struct nx_error **err);
+int nx_memory_procedures_recall(struct nx_db *db, struct nx_memory_recall *r, const struct nx_memory_term *terms,
+				size_t nterms, int64_t now, struct nx_error **err);
+
 #endif

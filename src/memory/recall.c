@@ -31,6 +31,7 @@ struct recall {
 	struct nx_db *db;
 	struct candidate *by_turn;
 	double turns, mean_length, best;
+	struct nx_memory_term *terms;
 	size_t nterms;
 	int64_t now, session;
 	struct nx_error *err;
@@ -76,12 +77,13 @@ static int add_term(struct recall *c, nx_str term, struct nx_error **err)
 	if (rc < 0 || df == 0)
 		return rc;
 	double idf = log(1 + (c->turns - (double)df + 0.5) / ((double)df + 0.5));
-	rc = nx_db_query(
-		c->db,
-		"SELECT t.turn_id, t.count, u.length FROM turn_terms t JOIN turns u ON u.id=t.turn_id "
-		"WHERE t.tenant_id=$1 AND t.user_id=$2 AND t.term=$3 ORDER BY t.turn_id DESC LIMIT $4",
-		NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term), nx_v_int(MAX_CANDIDATES)),
-		&rows, err);
+	rc = nx_db_query(c->db,
+			 "SELECT t.turn_id, t.count, u.length FROM turn_terms t JOIN turns u ON u.id=t.turn_id "
+			 "WHERE t.tenant_id=$1 AND t.user_id=$2 AND t.term=$3 AND ($5=0 OR u.session_id=$5) "
+			 "ORDER BY t.turn_id DESC LIMIT $4",
+			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term),
+				   nx_v_int(MAX_CANDIDATES), nx_v_int(c->session)),
+			 &rows, err);
 	while (rc >= 0 && (rc = nx_rows_next(rows, err)) > 0) {
 		struct candidate *k = candidate(c, nx_rows_int(rows, 0));
 		double tf = (double)nx_rows_int(rows, 1), length = (double)nx_rows_int(rows, 2);
@@ -96,14 +98,13 @@ static int add_term(struct recall *c, nx_str term, struct nx_error **err)
 
 static int find_relevant(struct recall *c, struct nx_error **err)
 {
-	struct nx_memory_term *terms;
 	size_t length;
 	int rc = corpus_figures(c, err);
 
-	if (rc < 0 || (rc = nx_memory_terms(c->r->query, c->r->arena, &terms, &c->nterms, &length, err)) < 0)
+	if (rc < 0 || (rc = nx_memory_terms(c->r->query, c->r->arena, &c->terms, &c->nterms, &length, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < c->nterms; i++)
-		if ((rc = add_term(c, terms[i].text, err)) < 0)
+		if ((rc = add_term(c, c->terms[i].text, err)) < 0)
 			return rc;
 	return 0;
 }
@@ -145,10 +146,7 @@ static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_it
 			       : 0.7 * recency(c, at) + 0.3 * ret->importance;
 	ret->why = explain(c, k ? k->matched : 0, at);
 	nx_str layer = nx_rows_text(rows, 7);
-	ret->layer = nx_str_eqz(layer, "episodic")   ? "episodic"
-		     : nx_str_eqz(layer, "semantic") ? "semantic"
-		     : nx_str_eqz(layer, "working")  ? "working"
-						     : "turn";
+	ret->layer = nx_str_eqz(layer, "episodic") ? "episodic" : nx_str_eqz(layer, "working") ? "working" : "turn";
 	ret->sources = nx_arena_memdup(a, &ret->id, sizeof(ret->id));
 	ret->nsources = 1;
 	return ret->text.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
@@ -207,12 +205,13 @@ static int compare_candidates(const void *a, const void *b)
 static int read_turn(struct recall *c, int64_t turn, struct nx_memory_item *ret, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int rc =
-		nx_db_query(c->db,
-			    "SELECT t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, "
-			    "coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id), 'turn') FROM turns t "
-			    "WHERE t.id=$1 AND t.tenant_id=$2",
-			    NX_PARAMS(nx_v_int(turn), nx_v_int(c->r->tenant)), &rows, err);
+	int rc = nx_db_query(
+		c->db,
+		"SELECT t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, "
+		"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id AND m.layer<>'semantic'), "
+		"'turn') FROM turns t "
+		"WHERE t.id=$1 AND t.tenant_id=$2",
+		NX_PARAMS(nx_v_int(turn), nx_v_int(c->r->tenant)), &rows, err);
 
 	if (rc < 0 || (rc = nx_rows_next(rows, err)) <= 0)
 		return rc < 0 ? rc : nx_error_set(err, NX_EINTERNAL, "a turn has gone");
@@ -268,6 +267,100 @@ static int rank(struct recall *c, struct nx_error **err)
 	return 0;
 }
 
+/* ---- facts ---- */
+
+/* The words by which a fact is found: those that state it, and those of its key ("lives_in"), since "I moved to Tyre" answers
+ * where somebody lives. */
+static nx_str fact_words(struct recall *c, nx_str text, nx_str key)
+{
+	char *s = nx_arena_printf(c->r->arena, "%.*s %.*s", NX_FMT(text), NX_FMT(key));
+
+	for (char *p = s ? s + text.n : NULL; p && *p; p++)
+		if (*p == '_' || *p == ':' || *p == '|')
+			*p = ' ';
+	return nx_str_z(s);
+}
+
+/* How many of the query's words the fact itself has: what else its turn says does not make it an answer. */
+static int count_words(struct recall *c, nx_str text, unsigned *ret, struct nx_error **err)
+{
+	struct nx_memory_term *terms;
+	size_t n, length;
+	int rc = text.p ? nx_memory_terms(text, c->r->arena, &terms, &n, &length, err)
+			: nx_error_set(err, NX_ENOMEM, "recall facts");
+
+	*ret = 0;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		for (size_t k = 0; k < c->nterms; k++)
+			*ret += nx_str_eq(terms[i].text, c->terms[k].text);
+	return rc;
+}
+
+static int read_sources(struct recall *c, nx_str list, struct nx_memory_item *ret, struct nx_error **err)
+{
+	size_t cap = 1;
+
+	for (size_t i = 0; i < list.n; i++)
+		cap += list.p[i] == ' ';
+	ret->nsources = 0;
+	if (!(ret->sources = nx_arena_array(c->r->arena, nx_id, cap)))
+		return nx_error_set(err, NX_ENOMEM, "recall facts");
+	while (list.n > 0)
+		ret->nsources += nx_id_parse(nx_str_cut(&list, ' '), &ret->sources[ret->nsources]);
+	return 0;
+}
+
+/* Columns: uid, text, valid_from, importance, sources, key. 1: an answer; 0: none. */
+static int read_fact(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
+{
+	int64_t at = nx_rows_int(rows, 2);
+	unsigned matched = 0;
+	int rc = 0;
+
+	if (c->nterms > 0)
+		rc = count_words(c, fact_words(c, nx_rows_text(rows, 1), nx_rows_text(rows, 5)), &matched, err);
+	if (rc < 0 || (c->nterms > 0 && matched == 0))
+		return rc;
+	*ret = (struct nx_memory_item){.id = nx_rows_id(rows, 0),
+				       .layer = "semantic",
+				       .text = nx_rows_textdup(rows, 1, c->r->arena),
+				       .role = NX_STR("user"),
+				       .importance = nx_rows_real(rows, 3),
+				       .occurred_at = at,
+				       .why = explain(c, matched, at)};
+	ret->score = c->nterms ? 0.85 * matched / (double)c->nterms + 0.15 * recency(c, at) : recency(c, at);
+	rc = read_sources(c, nx_rows_text(rows, 4), ret, err);
+	return rc < 0 || !ret->text.p ? nx_error_set(err, NX_ENOMEM, "recall facts") : 1;
+}
+
+/* Valid now; what was contradicted is history. */
+static int read_facts(struct recall *c, struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, MAX_CANDIDATES);
+	size_t n = 0;
+	int rc;
+
+	if (!items)
+		return nx_error_set(err, NX_ENOMEM, "recall facts");
+	rc = nx_db_query(c->db,
+			 "SELECT uid, text, valid_from, importance, sources, fact_key FROM memories "
+			 "WHERE tenant_id=$1 AND user_id=$2 AND layer='semantic' AND ($3=0 OR session_id=$3) "
+			 "AND valid_from<=$4 AND (valid_to IS NULL OR valid_to>$4) ORDER BY id DESC LIMIT $5",
+			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
+				   nx_v_int(c->now), nx_v_int(MAX_CANDIDATES)),
+			 &rows, err);
+	while (rc >= 0 && n < MAX_CANDIDATES && (rc = nx_rows_next(rows, err)) > 0)
+		if ((rc = read_fact(c, rows, &items[n], err)) > 0)
+			n++;
+	if (rc < 0)
+		return rc;
+	qsort(items, n, sizeof(*items), by_score);
+	c->r->semantic = items;
+	c->r->nsemantic = nx_min(n, (size_t)MEMORY_RECALL_SEMANTIC);
+	return 0;
+}
+
 /* ---- the job ---- */
 
 static int find_session(struct recall *c, struct nx_error **err)
@@ -288,7 +381,8 @@ static int recall(struct recall *c, struct nx_error **err)
 	if ((rc = find_session(c, err)) < 0 || (rc = find_relevant(c, err)) < 0 ||
 	    (rc = read_layer(c, "working", MEMORY_RECALL_WORKING, &r->working, &r->nworking, err)) < 0 ||
 	    (rc = read_layer(c, "episodic", MEMORY_RECALL_EPISODIC, &r->episodic, &r->nepisodic, err)) < 0 ||
-	    (rc = read_layer(c, "semantic", MEMORY_RECALL_SEMANTIC, &r->semantic, &r->nsemantic, err)) < 0)
+	    (rc = read_facts(c, err)) < 0 ||
+	    (rc = nx_memory_procedures_recall(c->db, r, c->terms, c->nterms, c->now, err)) < 0)
 		return rc;
 	return rank(c, err);
 }
@@ -324,7 +418,7 @@ static int apply_touch(struct nx_write *w, struct nx_db *db, struct nx_error **e
 		int rc = nx_db_exec(
 			db,
 			"UPDATE memories SET accesses=accesses+1, attention=1.0, accessed_at=$3 WHERE tenant_id=$1 AND "
-			"turn_id=(SELECT id FROM turns WHERE uid=$2)",
+			"turn_id=(SELECT id FROM turns WHERE uid=$2 AND tenant_id=$1)",
 			NX_PARAMS(nx_v_int(t->tenant), nx_v_id(&t->turns[i]), nx_v_int(t->now)), err);
 		if (rc < 0)
 			return rc;

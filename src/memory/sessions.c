@@ -3,7 +3,7 @@
 
 #define TURN_COLUMNS                                                                                                       \
 	"t.id, t.uid, t.user_id, s.name, t.agent_id, t.role, t.text, t.occurred_at, t.importance, t.tainted, t.metadata, " \
-	"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id), 'turn'), "                                   \
+	"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id AND m.layer<>'semantic'), 'turn'), "           \
 	"coalesce((SELECT max(m.pinned) FROM memories m WHERE m.turn_id=t.id), 0) "
 #define TURN_FROM "FROM turns t LEFT JOIN sessions s ON s.id=t.session_id "
 

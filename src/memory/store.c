@@ -1,5 +1,5 @@
 /*
- * Storing turns: the turn for good, its place in working memory, and an episode when it matters.
+ * Storing turns: the turn for good, its place in working memory, an episode when it matters, and the facts it states.
  *
  * A full working memory is cleaned before the next item is stored (100 → 90, then 91): the lowest keep scores go, what
  * is pinned stays, and what still has attention above 0.7 becomes an episode. Words said again in the same session refresh
@@ -9,11 +9,13 @@
 #include "memory/memory_internal.h"
 
 struct prepared {
-	struct nx_memory *memory;
+	const struct nx_config *config; /* outlives the memory, which may be freed while writes are queued */
 	struct turn_words {
 		struct nx_memory_term *terms;
 		size_t n, length;
 		bool may_be_stored; /* the caller named its id */
+		struct nx_memory_fact *facts;
+		size_t nfacts;
 	} * words;
 	int64_t now;
 };
@@ -72,10 +74,10 @@ static int insert_terms(struct nx_db *db, int64_t tenant, nx_str user, int64_t t
 #define KEEP_SCORE "(0.4*accesses - 0.0001*(($4 - created_at)/1000000.0) + 0.6*attention)"
 
 /* The lowest go until capacity − 10; those that still have attention become episodes. */
-static int clean(struct nx_memory *m, struct nx_db *db, int64_t tenant, nx_str user, int64_t session, int64_t now,
+static int clean(const struct nx_config *c, struct nx_db *db, int64_t tenant, nx_str user, int64_t session, int64_t now,
 		 struct nx_error **err)
 {
-	int64_t count, capacity = m->config->memory_capacity;
+	int64_t count, capacity = c->memory_capacity;
 	int rc = nx_db_get_int(db, "SELECT count(*) FROM memories WHERE " IN_WORKING,
 			       NX_PARAMS(nx_v_int(tenant), nx_v_text(user), nx_v_int(session)), &count, err);
 
@@ -127,7 +129,7 @@ static int insert_memory(struct nx_db *db, int64_t tenant, const struct nx_memor
 		err);
 }
 
-static int put_working(struct nx_memory *m, struct nx_db *db, int64_t tenant, const struct nx_memory_turn *t,
+static int put_working(const struct nx_config *c, struct nx_db *db, int64_t tenant, const struct nx_memory_turn *t,
 		       int64_t session, int64_t turn, int64_t now, struct nx_error **err)
 {
 	bool same;
@@ -135,7 +137,7 @@ static int put_working(struct nx_memory *m, struct nx_db *db, int64_t tenant, co
 
 	if (rc < 0 || same)
 		return rc;
-	if ((rc = clean(m, db, tenant, t->user_id, session, now, err)) < 0)
+	if ((rc = clean(c, db, tenant, t->user_id, session, now, err)) < 0)
 		return rc;
 	rc = nx_db_exec(
 		db, "UPDATE memories SET attention=attention*$4 WHERE " IN_WORKING " AND pinned=0",
@@ -153,6 +155,23 @@ static int is_stored(struct nx_db *db, int64_t tenant, nx_id id, bool *ret, stru
 
 	*ret = n > 0;
 	return rc;
+}
+
+static int put_facts(struct nx_memory_store *s, struct nx_db *db, size_t i, int64_t session, int64_t turn,
+		     struct nx_error **err)
+{
+	const struct prepared *p = s->priv;
+	const struct nx_memory_turn *t = &s->turns[i];
+	struct nx_memory_fact_turn of = {.arena = s->arena,
+					 .tenant = s->tenant,
+					 .row = turn,
+					 .session = session,
+					 .at = t->occurred_at,
+					 .now = p->now,
+					 .uid = t->id,
+					 .user = t->user_id,
+					 .importance = t->importance};
+	return nx_memory_facts_put(db, &of, p->words[i].facts, p->words[i].nfacts, err);
 }
 
 static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, struct nx_error **err)
@@ -174,17 +193,16 @@ static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, str
 	if ((rc = insert_session(db, s->tenant, t, p->now, &session, err)) < 0 ||
 	    (rc = insert_turn(db, s->tenant, session, t, &p->words[i], metadata, p->now, &turn, err)) < 0 ||
 	    (rc = insert_terms(db, s->tenant, t->user_id, turn, &p->words[i], err)) < 0 ||
-	    (rc = put_working(p->memory, db, s->tenant, t, session, turn, p->now, err)) < 0)
+	    (rc = put_working(p->config, db, s->tenant, t, session, turn, p->now, err)) < 0 ||
+	    (rc = put_facts(s, db, i, session, turn, err)) < 0)
 		return rc;
-	if (t->importance <= p->memory->config->memory_episode_importance)
+	if (t->importance <= p->config->memory_episode_importance)
 		return 0;
 	return insert_memory(db, s->tenant, t, session, turn, "episodic", p->now, err);
 }
 
-static int apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+int nx_memory_store_apply(struct nx_memory_store *s, struct nx_db *db, struct nx_error **err)
 {
-	struct nx_memory_store *s = nx_container_of(w, struct nx_memory_store, write);
-
 	if (NX_FAULT(memory_store))
 		return nx_error_set(err, NX_EIO, "store a memory: injected fault");
 	for (size_t i = 0; i < s->nturns; i++) {
@@ -193,6 +211,11 @@ static int apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 			return nx_error_wrap(err, "store a memory");
 	}
 	return nx_tx_hook_run(s->hook, db, s->nturns ? s->turns[0].id : NX_ID_NONE, NX_STR_NULL, err);
+}
+
+static int apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+{
+	return nx_memory_store_apply(nx_container_of(w, struct nx_memory_store, write), db, err);
 }
 
 static void committed(struct nx_write *w, struct nx_error *err)
@@ -214,7 +237,16 @@ static int check_turn(struct nx_memory *m, const struct nx_memory_turn *t, struc
 	return 0;
 }
 
-static int prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_error **err)
+/* What tools, files or a recall brought in is no statement of the user's. */
+static int read_facts(struct nx_memory_store *s, const struct nx_memory_turn *t, struct turn_words *w,
+		      struct nx_error **err)
+{
+	if (t->tainted || !nx_str_eqz(t->role, "user"))
+		return 0;
+	return nx_memory_facts(t->text, s->arena, &w->facts, &w->nfacts, err);
+}
+
+int nx_memory_store_prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_error **err)
 {
 	struct prepared *p = s->priv = nx_arena_new_of(s->arena, struct prepared);
 	int rc;
@@ -223,7 +255,7 @@ static int prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_err
 		p->words = nx_arena_array(s->arena, struct turn_words, s->nturns + 1);
 	if (!p || !p->words)
 		return nx_error_set(err, NX_ENOMEM, "store a memory");
-	p->memory = m;
+	p->config = m->config;
 	p->now = nx_time_wall_us();
 	for (size_t i = 0; i < s->nturns; i++) {
 		struct nx_memory_turn *t = &s->turns[i];
@@ -240,6 +272,8 @@ static int prepare(struct nx_memory *m, struct nx_memory_store *s, struct nx_err
 			t->occurred_at = p->now;
 		if (t->importance < 0)
 			t->importance = nx_memory_importance(t->role, t->text);
+		if ((rc = read_facts(s, t, w, err)) < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -248,7 +282,7 @@ void nx_memory_store(struct nx_memory *m, struct nx_memory_store *s)
 {
 	nx_auto_error struct nx_error *err = NULL;
 
-	if (prepare(m, s, &err) < 0) {
+	if (nx_memory_store_prepare(m, s, &err) < 0) {
 		s->done(s, err);
 		return;
 	}

@@ -20,6 +20,7 @@ CREATE TABLE turns (
   occurred_at INTEGER NOT NULL, created_at INTEGER NOT NULL, importance REAL NOT NULL DEFAULT 0.5,
   tainted INTEGER NOT NULL DEFAULT 0, task_uid BLOB, metadata TEXT, length INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX turns_user ON turns(tenant_id, user_id, occurred_at);
+CREATE INDEX turns_figures ON turns(tenant_id, user_id, length);
 CREATE INDEX turns_session ON turns(session_id, id);
 CREATE TABLE turn_terms (
   tenant_id INTEGER NOT NULL, user_id TEXT NOT NULL, term TEXT NOT NULL, turn_id INTEGER NOT NULL REFERENCES turns(id) ON DELETE CASCADE,
@@ -149,13 +150,17 @@ CREATE TABLE memories (
   id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, user_id TEXT NOT NULL, session_id INTEGER,
   turn_id INTEGER REFERENCES turns(id) ON DELETE CASCADE, layer TEXT NOT NULL, text TEXT NOT NULL, importance REAL NOT NULL,
   attention REAL NOT NULL DEFAULT 1.0, accesses INTEGER NOT NULL DEFAULT 1, pinned INTEGER NOT NULL DEFAULT 0,
-  valid_from INTEGER, valid_to INTEGER, created_at INTEGER NOT NULL, accessed_at INTEGER NOT NULL, sources TEXT, metadata TEXT) STRICT;
+  valid_from INTEGER, valid_to INTEGER, created_at INTEGER NOT NULL, accessed_at INTEGER NOT NULL, sources TEXT, metadata TEXT,
+  fact_key TEXT, fact_value TEXT) STRICT;
 CREATE INDEX memories_user ON memories(tenant_id, user_id, layer, id);
 CREATE INDEX memories_session ON memories(session_id, layer);
+CREATE INDEX memories_turn ON memories(turn_id);
+CREATE INDEX memories_fact ON memories(tenant_id, user_id, fact_key) WHERE fact_key IS NOT NULL;
 
 CREATE TABLE procedures (
   id INTEGER PRIMARY KEY, uid BLOB NOT NULL UNIQUE, tenant_id INTEGER NOT NULL, user_id TEXT, intent TEXT NOT NULL, pattern TEXT NOT NULL,
-  plan TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0, successes INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
+  plan TEXT NOT NULL, uses INTEGER NOT NULL DEFAULT 0, successes INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  UNIQUE(tenant_id, user_id, intent, pattern)) STRICT;
 
 CREATE TABLE forget_log (
   id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, user_id TEXT, what TEXT NOT NULL, count INTEGER NOT NULL, created_at INTEGER NOT NULL) STRICT;
