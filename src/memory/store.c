@@ -183,7 +183,7 @@ static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, str
 	bool stored = false;
 	int rc;
 
-	t->layer = t->importance > p->memory->config->memory_episode_importance ? "episodic" : "working";
+	t->layer = t->importance > p->config->memory_episode_importance ? "episodic" : "working";
 	if (p->words[i].may_be_stored && (rc = is_stored(db, s->tenant, t->id, &stored, err)) < 0)
 		return rc;
 	if (stored)

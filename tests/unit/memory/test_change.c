@@ -85,6 +85,7 @@ TEST(a_forgotten_user_is_gone_and_nobody_else_is)
 	fixture_say(&f, "I live in Tyre.");
 	ASSERT_OK(fixture_store(&f, NX_STORE_TENANT, &other, 1));
 	other.user_id = NX_STR("u1");
+	other.id = NX_ID_NONE;
 	ASSERT_OK(fixture_store(&f, OTHER_TENANT, &other, 1));
 	struct nx_memory_task task = {.tenant = NX_STORE_TENANT,
 				      .user_id = NX_STR("u1"),
