@@ -1,6 +1,7 @@
 #include "api/http_internal.h"
 
 #include "api/api_internal.h"
+#include "api/problem_internal.h"
 #include "api/stream_internal.h"
 #include "base/assert.h"
 #include "base/log.h"
@@ -22,6 +23,7 @@ enum { DRAIN_MAX = 256 << 10 };
 struct nx_httpd {
 	struct nx_api *api;
 	struct MHD_Daemon *daemon;
+	struct MHD_Response *no_memory; /* for a request that there is no memory to read; made at the start */
 	int fd;
 };
 
@@ -175,6 +177,19 @@ static enum MHD_Result queue_reply(struct nx_request *r)
 	return rc;
 }
 
+static struct MHD_Response *make_no_memory(void)
+{
+	nx_str text = nx_problem_no_memory();
+	struct MHD_Response *m =
+		MHD_create_response_from_buffer(text.n, (void *)(uintptr_t)text.p, MHD_RESPMEM_PERSISTENT);
+	if (m && add(m, "Content-Type", "application/problem+json") && add(m, "Retry-After", "1") &&
+	    add(m, "Cache-Control", "no-store") && add(m, "Connection", "close"))
+		return m;
+	if (m)
+		MHD_destroy_response(m);
+	return NULL;
+}
+
 /* ---- the way of a request ---- */
 
 static enum nx_request_state state_of(struct nx_request *r)
@@ -188,12 +203,13 @@ static int64_t announced_length(const struct nx_request *r)
 	return nx_str_to_i64(r->headers.content_length, &n) ? n : 0;
 }
 
-static enum MHD_Result on_headers(struct nx_request *r, struct MHD_Connection *c, const char *method)
+static enum MHD_Result on_headers(struct nx_request *r, struct MHD_Connection *c, const char *method,
+				  struct MHD_Response *no_memory)
 {
 	r->conn = c;
 	r->method = nx_str_dup(r->arena, nx_str_z(method));
 	if (!r->method.p)
-		return MHD_NO;
+		return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, no_memory);
 	r->head = strcmp(method, "HEAD") == 0;
 	if (read_headers(r, c))
 		nx_request_begin(r);
@@ -266,14 +282,14 @@ static enum MHD_Result on_resumed(struct nx_request *r)
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *c, const char *url, const char *method,
 				 const char *version, const char *data, size_t *size, void **con_cls)
 {
+	const struct nx_httpd *h = cls;
 	struct nx_request *r = *con_cls;
-	(void)cls;
 	(void)url;
 	(void)version;
 	if (!r)
-		return MHD_NO;
+		return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->no_memory);
 	switch (r->phase) {
-	case NX_PHASE_HEADERS: return on_headers(r, c, method);
+	case NX_PHASE_HEADERS: return on_headers(r, c, method, h->no_memory);
 	case NX_PHASE_BODY: return *size > 0 ? on_body(r, data, size) : on_complete_request(r);
 	case NX_PHASE_WORK: return on_resumed(r);
 	}
@@ -347,6 +363,12 @@ int nx_httpd_start(struct nx_api *api, int fd, struct nx_httpd **ret, struct nx_
 	}
 	h->api = api;
 	h->fd = fd;
+	h->no_memory = make_no_memory();
+	if (!h->no_memory) {
+		(void)close(fd);
+		free(h);
+		return nx_error_set(err, NX_ENOMEM, "out of memory for the server");
+	}
 	h->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_access, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
 		fd, MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, MHD_OPTION_THREAD_STACK_SIZE, THREAD_STACK,
@@ -357,6 +379,7 @@ int nx_httpd_start(struct nx_api *api, int fd, struct nx_httpd **ret, struct nx_
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!h->daemon) {
 		/* Whether libmicrohttpd closed the socket depends on how far it came; the program ends here anyway. */
+		MHD_destroy_response(h->no_memory);
 		free(h);
 		return nx_error_set(err, NX_EINTERNAL, "start the HTTP threads");
 	}
@@ -376,6 +399,7 @@ void nx_httpd_stop(struct nx_httpd *h)
 	if (!h)
 		return;
 	MHD_stop_daemon(h->daemon);
+	MHD_destroy_response(h->no_memory);
 	(void)close(h->fd);
 	free(h);
 }

@@ -131,15 +131,25 @@ static bool fill(const struct nx_problem *p, const struct nx_error_info *info, i
 	return ok;
 }
 
-nx_str nx_problem_json(const struct nx_problem *p, struct nx_arena *a)
+nx_str nx_problem_no_memory(void)
+{
+	return NX_STR("{\"type\":\"/docs#NX-NO-MEMORY\",\"title\":\"out of memory\",\"status\":503,"
+		      "\"detail\":\"the server is out of memory\",\"code\":\"NX-NO-MEMORY\"}");
+}
+
+nx_str nx_problem_json(const struct nx_problem *p, struct nx_arena *a, int *ret_status)
 {
 	int status = p->status ? p->status : nx_problem_status(nx_error_code(p->err));
 	yyjson_mut_doc *d = a ? nx_json_new(a) : NULL;
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
 	nx_str text;
 	if (o && fill(p, nx_error_info(nx_error_code(p->err)), status, d, o, a) &&
-	    nx_json_write(a, o, false, &text, NULL) == 0)
+	    nx_json_write(a, o, false, &text, NULL) == 0) {
+		if (ret_status)
+			*ret_status = status;
 		return text;
-	return NX_STR("{\"type\":\"/docs#NX-NO-MEMORY\",\"title\":\"out of memory\",\"status\":503,"
-		      "\"detail\":\"the server is out of memory\",\"code\":\"NX-NO-MEMORY\"}");
+	}
+	if (ret_status)
+		*ret_status = 503;
+	return nx_problem_no_memory();
 }

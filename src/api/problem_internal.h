@@ -26,7 +26,8 @@ int nx_problem_status(int code);
 bool nx_problem_is_private(int code);
 /* Seconds for Retry-After; 0: none. */
 int nx_problem_retry_after(int code, int status);
-/* Never fails: without memory it is a literal. */
-nx_str nx_problem_json(const struct nx_problem *p, struct nx_arena *a);
+/* Never fails: without memory it is the literal of the next. ret_status (or NULL) gets the status that it says. */
+nx_str nx_problem_json(const struct nx_problem *p, struct nx_arena *a, int *ret_status);
+nx_str nx_problem_no_memory(void); /* 503, a literal */
 
 #endif

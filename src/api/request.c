@@ -214,9 +214,8 @@ void nx_request_reply_status(struct nx_request *r, int status, struct nx_error *
 		nx_request_header(r, "Retry-After", "1");
 	if (status == 401)
 		nx_request_header(r, "WWW-Authenticate", "Bearer realm=\"nexus\"");
-	r->reply.status = status;
 	r->reply.mime = "application/problem+json";
-	r->reply.body = nx_problem_json(&p, r->arena);
+	r->reply.body = nx_problem_json(&p, r->arena, &r->reply.status);
 	nx_error_free(err);
 	finish(r, code ? code : NX_EINTERNAL);
 }

@@ -344,7 +344,7 @@ static void streamed_done(struct nx_exec *x, struct nx_error *err)
 	}
 	struct nx_problem p = {.err = err, .instance = r->path, .trace = r->trace.trace};
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	(void)push_text(u->stream, "error", nx_problem_json(&p, a));
+	(void)push_text(u->stream, "error", nx_problem_json(&p, a, NULL));
 	nx_stream_end(u->stream);
 	nx_stream_unref(u->stream);
 	(void)pthread_mutex_destroy(&u->lock);

@@ -42,6 +42,7 @@ struct nx_arena {
 	size_t limit, used;   /* bytes handed out, rounded up to the alignment */
 	size_t next_size;
 	char *last; /* the newest allocation, which may grow in place */
+	bool is_json_cut;
 };
 
 struct nx_arena *nx_arena_new(size_t limit)
@@ -89,6 +90,11 @@ void nx_arena_reset(struct nx_arena *a)
 	a->next_size = a->chunks != NULL ? FIRST_CHUNK * 2 : FIRST_CHUNK;
 	a->used = 0;
 	a->last = NULL;
+}
+
+bool *nx_arena_json_cut_(struct nx_arena *a)
+{
+	return &a->is_json_cut;
 }
 
 size_t nx_arena_used(const struct nx_arena *a)

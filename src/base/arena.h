@@ -13,6 +13,7 @@
 #include "base/macros.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct nx_arena *nx_arena_new(size_t limit); /* limit 0: none. NULL when out of 
 void nx_arena_free(struct nx_arena *a);      /* accepts NULL */
 void nx_arena_reset(struct nx_arena *a);     /* keeps the first chunk */
 size_t nx_arena_used(const struct nx_arena *a);
+bool *nx_arena_json_cut_(struct nx_arena *a); /* json.c's: a document in it lacks what found no memory */
 
 void *nx_arena_alloc(struct nx_arena *a, size_t size) __attribute__((malloc, alloc_size(2)));
 void *nx_arena_calloc(struct nx_arena *a, size_t n, size_t size); /* zeroed; NULL on overflow */

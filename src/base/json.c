@@ -21,9 +21,20 @@ yyjson_alc nx_json_alc(struct nx_arena *a)
 	return (yyjson_alc){.malloc = alc_malloc, .realloc = alc_realloc, .free = alc_free, .ctx = a};
 }
 
+/* What is added with unchecked calls and finds no memory is missing from the document; the arena remembers. */
+static void *doc_malloc(void *ctx, size_t size)
+{
+	void *p = nx_arena_alloc(ctx, size);
+	if (p == NULL)
+		*nx_arena_json_cut_(ctx) = true;
+	return p;
+}
+
 yyjson_mut_doc *nx_json_new(struct nx_arena *a)
 {
 	yyjson_alc alc = nx_json_alc(a);
+	alc.malloc = doc_malloc;
+	*nx_arena_json_cut_(a) = false;
 	return yyjson_mut_doc_new(&alc);
 }
 
@@ -46,7 +57,7 @@ int nx_json_write(struct nx_arena *a, const yyjson_mut_val *v, bool pretty, nx_s
 	yyjson_write_err e;
 	yyjson_alc alc = nx_json_alc(a);
 	size_t n;
-	if (v == NULL)
+	if (v == NULL || *nx_arena_json_cut_(a))
 		return nx_error_set(err, NX_ENOMEM, "no memory to write JSON");
 	char *p = yyjson_mut_val_write_opts(v, write_flags(pretty), &alc, &n, &e);
 	if (p == NULL)

@@ -26,7 +26,10 @@ int nx_json_read(struct nx_arena *a, nx_str text, const struct nx_json_limits *l
 		 struct nx_error **err);
 
 yyjson_mut_doc *nx_json_new(struct nx_arena *a); /* NULL when out of memory */
-/* The text of a value, in the arena, NUL-terminated. */
+/*
+ * The text of a value, in the arena, NUL-terminated. NX_ENOMEM also when anything that was added, by whatever call, to
+ * the arena's newest document found no memory: what is missing would not be seen in the text.
+ */
 int nx_json_write(struct nx_arena *a, const yyjson_mut_val *v, bool pretty, nx_str *ret, struct nx_error **err);
 int nx_json_write_val(struct nx_arena *a, const yyjson_val *v, bool pretty, nx_str *ret, struct nx_error **err);
 

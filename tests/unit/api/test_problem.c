@@ -5,7 +5,7 @@ static yyjson_val *problem(struct nx_arena *a, const struct nx_error *err, int s
 {
 	yyjson_val *v = NULL;
 	struct nx_problem p = {.status = status, .err = err, .instance = NX_STR("/v1/x"), .trace = {{1, 2, 3}}};
-	ASSERT_OK(nx_json_read(a, nx_problem_json(&p, a), NULL, &v, NULL));
+	ASSERT_OK(nx_json_read(a, nx_problem_json(&p, a, NULL), NULL, &v, NULL));
 	ASSERT_OK(nx_schema_check(&nx_problem_schema, v, NULL));
 	return v;
 }
@@ -53,6 +53,8 @@ TEST(what_is_our_own_fault_is_not_told_to_clients)
 TEST(without_memory_there_is_still_a_problem)
 {
 	struct nx_problem p = {.err = NULL};
-	nx_str text = nx_problem_json(&p, NULL);
+	int status = 0;
+	nx_str text = nx_problem_json(&p, NULL, &status);
+	ASSERT_EQ(status, 503);
 	ASSERT_TRUE(nx_str_find(text, NX_STR("NX-NO-MEMORY")) > 0);
 }
