@@ -274,6 +274,8 @@ void bench_load_run(struct bench_load *l)
 	if (l->rate == 0)
 		for (struct connection *c; (c = take_idle(&r));)
 			send_request(&r, c, nx_time_mono_us());
+	else
+		send_due(&r);
 	loop(&r);
 	double took = (double)(nx_time_mono_us() - r.start_us) / 1e6;
 	l->cpu_percent = l->watch ? 100 * (bench_cpu_seconds(l->watch) - cpu) / took : 0;
