@@ -36,6 +36,9 @@ static int read_task(struct nx_rows *r, struct nx_arena *a, struct stored_task *
 					  .cancel_us = nx_rows_int(r, 17),
 					  .trace = nx_rows_id(r, 18)};
 	ret->view.priority = nx_str_z(nx_priority_names[p >= 0 && p <= NX_PRIORITY_CRITICAL ? p : NX_PRIORITY_MEDIUM]);
+	int rc = nx_rows_check(r, err);
+	if (rc < 0)
+		return rc;
 	if (text.p && nx_json_read(a, text, NULL, &request, NULL) == 0 && nx_json_get(request, "metadata"))
 		return nx_json_write_val(a, nx_json_get(request, "metadata"), false, &ret->view.metadata, err);
 	return 0;

@@ -52,6 +52,7 @@ struct nx_db {
 
 struct nx_rows {
 	struct nx_db *db;
+	bool is_short; /* a copy of a column found no memory */
 };
 
 /* Counts the forks this process is the child of: a connection carried over a fork must not be used or closed. */

@@ -75,7 +75,14 @@ int nx_db_query(struct nx_db *db, const char *sql, const struct nx_value *params
 int nx_rows_next(struct nx_rows *r, struct nx_error **err)
 {
 	int rc = check_usable(r->db, err);
+	if (rc == 0)
+		rc = nx_rows_check(r, err);
 	return rc ? rc : r->db->ops->next(r, err);
+}
+
+int nx_rows_check(const struct nx_rows *r, struct nx_error **err)
+{
+	return r->is_short ? nx_error_set(err, NX_ENOMEM, "out of memory reading a row") : 0;
 }
 
 bool nx_rows_is_null(struct nx_rows *r, int col)
@@ -115,7 +122,11 @@ nx_id nx_rows_id(struct nx_rows *r, int col)
 nx_str nx_rows_textdup(struct nx_rows *r, int col, struct nx_arena *a)
 {
 	nx_str s = nx_rows_text(r, col);
-	return s.p ? nx_str_dup(a, s) : s;
+	if (!s.p)
+		return s;
+	s = nx_str_dup(a, s);
+	r->is_short = r->is_short || !s.p;
+	return s;
 }
 
 void nx_rows_done(struct nx_rows *r)

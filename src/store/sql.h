@@ -80,7 +80,12 @@ double nx_rows_real(struct nx_rows *r, int col);
 nx_str nx_rows_text(struct nx_rows *r, int col); /* borrowed until the next nx_rows_next; NULL: p NULL */
 nx_str nx_rows_blob(struct nx_rows *r, int col);
 nx_id nx_rows_id(struct nx_rows *r, int col); /* none when NULL or not 16 bytes */
+/*
+ * A copy; NULL: p NULL. Without memory it is that, too, and nx_rows_next and nx_rows_check say NX_ENOMEM from then on: who
+ * reads a single row asks nx_rows_check after its last column.
+ */
 nx_str nx_rows_textdup(struct nx_rows *r, int col, struct nx_arena *a);
+int nx_rows_check(const struct nx_rows *r, struct nx_error **err);
 void nx_rows_done(struct nx_rows *r); /* accepts NULL */
 static inline void nx_rows_donep(struct nx_rows **r)
 {
