@@ -173,9 +173,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 {
 	struct files f = {0};
 	struct totals t = {0};
-	struct nx_document *docs;
+	struct nx_document *docs = NULL;
 	struct nx_error *err = NULL;
-	size_t n;
+	size_t n = 0;
 
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_ingest, "name files or directories");

@@ -614,7 +614,7 @@ static int name_left_behind(struct graph_change *g, struct nx_db *db, int64_t ke
 static int delete_entity(struct graph_change *g, struct nx_db *db, int64_t key, struct nx_error **err)
 {
 	struct nx_value id[] = {nx_v_int(key), nx_v_int(g->c->tenant)};
-	nx_str name, properties;
+	nx_str name = NX_STR_NULL, properties = NX_STR_NULL;
 	int r = nx_db_exec(db, "DELETE FROM relationships WHERE (source_id = $1 OR target_id = $1) AND tenant_id = $2",
 			   id, 2, err);
 	if (r < 0)
