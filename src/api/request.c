@@ -61,11 +61,10 @@ void nx_request_unref(struct nx_request *r)
 
 /* ---- the client goes away ---- */
 
-void nx_request_on_gone(struct nx_request *r, void (*fn)(struct nx_request *r), void *ctx)
+void nx_request_on_gone(struct nx_request *r, void (*fn)(struct nx_request *r))
 {
 	(void)pthread_mutex_lock(&r->lock);
 	bool late = fn && atomic_load(&r->state) == NX_REQUEST_GONE;
-	r->gone_ctx = ctx;
 	r->on_gone = late ? NULL : fn;
 	(void)pthread_mutex_unlock(&r->lock);
 	if (late)

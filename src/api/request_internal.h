@@ -61,6 +61,7 @@ struct nx_request {
 	struct nx_headers headers;
 	struct nx_identity who;
 	struct nx_trace_ctx trace;
+	void *ctx;               /* the handler's own, set before it hands the request on */
 	nx_str problem_places;   /* JSON with "errors": every place that is wrong, where a module tells more than one */
 	struct nx_tx_hook *hook; /* for what writes; NULL without an Idempotency-Key */
 
@@ -71,7 +72,6 @@ struct nx_request {
 	struct nx_reply reply;
 	pthread_mutex_t lock; /* over on_gone */
 	void (*on_gone)(struct nx_request *r);
-	void *gone_ctx;
 	struct nx_job job;
 	void (*work)(struct nx_request *r);
 
@@ -112,7 +112,7 @@ void nx_request_header(struct nx_request *r, const char *name, const char *value
 
 /* Called once when the client goes away before the reply, at once when it has already; on the watch's thread, and must be
  * short. NULL takes it back. */
-void nx_request_on_gone(struct nx_request *r, void (*fn)(struct nx_request *r), void *ctx);
+void nx_request_on_gone(struct nx_request *r, void (*fn)(struct nx_request *r));
 bool nx_request_is_gone(struct nx_request *r);
 /* The watch: the client has gone. */
 void nx_request_gone(struct nx_request *r);

@@ -222,7 +222,7 @@ static void reply_key(struct nx_request *r, nx_id id, const char *text)
 
 static void after_change(struct nx_request *r)
 {
-	struct change *c = r->gone_ctx;
+	struct change *c = r->ctx;
 	struct nx_error *err = nx_steal(c->err);
 	if (!err)
 		(void)nx_auth_load(r->api->auth, nx_store_reader(r->api->parts.store), &err);
@@ -245,7 +245,7 @@ static void write_change(struct nx_request *r, struct change *c)
 {
 	c->r = r;
 	c->write = (struct nx_write){.lane = NX_LANE_INTERACTIVE, .apply = apply_change, .done = change_written};
-	r->gone_ctx = c;
+	r->ctx = c;
 	nx_store_write(r->api->parts.store, &c->write);
 }
 

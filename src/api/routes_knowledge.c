@@ -324,7 +324,7 @@ static const struct nx_schema answer_schema = {.name = "Answer",
 static void write_hits(struct nx_request *r)
 {
 	yyjson_mut_doc *d = nx_json_new(r->arena);
-	nx_request_reply_value(r, 200, d ? nx_search_json(r->gone_ctx, d) : NULL);
+	nx_request_reply_value(r, 200, d ? nx_search_json(r->ctx, d) : NULL);
 }
 
 static void searched(struct nx_search *s, struct nx_error *err)
@@ -334,7 +334,7 @@ static void searched(struct nx_search *s, struct nx_error *err)
 		nx_request_reply_error(r, nx_error_copy(err));
 		return;
 	}
-	r->gone_ctx = s;
+	r->ctx = s;
 	if (nx_worker_index() >= 0)
 		write_hits(r);
 	else
@@ -399,7 +399,7 @@ static void search(struct nx_request *r)
 static void write_answer(struct nx_request *r)
 {
 	yyjson_mut_doc *d = nx_json_new(r->arena);
-	nx_request_reply_value(r, 200, d ? nx_ask_json(r->gone_ctx, d) : NULL);
+	nx_request_reply_value(r, 200, d ? nx_ask_json(r->ctx, d) : NULL);
 }
 
 static void asked(struct nx_ask *a, struct nx_error *err)
@@ -409,7 +409,7 @@ static void asked(struct nx_ask *a, struct nx_error *err)
 		nx_request_reply_error(r, nx_error_copy(err));
 		return;
 	}
-	r->gone_ctx = a;
+	r->ctx = a;
 	if (nx_worker_index() >= 0)
 		write_answer(r);
 	else

@@ -342,7 +342,7 @@ static int keep_answer(struct nx_tx_hook *h, struct nx_db *db, nx_id object, nx_
 
 static void write_stored(struct nx_request *r)
 {
-	nx_request_reply_value(r, 200, stored_json(r->gone_ctx, nx_json_new(r->arena)));
+	nx_request_reply_value(r, 200, stored_json(r->ctx, nx_json_new(r->arena)));
 }
 
 static void stored(struct nx_memory_store *s, struct nx_error *err)
@@ -353,7 +353,7 @@ static void stored(struct nx_memory_store *s, struct nx_error *err)
 		return;
 	}
 	/* This may be the writer's thread, which has no time for answers. */
-	r->gone_ctx = nx_container_of(s, struct storing, store);
+	r->ctx = nx_container_of(s, struct storing, store);
 	nx_request_work(r, write_stored, false);
 }
 
@@ -423,7 +423,7 @@ static void store(struct nx_request *r)
 static void write_recalled(struct nx_request *r)
 {
 	yyjson_mut_doc *d = nx_json_new(r->arena);
-	nx_request_reply_value(r, 200, d ? nx_memory_recall_json(r->gone_ctx, d) : NULL);
+	nx_request_reply_value(r, 200, d ? nx_memory_recall_json(r->ctx, d) : NULL);
 }
 
 static void recalled(struct nx_memory_recall *m, struct nx_error *err)
@@ -433,7 +433,7 @@ static void recalled(struct nx_memory_recall *m, struct nx_error *err)
 		nx_request_reply_error(r, nx_error_copy(err));
 		return;
 	}
-	r->gone_ctx = m;
+	r->ctx = m;
 	if (nx_worker_index() >= 0)
 		write_recalled(r);
 	else

@@ -205,7 +205,7 @@ static void stop_waiting(struct nx_request *r)
 		return; /* it is answered in its time, to nobody */
 	*l = (struct release){.msg.run = release, .r = r};
 	nx_request_ref(r);
-	nx_core_submit_leave(r->api->parts.core, r->gone_ctx);
+	nx_core_submit_leave(r->api->parts.core, r->ctx);
 	nx_loop_post(r->api->parts.core_loop, &l->msg);
 }
 
@@ -229,7 +229,8 @@ static void submit(struct nx_request *r)
 		.done = submitted,
 		.ctx = r,
 	};
-	nx_request_on_gone(r, stop_waiting, s);
+	r->ctx = s;
+	nx_request_on_gone(r, stop_waiting);
 	nx_core_submit(r->api->parts.core, s);
 }
 

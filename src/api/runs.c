@@ -238,7 +238,7 @@ static void leave_table(struct run *u)
 
 static void write_result(struct nx_request *r)
 {
-	struct run *u = r->gone_ctx;
+	struct run *u = r->ctx;
 	yyjson_mut_doc *d = nx_json_new(r->arena);
 	nx_request_reply_value(r, 200, d ? nx_exec_result_json(&u->x, d) : NULL);
 	nx_request_unref(r);
@@ -260,7 +260,7 @@ static void run_done(struct nx_exec *x, struct nx_error *err)
 
 static void cancel_run(struct nx_request *r)
 {
-	const struct run *u = r->gone_ctx;
+	const struct run *u = r->ctx;
 	nx_execution_cancel(r->api->parts.execution, u->id);
 }
 
@@ -319,7 +319,7 @@ static void on_output(struct nx_exec *x, int fd, nx_str bytes)
 
 static void end_stream(struct nx_request *r)
 {
-	struct run *u = r->gone_ctx;
+	struct run *u = r->ctx;
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	yyjson_mut_doc *d = a ? nx_json_new(a) : NULL;
 	nx_str json;
@@ -355,7 +355,7 @@ static void streamed_done(struct nx_exec *x, struct nx_error *err)
 static void on_closed(struct nx_stream *s, void *ctx)
 {
 	struct nx_request *r = ctx;
-	const struct run *u = r->gone_ctx;
+	const struct run *u = r->ctx;
 	(void)s;
 	nx_execution_cancel(r->api->parts.execution, u->id);
 	nx_request_unref(r);
@@ -475,7 +475,7 @@ void nx_run_code(struct nx_request *r)
 	u->r = r;
 	u->table = r->api->runs;
 	u->x.ctx = u;
-	r->gone_ctx = u;
+	r->ctx = u;
 	nx_request_ref(r); /* the run's, until it is done */
 	if (b->stream) {
 		start_stream(u);
@@ -483,6 +483,6 @@ void nx_run_code(struct nx_request *r)
 	}
 	nx_request_ref(r);
 	start(u);
-	nx_request_on_gone(r, cancel_run, u);
+	nx_request_on_gone(r, cancel_run);
 	nx_request_unref(r);
 }

@@ -327,7 +327,7 @@ static int first_page(struct feed *f, struct nx_arena *a, bool *ret_over, struct
 
 static void reply_first(struct nx_request *r)
 {
-	struct feed *f = r->gone_ctx;
+	struct feed *f = r->ctx;
 	struct nx_error *err = NULL;
 	bool over;
 	int rc = first_page(f, r->arena, &over, &err);
@@ -397,7 +397,7 @@ void nx_sse_serve(struct nx_request *r, const struct nx_sse_filter *filter)
 		nx_request_reply_error(r, err);
 		return;
 	}
-	r->gone_ctx = f;
+	r->ctx = f;
 	nx_core_subscribe(r->api->parts.core, &f->sub);
 }
 
