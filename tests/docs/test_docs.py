@@ -188,7 +188,7 @@ def skeleton(page):
     text = page.read_text()
     levels = re.findall(r"^(#+) ", prose(page), re.M)
     code = [(b["info"], b["text"]) for b in blocks(page)]
-    links = [t for t in re.findall(r"\]\(([^)\s]+)\)", prose(page)) if not t.startswith("README")]
+    links = [t.replace("-ar.png", ".png") for t in re.findall(r"\]\(([^)\s]+)\)", prose(page)) if not t.startswith("README")]
     rows = len(re.findall(r"^\|", text, re.M))
     items = len(re.findall(r"^- ", prose(page), re.M))
     return levels, code, links, rows, items
