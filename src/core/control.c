@@ -74,22 +74,29 @@ static void through_store(struct nx_core *c, struct nx_control *k)
 	nx_store_write(c->p.store, &w->write);
 }
 
-static void cancel_open(struct nx_core *c, struct nx_task *t, struct nx_control *k)
+/* A commit comes before the answer, and carries the idempotency row with it. */
+static void cancel_committed(struct nx_task *t, struct nx_step *s, struct nx_error *err)
 {
-	struct nx_error *err = NULL;
+	struct nx_control *k = nx_steal(t->cancel_control);
+	struct nx_error *own = err ? nx_error_copy(err) : NULL;
 
-	if (!t->cancel_us && !nx_task_state_final(t->state)) {
-		t->cancel_us = nx_time_wall_us();
-		nx_journal_task(t, NULL);
-		nx_journal_event(t, "task.cancel_requested", NX_STR("{}"), NULL);
-		nx_journal_hook(t, k->hook);
-		nx_orchestrator_stop(t);
-		if (t->batch)
-			nx_journal_commit(t, NULL);
-		nx_orchestrator_settle(t);
-	}
-	nx_task_live_json(t, k->arena, &k->answer, &err);
-	reply(c, k, err);
+	(void)s;
+	if (!err)
+		nx_task_live_json(t, k->arena, &k->answer, &own);
+	reply(t->core, k, own);
+}
+
+static void cancel_open(struct nx_task *t, struct nx_control *k)
+{
+	t->cancel_us = nx_time_wall_us();
+	t->cancel_control = k;
+	t->on_cancelled.then = cancel_committed;
+	nx_journal_task(t, NULL);
+	nx_journal_event(t, "task.cancel_requested", NX_STR("{}"), NULL);
+	nx_journal_hook(t, k->hook);
+	nx_journal_commit(t, &t->on_cancelled);
+	nx_orchestrator_stop(t);
+	nx_orchestrator_settle(t);
 }
 
 void nx_control_run(struct nx_core *c, struct nx_control *k)
@@ -97,8 +104,8 @@ void nx_control_run(struct nx_core *c, struct nx_control *k)
 	struct nx_task *t = nx_task_find(c, k->tenant, k->task);
 
 	nx_loop_assert(c->loop);
-	if (t && k->op == NX_CONTROL_CANCEL)
-		cancel_open(c, t, k);
+	if (t && k->op == NX_CONTROL_CANCEL && !t->cancel_us && !nx_task_state_final(t->state))
+		cancel_open(t, k);
 	else
 		through_store(c, k);
 }

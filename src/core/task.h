@@ -188,9 +188,10 @@ struct nx_task {
 	struct nx_timer wait_timer;
 	bool committing;                /* a journal write is under way */
 	struct nx_journal_write *batch; /* what the next commit will hold; NULL: nothing */
-	struct nx_follow_up on_accepted, on_finished;
-	struct nx_follow_up *parked; /* of a batch that could not be made for want of memory */
-	bool broken;                 /* that batch is lost: everything is journaled anew by `repair` */
+	struct nx_follow_up on_accepted, on_finished, on_cancelled;
+	struct nx_control *cancel_control; /* who is told when the request to stop is committed */
+	struct nx_follow_up *parked;       /* of a batch that could not be made for want of memory */
+	bool broken;                       /* that batch is lost: everything is journaled anew by `repair` */
 	bool repair_posted;
 	struct nx_msg repair;
 	struct nx_task *next, **prev; /* all open tasks */
