@@ -84,7 +84,8 @@ onPage("a task is cancelled after a question", { path: "#/tasks" }, async (page)
   const { body } = await server.post("/v1/tasks", slowPlan(60));
   await page.goto(`${server.url}/#/tasks/${body.id}`);
   await page.getByRole("button", { name: "Cancel the task" }).click();
-  await page.keyboard.press("Escape");
+  await page.locator("dialog[open]").waitFor(); // a key pressed before it is open goes to the page
+  await page.locator("dialog").press("Escape");
   await page.locator("dialog").waitFor({ state: "detached" });
   assert.equal((await server.get(`/v1/tasks/${body.id}`)).cancel_requested_at, null);
   await page.getByRole("button", { name: "Cancel the task" }).click();
