@@ -36,7 +36,7 @@ static int list(const char *dir)
 
 static int raw(int argc, char **argv)
 {
-	struct nx_arena *a = nx_arena_new(0);
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	const char *dir = a ? bench_dir(a) : NULL;
 
 	argc--; /* the verb itself is argv[0] of the program */
