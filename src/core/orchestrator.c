@@ -446,7 +446,8 @@ static void begin(struct nx_task *t, struct nx_submit *s)
 		nx_orchestrator_answer(t, NULL);
 }
 
-static int bind_user(struct nx_task_request *r, nx_str bound, struct nx_error **err)
+/* The task outlives the request: the name is copied into its own arena. */
+static int bind_user(struct nx_task *t, struct nx_task_request *r, nx_str bound, struct nx_error **err)
 {
 	if (bound.n == 0)
 		return 0;
@@ -454,8 +455,8 @@ static int bind_user(struct nx_task_request *r, nx_str bound, struct nx_error **
 		nx_error_set(err, NX_EFORBIDDEN, "this key acts for user `%.*s` only", NX_FMT(bound));
 		return nx_error_at(err, "/user_id");
 	}
-	r->user_id = bound;
-	return 0;
+	r->user_id = nx_str_dup(t->arena, bound);
+	return r->user_id.p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a task");
 }
 
 static int prepare(struct nx_core *c, struct nx_submit *s, struct nx_task **ret, struct nx_error **err)
@@ -481,7 +482,7 @@ static int prepare(struct nx_core *c, struct nx_submit *s, struct nx_task **ret,
 	if ((rc = nx_json_write_val(t->arena, s->body, false, &t->request_json, err)) < 0 ||
 	    (rc = nx_json_read(t->arena, t->request_json, NULL, &body, err)) < 0 ||
 	    (rc = nx_task_request_decode(c, body, t->arena, &t->request, err)) < 0 ||
-	    (rc = bind_user(t->request, s->bound_user, err)) < 0)
+	    (rc = bind_user(t, t->request, s->bound_user, err)) < 0)
 		return rc;
 	t->deadline_us = total_deadline(t);
 	return analyse_and_plan(t, err);
