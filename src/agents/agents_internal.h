@@ -104,6 +104,7 @@ int nx_tools_add_text(struct nx_agents *g, struct nx_error **err);
 int nx_tools_add_knowledge(struct nx_agents *g, struct nx_error **err);
 int nx_tools_add_memory(struct nx_agents *g, struct nx_error **err);
 int nx_tools_add_code(struct nx_agents *g, struct nx_error **err);
+void nx_tool_finish_no_memory(struct nx_tool_call *c);
 /* Finishes a call with what a document of ours holds. */
 void nx_tool_finish_json(struct nx_tool_call *c, const yyjson_mut_val *v);
 

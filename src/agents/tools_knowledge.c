@@ -6,14 +6,6 @@ static void finish_error(struct nx_tool_call *c, struct nx_error *err)
 	nx_tool_finish(c, err ? nx_error_copy(err) : NULL);
 }
 
-static void finish_no_memory(struct nx_tool_call *c)
-{
-	struct nx_error *err = NULL;
-
-	nx_error_set(&err, NX_ENOMEM, "%s", c->tool->name);
-	nx_tool_finish(c, err);
-}
-
 /* ---- knowledge.search ---- */
 
 struct search_args {
@@ -71,7 +63,7 @@ static void start_search(struct nx_tool_call *c, void *self)
 	struct nx_search *s = nx_arena_new_of(c->arena, struct nx_search);
 
 	if (!s) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	*s = (struct nx_search){.arena = c->arena,
@@ -132,7 +124,7 @@ static void start_ask(struct nx_tool_call *c, void *self)
 	struct nx_ask *a = nx_arena_new_of(c->arena, struct nx_ask);
 
 	if (!a) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	*a = (struct nx_ask){.arena = c->arena,
@@ -216,7 +208,7 @@ static void start_connected(struct nx_tool_call *c, void *self)
 	struct connected_job *w = nx_arena_new_of(c->arena, struct connected_job);
 
 	if (!w) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	w->agents = g;

@@ -9,14 +9,6 @@ static int need_user(struct nx_tool_call *c, struct nx_error **err)
 	return nx_error_hint(err, "give the task a `user_id`");
 }
 
-static void finish_no_memory(struct nx_tool_call *c)
-{
-	struct nx_error *err = NULL;
-
-	nx_error_set(&err, NX_ENOMEM, "%s", c->tool->name);
-	nx_tool_finish(c, err);
-}
-
 struct store_args {
 	nx_str text;
 	double importance;
@@ -83,7 +75,7 @@ static void start_store(struct nx_tool_call *c, void *self)
 		return;
 	}
 	if (!s || !t) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	*t = (struct nx_memory_turn){.user_id = c->user_id,
@@ -164,7 +156,7 @@ static void start_recall(struct nx_tool_call *c, void *self)
 		return;
 	}
 	if (!r) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	*r = (struct nx_memory_recall){.arena = c->arena,

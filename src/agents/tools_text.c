@@ -10,7 +10,7 @@ void nx_tool_finish_json(struct nx_tool_call *c, const yyjson_mut_val *v)
 	nx_tool_finish(c, err);
 }
 
-static void finish_no_memory(struct nx_tool_call *c)
+void nx_tool_finish_no_memory(struct nx_tool_call *c)
 {
 	struct nx_error *err = NULL;
 
@@ -43,7 +43,7 @@ static void start_math(struct nx_tool_call *c, void *self)
 	(void)self;
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	if (!d) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	if (nx_math_eval(in->expression, c->arena, &r, &err) < 0) {
@@ -131,7 +131,7 @@ static void start_summarize(struct nx_tool_call *c, void *self)
 	struct summarize_job *w = nx_arena_new_of(c->arena, struct summarize_job);
 
 	if (!w) {
-		finish_no_memory(c);
+		nx_tool_finish_no_memory(c);
 		return;
 	}
 	w->call = c;
