@@ -43,6 +43,7 @@ int nx_sqlite_query(struct nx_db *db, const char *sql, const struct nx_value *pa
 	if (rc)
 		return rc;
 	s->rows.finished = false;
+	s->rows.base.is_short = false; /* the statement is kept, and one query's lack is not the next one's */
 	*ret = &s->rows.base;
 	return 0;
 }

@@ -105,6 +105,26 @@ TEST(values_come_back_as_they_went)
 	rig_close(&r);
 }
 
+TEST(a_copy_that_found_no_memory_fails_its_query_and_not_the_next)
+{
+	struct rig r = fresh_inline();
+	struct nx_db *db = nx_store_reader(r.store);
+	nx_auto_arena struct nx_arena *narrow = nx_arena_new(16);
+	nx_auto_arena struct nx_arena *wide = nx_arena_new(0);
+	struct nx_arena *const arenas[] = {narrow, wide};
+	for (size_t i = 0; i < nx_countof(arenas); i++) {
+		struct nx_rows *rows = NULL;
+		ASSERT_OK(nx_db_query(db, "SELECT 'more than fits into sixteen bytes'", NX_NO_PARAMS, &rows, NULL));
+		ASSERT_EQ(nx_rows_next(rows, NULL), 1);
+		bool fits = arenas[i] == wide;
+		ASSERT_EQ(nx_rows_textdup(rows, 0, arenas[i]).p != NULL, fits);
+		ASSERT_EQ(nx_rows_check(rows, NULL), fits ? 0 : NX_ENOMEM);
+		ASSERT_EQ(nx_rows_next(rows, NULL), fits ? 0 : NX_ENOMEM);
+		nx_rows_done(rows);
+	}
+	rig_close(&r);
+}
+
 TEST(ids_times_and_texts_that_are_not_there_are_null)
 {
 	nx_id none = NX_ID_NONE;
