@@ -2,7 +2,9 @@
  * The local encoder's threads and their two lanes.
  *
  *   queries    normal scheduling class: someone waits for them
- *   passages   SCHED_IDLE: they take what the machine has left, and a query or a request goes before them at once
+ *   passages   SCHED_IDLE: they take what the machine has left, and a query or a request goes before them at once. The
+ *              first of them is only nice: on a machine that others keep busy SCHED_IDLE gets 0.3 % of a core, and someone
+ *              who waits for his documents to be found would wait for ever
  *
  * Each lane has up to one thread per core, each with an encoder of its own. Threads are made when there is work and
  * nobody idle, wait `idle_us` for more, and then leave; the last one that leaves frees the model. A thread takes one text
@@ -27,9 +29,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define MAX_THREADS 16 /* of a lane; an encoder holds up to 40 MB */
+#define FLOOR_NICE 5   /* a quarter of a core that one busy thread of nice 0 contends for (sched(7): 335 to 1024) */
 
 enum lane_kind { LANE_QUERIES, LANE_PASSAGES, LANE_MAX };
 
@@ -239,13 +244,22 @@ static void work(struct lane *n)
 	close_encoder(n->owner, e);
 }
 
+/* Needs no privilege; where it fails the work is only less polite. */
+static void step_back(const struct slot *s)
+{
+	if (s == s->lane->slots)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FLOOR_NICE);
+	else
+		(void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+}
+
 static void *embedder(void *arg)
 {
 	struct slot *s = arg;
 	struct lane *n = s->lane;
 	(void)pthread_setname_np(pthread_self(), n->kind == LANE_QUERIES ? "nx-embed-query" : "nx-embed");
-	if (n->kind == LANE_PASSAGES) /* needs no privilege; where it fails the work is only less polite */
-		(void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+	if (n->kind == LANE_PASSAGES)
+		step_back(s);
 
 	do
 		work(n);
