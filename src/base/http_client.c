@@ -114,14 +114,6 @@ static void transfer_ended(struct nx_http_call *call, CURLcode code)
 	call_finish(call, r < 0 ? 0 : status, err);
 }
 
-static void on_start(struct nx_msg *m)
-{
-	struct nx_http_call *call = nx_container_of(m, struct nx_http_call, start_msg);
-	struct nx_error *err = NULL;
-	if (transfer_start(call, &err) < 0)
-		call_finish(call, 0, err);
-}
-
 static void on_cancel(struct nx_msg *m)
 {
 	struct nx_http_call *call = nx_container_of(m, struct nx_http_call, cancel_msg);
@@ -228,6 +220,28 @@ static int on_curl_socket(CURL *easy NX_UNUSED, curl_socket_t fd, int what, void
 	return uv_poll_start(&w->poll, events, on_poll) < 0 ? -1 : 0;
 }
 
+static int multi_new(struct nx_http_client *c, struct nx_error **err)
+{
+	c->multi = curl_multi_init();
+	if (!c->multi)
+		return nx_error_set(err, NX_ENOMEM, "no memory for the HTTP client");
+	/* They fail for unknown options only. */
+	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
+	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
+	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+	(void)curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS);
+	return 0;
+}
+
+static void on_start(struct nx_msg *m)
+{
+	struct nx_http_call *call = nx_container_of(m, struct nx_http_call, start_msg);
+	struct nx_error *err = NULL;
+	if ((!call->client->multi && multi_new(call->client, &err) < 0) || transfer_start(call, &err) < 0)
+		call_finish(call, 0, err);
+}
+
 static void on_close(struct nx_msg *m)
 {
 	struct nx_http_client *c = nx_container_of(m, struct nx_http_client, close_msg);
@@ -243,35 +257,13 @@ static void on_close(struct nx_msg *m)
 				   call->origin);
 		call_finish(call, 0, err);
 	}
-	CURLMcode r = curl_multi_cleanup(c->multi);
+	CURLMcode r = c->multi ? curl_multi_cleanup(c->multi) : CURLM_OK;
 	nx_assert(r == CURLM_OK);
 	uv_close((uv_handle_t *)&c->timer, NULL);
 	nx_loop_stop(c->loop); /* behind the cancels that `done` callbacks may have posted */
 }
 
 /* ---- the client ---- */
-
-static void curl_init_once(void)
-{
-	CURLcode r = curl_global_init(CURL_GLOBAL_DEFAULT);
-	nx_assert(r == CURLE_OK);
-}
-
-static int multi_new(struct nx_http_client *c, struct nx_error **err)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	(void)pthread_once(&once, curl_init_once);
-	c->multi = curl_multi_init();
-	if (!c->multi)
-		return nx_error_set(err, NX_ENOMEM, "no memory for the HTTP client");
-	/* They fail for unknown options only. */
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-	(void)curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, MAX_CONNECTIONS);
-	return 0;
-}
 
 static void client_release(struct nx_http_client *c)
 {
@@ -297,9 +289,7 @@ int nx_http_client_new(struct nx_http_client **ret, struct nx_error **err)
 	c->close_msg.run = on_close;
 	const char *ca_file = getenv("SSL_CERT_FILE"); /* as every program on OpenSSL has it */
 	c->ca_file = ca_file && *ca_file ? ca_file : NULL;
-	if ((r = multi_new(c, err)) < 0 || (r = nx_loop_start(c->loop, err)) < 0) {
-		if (c->multi)
-			(void)curl_multi_cleanup(c->multi);
+	if ((r = nx_loop_start(c->loop, err)) < 0) {
 		client_release(c);
 		return r;
 	}
@@ -390,8 +380,8 @@ int nx_http_start(struct nx_http_client *c, const struct nx_http_request *r, uin
 	if (NX_FAULT(http_client_start))
 		return nx_error_set(err, NX_ENETWORK, "start a request: the fault plan says so");
 	struct nx_http_call *call = NULL;
-	int code = call_new(c, r, &call, err);
-	if (code < 0)
+	int code = nx_curl_load(err);
+	if (code < 0 || (code = call_new(c, r, &call, err)) < 0)
 		return code;
 
 	pthread_mutex_lock(&c->lock);

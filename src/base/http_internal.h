@@ -5,15 +5,15 @@
 #ifndef NX_BASE_HTTP_INTERNAL_H
 #define NX_BASE_HTTP_INTERNAL_H
 
+#include "base/curl.h"
 #include "base/http_client.h"
 
-#include <curl/curl.h>
 #include <pthread.h>
 #include <uv.h>
 
 struct nx_http_client {
 	struct nx_loop *loop;
-	CURLM *multi;     /* net loop */
+	CURLM *multi;     /* net loop; NULL until the first request */
 	uv_timer_t timer; /* curl's own deadline; net loop */
 	struct nx_msg close_msg;
 	const char *ca_file; /* NULL: curl's default */
