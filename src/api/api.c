@@ -116,7 +116,10 @@ void nx_api_stop(struct nx_api *api, int64_t drain_us)
 {
 	if (!api || !api->http)
 		return;
-	nx_httpd_quiesce(api->http);
+	/*
+	 * New requests are refused, their connections not: MHD_quiesce_daemon of 0.9.75 takes the socket out of the workers'
+	 * epoll sets while they do so themselves, and ends the program when it comes second.
+	 */
 	atomic_store(&api->stopping, true);
 	nx_watch_visit(api->watch, end_stream, NULL);
 	if (!wait_for(api, nx_time_mono_us() + drain_us)) {

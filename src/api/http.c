@@ -24,7 +24,6 @@ struct nx_httpd {
 	struct nx_api *api;
 	struct MHD_Daemon *daemon;
 	struct MHD_Response *no_memory; /* for a request that there is no memory to read; made at the start */
-	int fd;
 };
 
 void nx_httpd_suspend(struct MHD_Connection *c)
@@ -362,7 +361,6 @@ int nx_httpd_start(struct nx_api *api, int fd, struct nx_httpd **ret, struct nx_
 		return nx_error_set(err, NX_ENOMEM, "out of memory for the server");
 	}
 	h->api = api;
-	h->fd = fd;
 	h->no_memory = make_no_memory();
 	if (!h->no_memory) {
 		(void)close(fd);
@@ -387,19 +385,11 @@ int nx_httpd_start(struct nx_api *api, int fd, struct nx_httpd **ret, struct nx_
 	return 0;
 }
 
-void nx_httpd_quiesce(struct nx_httpd *h)
-{
-	int fd = MHD_quiesce_daemon(h->daemon);
-	nx_assert(fd < 0 || fd == h->fd);
-	(void)shutdown(h->fd, SHUT_RDWR);
-}
-
 void nx_httpd_stop(struct nx_httpd *h)
 {
 	if (!h)
 		return;
-	MHD_stop_daemon(h->daemon);
+	MHD_stop_daemon(h->daemon); /* closes the listening socket */
 	MHD_destroy_response(h->no_memory);
-	(void)close(h->fd);
 	free(h);
 }

@@ -13,7 +13,6 @@ int nx_listen(const char *address, bool loopback_only, int *ret_fd, char *ret_ur
 
 /* Serves `fd`, which it takes. */
 int nx_httpd_start(struct nx_api *api, int fd, struct nx_httpd **ret, struct nx_error **err);
-void nx_httpd_quiesce(struct nx_httpd *h); /* accepts no more */
 /* No connection is suspended any more. */
 void nx_httpd_stop(struct nx_httpd *h);
 

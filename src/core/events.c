@@ -121,7 +121,7 @@ int nx_events_read(struct nx_db *db, int64_t tenant, const nx_id *task, nx_str s
 	struct nx_value which = task ? nx_v_id(task) : nx_v_text(session.n ? session : NX_STR_NULL);
 	rc = nx_db_query(db, sql, NX_PARAMS(nx_v_int(tenant), nx_v_int(after), which, nx_v_int((int64_t)limit)), &r,
 			 err);
-	while (rc >= 0 && n < limit && (rc = nx_rows_next(r, err)) > 0)
+	while (rc >= 0 && (rc = nx_rows_next(r, err)) > 0 && n < limit)
 		rc = read_row(r, tenant, a, &events[n++], err);
 	*ret = events;
 	*ret_n = n;

@@ -153,6 +153,7 @@ int nx_journal_step(struct nx_step *s, struct nx_error **err)
 				       .tainted = s->tainted};
 	r->step.usage =
 		nx_usage_json(t->batch->arena, &s->usage, 1, s->finished_us ? s->finished_us - s->started_us : 0);
+	t->broken |= !r->step.usage.p;
 	return 0;
 }
 
@@ -405,7 +406,7 @@ static void committed(struct nx_write *write, struct nx_error *err)
 	t->pins--;
 	nx_arena_free(w->arena);
 	if (t->batch && !t->committing)
-		send(t);
+		nx_journal_commit(t, NULL);
 	nx_task_release(t);
 }
 

@@ -67,7 +67,7 @@ static int read_steps(struct nx_db *db, int64_t row, struct nx_arena *a, struct 
 		"SELECT name, agent, tool, why, state, output, error, attempts, started_at, finished_at, tainted "
 		"FROM steps WHERE task_id=$1 ORDER BY idx",
 		NX_PARAMS(nx_v_int(row)), &r, err);
-	while (rc >= 0 && n < (size_t)max && (rc = nx_rows_next(r, err)) > 0)
+	while (rc >= 0 && (rc = nx_rows_next(r, err)) > 0 && n < (size_t)max)
 		steps[n++] = (struct nx_step_view){.id = nx_rows_textdup(r, 0, a),
 						   .agent = nx_rows_textdup(r, 1, a),
 						   .tool = nx_rows_textdup(r, 2, a),

@@ -55,7 +55,7 @@ static int read_steps(struct nx_db *db, struct open_task *t, struct nx_arena *a,
 		"SELECT idx, uid, agent, why, state, attempts, not_before, output, error, tainted, started_at, "
 		"finished_at FROM steps WHERE task_id=$1 ORDER BY idx",
 		NX_PARAMS(nx_v_int(t->row)), &r, err);
-	while (rc >= 0 && t->nsteps < (size_t)max && (rc = nx_rows_next(r, err)) > 0)
+	while (rc >= 0 && (rc = nx_rows_next(r, err)) > 0 && t->nsteps < (size_t)max)
 		t->steps[t->nsteps++] = (struct open_step){.idx = nx_rows_int(r, 0),
 							   .uid = nx_rows_id(r, 1),
 							   .agent = nx_rows_textdup(r, 2, a),
@@ -84,7 +84,7 @@ static int read_page(struct recovery *v, struct nx_db *db, struct nx_error **err
 
 	if (!(v->tasks = nx_arena_array(a, struct open_task, PAGE)))
 		return nx_error_set(err, NX_ENOMEM, "recover tasks");
-	while (rc >= 0 && v->ntasks < PAGE && (rc = nx_rows_next(r, err)) > 0)
+	while (rc >= 0 && (rc = nx_rows_next(r, err)) > 0 && v->ntasks < PAGE)
 		v->tasks[v->ntasks++] = (struct open_task){.row = nx_rows_int(r, 0),
 							   .uid = nx_rows_id(r, 1),
 							   .tenant = nx_rows_int(r, 2),

@@ -226,7 +226,9 @@ int nx_run_collect(struct nx_run *r, struct nx_error **err)
 	if (NX_FAULT(sandbox_collect))
 		return nx_error_set(err, NX_EIO, "open the work directory");
 	char *path = nx_path_join(r->scratch, nx_store_dir(r->e->store), "artifacts");
-	nx_auto_fd int dir = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (!path)
+		return nx_error_set(err, NX_ENOMEM, "no memory for artifacts");
+	nx_auto_fd int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	nx_auto_fd int incoming =
 		dir >= 0 ? openat(dir, "incoming", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (incoming < 0)

@@ -13,11 +13,10 @@ static const char *const kind_names[] = {"import", "call",     "name", "attribut
 static const char *const files[NX_RULES_MAX] = {"python.yaml", "shell.yaml"};
 
 static struct {
-	pthread_once_t once;
-	struct nx_arena *arena;
+	pthread_mutex_t lock;   /* what follows; what is loaded never changes again */
+	struct nx_arena *arena; /* NULL until they are loaded */
 	struct nx_rules rules[NX_RULES_MAX];
-	struct nx_error *err;
-} R = {.once = PTHREAD_ONCE_INIT};
+} R = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool nx_glob_match(nx_str pattern, nx_str text)
 {
@@ -118,11 +117,11 @@ static int build_index(struct nx_rules *set, struct nx_arena *a, struct nx_error
 	size_t total = 0;
 	for (size_t i = 0; i < set->nrules; i++)
 		total += set->rules[i].what.n;
-	set->patterns = nx_arena_array(a, struct nx_rule_name, total + 1);
-	for (int k = 0; k < NX_RULE_MAX; k++)
-		set->index[k] = nx_arena_array(a, struct nx_rule_name, total + 1);
-	if (!set->patterns || !set->index[NX_RULE_MAX - 1])
+	if (!(set->patterns = nx_arena_array(a, struct nx_rule_name, total + 1)))
 		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
+	for (int k = 0; k < NX_RULE_MAX; k++)
+		if (!(set->index[k] = nx_arena_array(a, struct nx_rule_name, total + 1)))
+			return nx_error_set(err, NX_ENOMEM, "no memory for rules");
 	for (size_t i = 0; i < set->nrules; i++) {
 		const struct nx_rule *r = &set->rules[i];
 		for (size_t j = 0; j < r->what.n; j++) {
@@ -157,24 +156,29 @@ static int load_file(const char *name, struct nx_arena *a, struct nx_rules *set,
 	return build_index(set, a, err);
 }
 
-static void load(void)
+/* Under the lock. What fails leaves nothing behind, so that the next scan tries again. */
+static int load(struct nx_error **err)
 {
-	R.arena = nx_arena_new(0);
-	if (!R.arena) {
-		nx_error_set(&R.err, NX_ENOMEM, "no memory for rules");
-		return;
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	if (!a)
+		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
+	memset(R.rules, 0, sizeof(R.rules));
+	for (int l = 0; l < NX_RULES_MAX; l++) {
+		int r = load_file(files[l], a, &R.rules[l], err);
+		if (r < 0)
+			return r;
 	}
-	for (int l = 0; l < NX_RULES_MAX && !R.err; l++)
-		(void)load_file(files[l], R.arena, &R.rules[l], &R.err);
+	R.arena = nx_steal(a);
+	return 0;
 }
 
 int nx_rules_get(enum nx_rules_language l, const struct nx_rules **ret, struct nx_error **err)
 {
-	(void)pthread_once(&R.once, load);
-	if (R.err)
-		return nx_error_set(err, nx_error_code(R.err), "%s", nx_error_message(R.err));
+	(void)pthread_mutex_lock(&R.lock);
+	int r = R.arena ? 0 : load(err);
+	(void)pthread_mutex_unlock(&R.lock);
 	*ret = &R.rules[l];
-	return 0;
+	return r;
 }
 
 const struct nx_rule_name *nx_rules_find(const struct nx_rules *r, enum nx_rule_kind kind, nx_str name, size_t *ret_n)

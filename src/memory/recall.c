@@ -149,7 +149,7 @@ static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_it
 	ret->layer = nx_str_eqz(layer, "episodic") ? "episodic" : nx_str_eqz(layer, "working") ? "working" : "turn";
 	ret->sources = nx_arena_memdup(a, &ret->id, sizeof(ret->id));
 	ret->nsources = 1;
-	return ret->text.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
+	return ret->text.p && ret->role.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
 }
 
 static int by_score(const void *a, const void *b)
@@ -329,8 +329,10 @@ static int read_fact(struct recall *c, struct nx_rows *rows, struct nx_memory_it
 				       .occurred_at = at,
 				       .why = explain(c, matched, at)};
 	ret->score = c->nterms ? 0.85 * matched / (double)c->nterms + 0.15 * recency(c, at) : recency(c, at);
+	if (!ret->text.p)
+		return nx_error_set(err, NX_ENOMEM, "recall facts");
 	rc = read_sources(c, nx_rows_text(rows, 4), ret, err);
-	return rc < 0 || !ret->text.p ? nx_error_set(err, NX_ENOMEM, "recall facts") : 1;
+	return rc < 0 ? rc : 1;
 }
 
 /* Valid now; what was contradicted is history. */
