@@ -12,7 +12,7 @@ struct change {
 
 /* A turn as it is stored. */
 struct stored {
-	int64_t row, session, occurred_at;
+	int64_t row, session, occurred_at, length;
 	nx_str user, text;
 	double importance;
 	bool states; /* said by the user: facts come of it */
@@ -24,7 +24,7 @@ static int find_turn(struct nx_memory_change *c, struct nx_db *db, struct stored
 	char text[NX_ID_TEXT];
 	int rc = nx_db_query(db,
 			     "SELECT id, user_id, coalesce(session_id, 0), occurred_at, importance, "
-			     "role='user' AND tainted=0, text FROM turns WHERE uid=$1 AND tenant_id=$2",
+			     "role='user' AND tainted=0, text, length FROM turns WHERE uid=$1 AND tenant_id=$2",
 			     NX_PARAMS(nx_v_id(&c->id), nx_v_int(c->tenant)), &r, err);
 
 	if (rc < 0 || (rc = nx_rows_next(r, err)) < 0)
@@ -39,7 +39,8 @@ static int find_turn(struct nx_memory_change *c, struct nx_db *db, struct stored
 			       .occurred_at = nx_rows_int(r, 3),
 			       .importance = nx_rows_real(r, 4),
 			       .states = nx_rows_int(r, 5) != 0,
-			       .text = nx_rows_textdup(r, 6, c->arena)};
+			       .text = nx_rows_textdup(r, 6, c->arena),
+			       .length = nx_rows_int(r, 7)};
 	return ret->user.p && ret->text.p ? 0 : nx_error_set(err, NX_ENOMEM, "change a memory");
 }
 
@@ -56,6 +57,12 @@ static struct nx_memory_fact_turn fact_turn(const struct nx_memory_change *c, co
 					    .importance = t->importance};
 }
 
+static struct nx_memory_terms_turn terms_turn(const struct nx_memory_change *c, const struct stored *t)
+{
+	return (struct nx_memory_terms_turn){
+		.tenant = c->tenant, .row = t->row, .session = t->session, .length = t->length, .user = t->user};
+}
+
 static int patch_facts(struct nx_memory_change *c, struct nx_db *db, const struct stored *t, struct nx_error **err)
 {
 	const struct change *w = c->priv;
@@ -68,25 +75,20 @@ static int patch_facts(struct nx_memory_change *c, struct nx_db *db, const struc
 static int patch_text(struct nx_memory_change *c, struct nx_db *db, const struct stored *t, struct nx_error **err)
 {
 	struct change *w = c->priv;
-	int64_t turn = t->row;
+	struct nx_memory_terms_turn of = terms_turn(c, t);
 	int rc;
 
 	if (!w->text.p)
 		return 0;
 	if ((rc = nx_db_exec(db, "UPDATE turns SET text=$2, length=$3 WHERE id=$1",
-			     NX_PARAMS(nx_v_int(turn), nx_v_text(w->text), nx_v_int((int64_t)w->length)), err)) < 0 ||
+			     NX_PARAMS(nx_v_int(t->row), nx_v_text(w->text), nx_v_int((int64_t)w->length)), err)) < 0 ||
 	    (rc = patch_facts(c, db, t, err)) < 0 ||
 	    (rc = nx_db_exec(db, "UPDATE memories SET text=$2 WHERE turn_id=$1 AND layer<>'semantic'",
-			     NX_PARAMS(nx_v_int(turn), nx_v_text(w->text)), err)) < 0 ||
-	    (rc = nx_db_exec(db, "DELETE FROM turn_terms WHERE turn_id=$1", NX_PARAMS(nx_v_int(turn)), err)) < 0)
+			     NX_PARAMS(nx_v_int(t->row), nx_v_text(w->text)), err)) < 0 ||
+	    (rc = nx_memory_terms_drop(db, &of, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < w->nterms && rc == 0; i++)
-		rc = nx_db_exec(
-			db, "INSERT INTO turn_terms(tenant_id, user_id, term, turn_id, count) VALUES($1,$2,$3,$4,$5)",
-			NX_PARAMS(nx_v_int(c->tenant), nx_v_text(t->user), nx_v_text(w->terms[i].text), nx_v_int(turn),
-				  nx_v_int(w->terms[i].count)),
-			err);
-	return rc;
+	of.length = (int64_t)w->length;
+	return nx_memory_terms_put(db, &of, w->terms, w->nterms, err);
 }
 
 static int patch(struct nx_memory_change *c, struct nx_db *db, const struct stored *t, struct nx_error **err)
@@ -113,12 +115,14 @@ static int delete_turn(struct nx_memory_change *c, struct nx_db *db, const struc
 {
 	static const char *const statements[] = {
 		"DELETE FROM memories WHERE turn_id=$1",
-		"DELETE FROM turn_terms WHERE turn_id=$1",
 		"DELETE FROM turns WHERE id=$1",
 	};
 	struct nx_memory_fact_turn of = fact_turn(c, t);
+	struct nx_memory_terms_turn words = terms_turn(c, t);
 	int rc = nx_memory_facts_drop(db, &of, err);
 
+	if (rc == 0)
+		rc = nx_memory_terms_drop(db, &words, err);
 	for (size_t i = 0; i < nx_countof(statements) && rc == 0; i++)
 		rc = nx_db_exec(db, statements[i], NX_PARAMS(nx_v_int(t->row)), err);
 	return rc;
@@ -147,11 +151,10 @@ static int forget(struct nx_memory_change *c, struct nx_db *db, struct nx_error 
 {
 	static const char *const statements[] = {
 		"DELETE FROM memories WHERE tenant_id=$1 AND user_id=$2",
-		"DELETE FROM turn_terms WHERE tenant_id=$1 AND user_id=$2",
 		"DELETE FROM procedures WHERE tenant_id=$1 AND user_id=$2",
 	};
 	int64_t count = 0;
-	int rc = 0;
+	int rc = nx_memory_terms_forget(db, c->tenant, c->user_id, err);
 
 	for (size_t i = 0; i < nx_countof(statements) && rc == 0; i++)
 		rc = nx_db_exec(db, statements[i], NX_PARAMS(nx_v_int(c->tenant), nx_v_text(c->user_id)), err);

@@ -66,12 +66,12 @@ static int insert_fact(struct nx_db *db, const struct nx_memory_fact_turn *t, co
 	return nx_db_exec(
 		db,
 		"INSERT INTO memories(uid, tenant_id, user_id, session_id, turn_id, layer, text, importance, created_at, "
-		"accessed_at, valid_from, valid_to, sources, fact_key, fact_value) "
-		"VALUES($1,$2,$3,$4,$5,'semantic',$6,$7,$8,$8,$9,$10,$11,$12,$13)",
+		"accessed_at, valid_from, valid_to, sources, fact_key, fact_value, words) "
+		"VALUES($1,$2,$3,$4,$5,'semantic',$6,$7,$8,$8,$9,$10,$11,$12,$13,$14)",
 		NX_PARAMS(nx_v_id(&uid), nx_v_int(t->tenant), nx_v_text(t->user), nx_v_int0(t->session),
 			  nx_v_int(t->row), nx_v_text(f->text), nx_v_real(t->importance), nx_v_int(t->now),
 			  nx_v_int(t->at), nx_v_int0(valid_to), nx_v_textz(source), nx_v_text(f->key),
-			  nx_v_text(f->value)),
+			  nx_v_text(f->value), nx_v_text(f->words)),
 		err);
 }
 

@@ -271,7 +271,8 @@ static int add_fact(struct reader *r, nx_str key, nx_str value, bool ends_it, si
 	if (!key.p || !value.p)
 		return nx_error_set(err, NX_ENOMEM, "read the facts of a memory");
 	if (r->nfacts < MAX_FACTS)
-		r->facts[r->nfacts++] = (struct nx_memory_fact){key, value, text, ends_it};
+		r->facts[r->nfacts++] =
+			(struct nx_memory_fact){.key = key, .value = value, .text = text, .ends = ends_it};
 	return 0;
 }
 
@@ -473,6 +474,9 @@ int nx_memory_facts(nx_str text, struct nx_arena *a, struct nx_memory_fact **ret
 			if ((rc = read_at(r, at, &next, err)) < 0)
 				return rc;
 	}
+	for (size_t i = 0; i < r->nfacts; i++)
+		if ((rc = nx_memory_fact_words(r->facts[i].text, r->facts[i].key, a, &r->facts[i].words, err)) < 0)
+			return rc;
 	*ret = r->facts;
 	*ret_n = r->nfacts;
 	return 0;

@@ -33,12 +33,26 @@ struct nx_memory_term {
 int nx_memory_terms(nx_str text, struct nx_arena *a, struct nx_memory_term **ret, size_t *ret_n, size_t *ret_length,
 		    struct nx_error **err);
 
+/* term_rows.c: on the writer. */
+struct nx_memory_terms_turn {
+	int64_t tenant, row, session, length; /* length: words that are counted, as nx_memory_terms says */
+	nx_str user;
+};
+int nx_memory_terms_put(struct nx_db *db, const struct nx_memory_terms_turn *t, const struct nx_memory_term *terms,
+			size_t n, struct nx_error **err);
+int nx_memory_terms_drop(struct nx_db *db, const struct nx_memory_terms_turn *t, struct nx_error **err);
+int nx_memory_terms_forget(struct nx_db *db, int64_t tenant, nx_str user, struct nx_error **err); /* all of a user's */
+
 /* facts.c: what a turn states of its speaker. Texts are slices of `text`, or in the arena. */
 struct nx_memory_fact {
 	nx_str key, value; /* folded; a key has one valid value */
 	nx_str text;       /* the words that state it */
+	nx_str words;      /* those by which it is found, as nx_memory_fact_words has them */
 	bool ends;         /* says that it is so no longer */
 };
+/* The words of `text` and of `key` ("lives_in", since "I moved to Tyre" answers where somebody lives), each once, a line
+ * each. */
+int nx_memory_fact_words(nx_str text, nx_str key, struct nx_arena *a, nx_str *ret, struct nx_error **err);
 int nx_memory_facts(nx_str text, struct nx_arena *a, struct nx_memory_fact **ret, size_t *ret_n, struct nx_error **err);
 
 /* fact_rows.c: on the writer. */

@@ -1,155 +1,44 @@
 /*
  * Recall: what of a user's memory answers a query.
  *
- * Relevance is BM25 (k1 1.2, b 0.75) of the query's words over the user's turns, from the rows of turn_terms; the score of
- * the one ranking is 0.75 relevance (of the best) + 0.15 recency (half-life 30 days) + 0.1 importance. An empty query
- * ranks by recency and importance alone. The layers are views over the same scores.
+ * The score of the one ranking is 0.75 relevance (BM25, of the best) + 0.15 recency (half-life 30 days) + 0.1 importance.
+ * An empty query ranks by recency and importance alone. The layers are views over the same scores.
+ *
+ * Turns are read last and few: what a score can be at most is known without the turn, so that reading ends where nothing
+ * better can follow.
  */
-#include "memory/memory_internal.h"
+#include "memory/recall_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 
-/* Row keys, by the hash that everything else here uses. */
-#define HASH_FUNCTION(key, n, ret_hash) ((ret_hash) = (unsigned)nx_str_hash(nx_str_n((const char *)(key), (n))))
-#include <uthash.h>
-
-#define K1 1.2
-#define B 0.75
 #define HALF_LIFE_DAYS 30.0
-#define MAX_CANDIDATES 2000
 
-struct candidate {
-	int64_t turn;
-	double bm25;
-	unsigned matched;
-	UT_hash_handle hh;
-};
+/* ---- scores ---- */
 
-struct recall {
-	struct nx_memory *memory;
-	struct nx_memory_recall *r;
-	struct nx_db *db;
-	struct candidate *by_turn;
-	double turns, mean_length, best;
-	struct nx_memory_term *terms;
-	size_t nterms;
-	int64_t now, session;
-	struct nx_error *err;
-};
-
-/* ---- relevance ---- */
-
-static int corpus_figures(struct recall *c, struct nx_error **err)
+static double days_since(const struct recall *c, int64_t at)
 {
-	nx_auto_rows struct nx_rows *rows = NULL;
-	int rc = nx_db_query(c->db,
-			     "SELECT count(*), coalesce(avg(length), 1) FROM turns WHERE tenant_id=$1 AND user_id=$2",
-			     NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id)), &rows, err);
-
-	if (rc < 0 || (rc = nx_rows_next(rows, err)) < 0)
-		return rc;
-	c->turns = (double)nx_rows_int(rows, 0);
-	c->mean_length = fmax(nx_rows_real(rows, 1), 1);
-	return 0;
+	return fmax((double)(c->now - at) / (86400.0 * (double)NX_USEC_PER_SEC), 0);
 }
 
-static struct candidate *candidate(struct recall *c, int64_t turn)
+double nx_recall_recency(const struct recall *c, int64_t at)
 {
-	struct candidate *k;
-
-	HASH_FIND(hh, c->by_turn, &turn, sizeof(turn), k);
-	if (k)
-		return k;
-	if (!(k = nx_arena_new_of(c->r->arena, struct candidate)))
-		return NULL;
-	k->turn = turn;
-	HASH_ADD(hh, c->by_turn, turn, sizeof(k->turn), k);
-	return k;
+	return exp2(-days_since(c, at) / HALF_LIFE_DAYS);
 }
 
-static int add_term(struct recall *c, nx_str term, struct nx_error **err)
+static double score(const struct recall *c, const struct recall_candidate *k, double recency, double importance)
 {
-	nx_auto_rows struct nx_rows *rows = NULL;
-	int64_t df = 0;
-	int rc = nx_db_get_int(c->db, "SELECT count(*) FROM turn_terms WHERE tenant_id=$1 AND user_id=$2 AND term=$3",
-			       NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term)), &df, err);
-
-	if (rc < 0 || df == 0)
-		return rc;
-	double idf = log(1 + (c->turns - (double)df + 0.5) / ((double)df + 0.5));
-	rc = nx_db_query(c->db,
-			 "SELECT t.turn_id, t.count, u.length FROM turn_terms t JOIN turns u ON u.id=t.turn_id "
-			 "WHERE t.tenant_id=$1 AND t.user_id=$2 AND t.term=$3 AND ($5=0 OR u.session_id=$5) "
-			 "ORDER BY t.turn_id DESC LIMIT $4",
-			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term),
-				   nx_v_int(MAX_CANDIDATES), nx_v_int(c->session)),
-			 &rows, err);
-	while (rc >= 0 && (rc = nx_rows_next(rows, err)) > 0) {
-		struct candidate *k = candidate(c, nx_rows_int(rows, 0));
-		double tf = (double)nx_rows_int(rows, 1), length = (double)nx_rows_int(rows, 2);
-		if (!k)
-			return nx_error_set(err, NX_ENOMEM, "recall");
-		k->bm25 += idf * tf * (K1 + 1) / (tf + K1 * (1 - B + B * length / c->mean_length));
-		k->matched++;
-		c->best = fmax(c->best, k->bm25);
-	}
-	return rc;
-}
-
-static int find_relevant(struct recall *c, struct nx_error **err)
-{
-	size_t length;
-	int rc = corpus_figures(c, err);
-
-	if (rc < 0 || (rc = nx_memory_terms(c->r->query, c->r->arena, &c->terms, &c->nterms, &length, err)) < 0)
-		return rc;
-	for (size_t i = 0; i < c->nterms; i++)
-		if ((rc = add_term(c, c->terms[i].text, err)) < 0)
-			return rc;
-	return 0;
-}
-
-/* ---- items ---- */
-
-static double recency(const struct recall *c, int64_t at)
-{
-	double days = (double)(c->now - at) / (86400.0 * (double)NX_USEC_PER_SEC);
-
-	return exp2(-fmax(days, 0) / HALF_LIFE_DAYS);
-}
-
-static nx_str explain(struct recall *c, unsigned matched, int64_t at)
-{
-	double days = (double)(c->now - at) / (86400.0 * (double)NX_USEC_PER_SEC);
-	char *s = c->nterms ? nx_arena_printf(c->r->arena, "%u of %zu words, %.1f days ago", matched, c->nterms,
-					      fmax(days, 0))
-			    : nx_arena_printf(c->r->arena, "%.1f days ago", fmax(days, 0));
-	return s ? nx_str_z(s) : NX_STR("");
-}
-
-/* Columns: turn row, turn uid, text, role, occurred_at, importance, tainted, layer. */
-static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
-{
-	struct nx_arena *a = c->r->arena;
-	struct candidate *k;
-	int64_t turn = nx_rows_int(rows, 0), at = nx_rows_int(rows, 4);
-
-	HASH_FIND(hh, c->by_turn, &turn, sizeof(turn), k);
-	*ret = (struct nx_memory_item){.id = nx_rows_id(rows, 1),
-				       .text = nx_rows_textdup(rows, 2, a),
-				       .role = nx_rows_textdup(rows, 3, a),
-				       .occurred_at = at,
-				       .importance = nx_rows_real(rows, 5),
-				       .tainted = nx_rows_int(rows, 6) != 0};
 	double relevance = k && c->best > 0 ? k->bm25 / c->best : 0;
-	ret->score = c->nterms ? 0.75 * relevance + 0.15 * recency(c, at) + 0.1 * ret->importance
-			       : 0.7 * recency(c, at) + 0.3 * ret->importance;
-	ret->why = explain(c, k ? k->matched : 0, at);
-	nx_str layer = nx_rows_text(rows, 7);
-	ret->layer = nx_str_eqz(layer, "episodic") ? "episodic" : nx_str_eqz(layer, "working") ? "working" : "turn";
-	ret->sources = nx_arena_memdup(a, &ret->id, sizeof(ret->id));
-	ret->nsources = 1;
-	return ret->text.p && ret->role.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
+
+	return c->nterms ? 0.75 * relevance + 0.15 * recency + 0.1 * importance : 0.7 * recency + 0.3 * importance;
+}
+
+nx_str nx_recall_explain(struct recall *c, unsigned matched, int64_t at)
+{
+	double days = days_since(c, at);
+	char *s = c->nterms ? nx_arena_printf(c->r->arena, "%u of %zu words, %.1f days ago", matched, c->nterms, days)
+			    : nx_arena_printf(c->r->arena, "%.1f days ago", days);
+	return s ? nx_str_z(s) : NX_STR("");
 }
 
 static int by_score(const void *a, const void *b)
@@ -161,206 +50,216 @@ static int by_score(const void *a, const void *b)
 	return x->occurred_at < y->occurred_at ? 1 : x->occurred_at > y->occurred_at ? -1 : 0;
 }
 
-static int read_layer(struct recall *c, const char *layer, size_t max, struct nx_memory_item **ret, size_t *ret_n,
-		      struct nx_error **err)
+bool nx_recall_has_place(const struct nx_memory_item *items, size_t n, size_t max, const struct nx_memory_item *one)
 {
-	nx_auto_rows struct nx_rows *rows = NULL;
-	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, MAX_CANDIDATES);
-	size_t n = 0, kept = 0;
-	int rc;
-
-	if (!items)
-		return nx_error_set(err, NX_ENOMEM, "recall");
-	rc = nx_db_query(
-		c->db,
-		"SELECT t.id, t.uid, m.text, t.role, t.occurred_at, m.importance, t.tainted, m.layer FROM memories m "
-		"JOIN turns t ON t.id=m.turn_id WHERE m.tenant_id=$1 AND m.user_id=$2 AND m.layer=$3 "
-		"AND ($4=0 OR m.session_id=$4) ORDER BY m.id DESC LIMIT $5",
-		NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_textz(layer), nx_v_int(c->session),
-			  nx_v_int(MAX_CANDIDATES)),
-		&rows, err);
-	while (rc >= 0 && n < MAX_CANDIDATES && (rc = nx_rows_next(rows, err)) > 0)
-		if ((rc = read_item(c, rows, &items[n], err)) == 0)
-			n++;
-	if (rc < 0)
-		return rc;
-	qsort(items, n, sizeof(*items), by_score);
-	/* With a query, what shares no word with it is no answer; working memory is shown whatever was asked. */
-	bool all = c->nterms == 0 || strcmp(layer, "working") == 0;
-	for (size_t i = 0; i < n && kept < max; i++)
-		if (all || nx_str_starts(items[i].why, NX_STR("0 of")) == false)
-			items[kept++] = items[i];
-	*ret = items;
-	*ret_n = kept;
-	return 0;
+	return n < max || by_score(one, &items[n - 1]) < 0;
 }
 
-static int compare_candidates(const void *a, const void *b)
+void nx_recall_insert(struct nx_memory_item *items, size_t *n, size_t max, const struct nx_memory_item *one)
 {
-	const struct candidate *x = *(struct candidate *const *)a, *y = *(struct candidate *const *)b;
+	size_t at = *n < max ? (*n)++ : max - 1;
 
-	return x->bm25 < y->bm25 ? 1 : x->bm25 > y->bm25 ? -1 : 0;
+	for (; at > 0 && by_score(one, &items[at - 1]) < 0; at--)
+		items[at] = items[at - 1];
+	items[at] = *one;
 }
 
-static int read_turn(struct recall *c, int64_t turn, struct nx_memory_item *ret, struct nx_error **err)
+/* ---- turns ---- */
+
+static const char *layer_name(nx_str layer)
+{
+	return nx_str_eqz(layer, "episodic") ? "episodic" : nx_str_eqz(layer, "working") ? "working" : "turn";
+}
+
+/* Columns: turn row, turn uid, text, role, occurred_at, importance, tainted, layer. */
+static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
+{
+	struct nx_arena *a = c->r->arena;
+	const struct recall_candidate *k = nx_recall_candidate(c, nx_rows_int(rows, 0));
+	int64_t at = nx_rows_int(rows, 4);
+
+	*ret = (struct nx_memory_item){.id = nx_rows_id(rows, 1),
+				       .layer = layer_name(nx_rows_text(rows, 7)),
+				       .text = nx_rows_textdup(rows, 2, a),
+				       .role = nx_rows_textdup(rows, 3, a),
+				       .occurred_at = at,
+				       .importance = nx_rows_real(rows, 5),
+				       .why = nx_recall_explain(c, k ? k->matched : 0, at),
+				       .tainted = nx_rows_int(rows, 6) != 0};
+	ret->score = score(c, k, nx_recall_recency(c, at), ret->importance);
+	ret->sources = nx_arena_memdup(a, &ret->id, sizeof(ret->id));
+	ret->nsources = 1;
+	return ret->text.p && ret->role.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
+}
+
+#define TURN_COLUMNS "t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, "
+#define LAYER_OF_TURN                                                                                   \
+	"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id AND m.layer<>'semantic'), " \
+	"'turn') "
+
+/* `layer` NULL: the one that the turn is in. */
+static int read_turn(struct recall *c, int64_t turn, const char *layer, struct nx_memory_item *ret,
+		     struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	int rc = nx_db_query(
-		c->db,
-		"SELECT t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, "
-		"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id AND m.layer<>'semantic'), "
-		"'turn') FROM turns t "
-		"WHERE t.id=$1 AND t.tenant_id=$2",
-		NX_PARAMS(nx_v_int(turn), nx_v_int(c->r->tenant)), &rows, err);
+	int rc = nx_db_query(c->db,
+			     "SELECT " TURN_COLUMNS "coalesce($3, " LAYER_OF_TURN ") FROM turns t "
+			     "WHERE t.id=$1 AND t.tenant_id=$2",
+			     NX_PARAMS(nx_v_int(turn), nx_v_int(c->r->tenant), nx_v_textz(layer)), &rows, err);
 
 	if (rc < 0 || (rc = nx_rows_next(rows, err)) <= 0)
 		return rc < 0 ? rc : nx_error_set(err, NX_EINTERNAL, "a turn has gone");
 	return read_item(c, rows, ret, err);
 }
 
-static int recent_turns(struct recall *c, size_t want, struct nx_memory_item *items, size_t *ret_n,
-			struct nx_error **err)
+/* ---- layers ---- */
+
+/* A member of a layer before its turn is read. */
+struct member {
+	int64_t turn;
+	double bound; /* its score were it of this moment */
+};
+
+static int by_bound(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+
+	if (x->bound != y->bound)
+		return x->bound < y->bound ? 1 : -1;
+	return x->turn < y->turn ? 1 : x->turn > y->turn ? -1 : 0;
+}
+
+/* With a query, what shares no word with it is no answer; working memory is shown whatever was asked. */
+static int read_members(struct recall *c, const char *layer, struct member *ret, size_t *ret_n, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
+	bool all = c->nterms == 0 || strcmp(layer, "working") == 0;
 	size_t n = 0;
-	int rc = nx_db_query(
-		c->db,
-		"SELECT t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, 'turn' FROM turns t "
-		"WHERE t.tenant_id=$1 AND t.user_id=$2 AND ($3=0 OR t.session_id=$3) ORDER BY t.occurred_at DESC LIMIT $4",
-		NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
-			  nx_v_int((int64_t)want)),
-		&rows, err);
+	int rc = nx_db_query(c->db,
+			     "SELECT turn_id, importance FROM memories WHERE tenant_id=$1 AND user_id=$2 AND layer=$3 "
+			     "AND ($4=0 OR session_id=$4) ORDER BY id DESC LIMIT $5",
+			     NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_textz(layer),
+				       nx_v_int(c->session), nx_v_int(RECALL_MAX_ROWS)),
+			     &rows, err);
 
+	while (rc >= 0 && n < RECALL_MAX_ROWS && (rc = nx_rows_next(rows, err)) > 0) {
+		int64_t turn = nx_rows_int(rows, 0);
+		const struct recall_candidate *k = nx_recall_candidate(c, turn);
+		if (k || all)
+			ret[n++] = (struct member){turn, score(c, k, 1, nx_rows_real(rows, 1))};
+	}
+	*ret_n = n;
+	return rc < 0 ? rc : 0;
+}
+
+static int read_layer(struct recall *c, const char *layer, size_t max, struct nx_memory_item **ret, size_t *ret_n,
+		      struct nx_error **err)
+{
+	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, max), one;
+	struct member *members = nx_arena_array(c->r->arena, struct member, RECALL_MAX_ROWS);
+	size_t n, kept = 0;
+
+	if (!items || !members)
+		return nx_error_set(err, NX_ENOMEM, "recall");
+	int rc = read_members(c, layer, members, &n, err);
+	if (rc == 0 && n > 0)
+		qsort(members, n, sizeof(*members), by_bound);
+	for (size_t i = 0; rc == 0 && i < n && (kept < max || members[i].bound >= items[kept - 1].score); i++) {
+		if ((rc = read_turn(c, members[i].turn, layer, &one, err)) == 0 &&
+		    nx_recall_has_place(items, kept, max, &one))
+			nx_recall_insert(items, &kept, max, &one);
+	}
+	*ret = items;
+	*ret_n = kept;
+	return rc;
+}
+
+/* ---- the ranking ---- */
+
+/* A heap of places in `candidates`, the most relevant on top, of equals the newest. */
+static bool is_above(const struct recall *c, uint32_t a, uint32_t b)
+{
+	const struct recall_candidate *x = &c->candidates[a], *y = &c->candidates[b];
+
+	return x->bm25 > y->bm25 || (x->bm25 >= y->bm25 && x->turn > y->turn);
+}
+
+static void sift_down(const struct recall *c, uint32_t *heap, size_t n, size_t at)
+{
+	for (size_t child; (child = 2 * at + 1) < n; at = child) {
+		child += child + 1 < n && is_above(c, heap[child + 1], heap[child]);
+		if (is_above(c, heap[at], heap[child]))
+			return;
+		uint32_t was = heap[at];
+		heap[at] = heap[child];
+		heap[child] = was;
+	}
+}
+
+static uint32_t *make_heap(struct recall *c)
+{
+	uint32_t *heap = nx_arena_array(c->r->arena, uint32_t, c->ncandidates + 1);
+
+	for (size_t i = 0; heap && i < c->ncandidates; i++)
+		heap[i] = (uint32_t)i;
+	for (size_t i = heap ? c->ncandidates / 2 : 0; i-- > 0;)
+		sift_down(c, heap, c->ncandidates, i);
+	return heap;
+}
+
+/* The best by words, four times as many as are wanted, by their scores. */
+static int rank_relevant(struct recall *c, size_t want, struct nx_error **err)
+{
+	size_t left = c->ncandidates, look = nx_min(left, want * 4), n = 0;
+	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, look + 1);
+	uint32_t *heap = make_heap(c);
+	int rc = 0;
+
+	if (!items || !heap)
+		return nx_error_set(err, NX_ENOMEM, "recall");
+	for (; n < look && left > 0; n++) {
+		if ((rc = read_turn(c, c->candidates[heap[0]].turn, NULL, &items[n], err)) < 0)
+			return rc;
+		heap[0] = heap[--left];
+		sift_down(c, heap, left, 0);
+	}
+	qsort(items, n, sizeof(*items), by_score);
+	c->r->ranked = items;
+	c->r->nranked = nx_min(n, want);
+	return 0;
+}
+
+static int rank_newest(struct recall *c, size_t want, struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, want);
+	size_t n = 0;
+	int rc;
+
+	if (!items)
+		return nx_error_set(err, NX_ENOMEM, "recall");
+	rc = nx_db_query(c->db,
+			 "SELECT " TURN_COLUMNS "'turn' FROM turns t WHERE t.tenant_id=$1 AND t.user_id=$2 "
+			 "AND ($3=0 OR t.session_id=$3) ORDER BY t.occurred_at DESC LIMIT $4",
+			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
+				   nx_v_int((int64_t)want)),
+			 &rows, err);
 	while (rc >= 0 && n < want && (rc = nx_rows_next(rows, err)) > 0)
 		if ((rc = read_item(c, rows, &items[n], err)) == 0)
 			n++;
-	*ret_n = n;
+	if (n > 0)
+		qsort(items, n, sizeof(*items), by_score);
+	c->r->ranked = items;
+	c->r->nranked = n;
 	return rc < 0 ? rc : 0;
 }
 
 /* The best turns by words, whatever layer they are in now; without words the newest. */
 static int rank(struct recall *c, struct nx_error **err)
 {
-	size_t want = c->r->limit ? c->r->limit : MEMORY_RECALL_RANKED, n = 0, all = HASH_COUNT(c->by_turn);
-	size_t look = nx_min(all, want * 4);
-	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, nx_max(look, want) + 1);
-	struct candidate **sorted = nx_arena_array(c->r->arena, struct candidate *, all + 1), *k, *next;
-	int rc;
+	size_t want = c->r->limit ? c->r->limit : MEMORY_RECALL_RANKED;
 
-	if (!items || !sorted)
-		return nx_error_set(err, NX_ENOMEM, "recall");
-	c->r->ranked = items;
-	if (c->nterms == 0) {
-		rc = recent_turns(c, want, items, &c->r->nranked, err);
-		qsort(items, c->r->nranked, sizeof(*items), by_score);
-		return rc;
-	}
-	all = 0;
-	HASH_ITER (hh, c->by_turn, k, next)
-		sorted[all++] = k;
-	qsort(sorted, all, sizeof(struct candidate *), compare_candidates);
-	for (size_t i = 0; i < look; i++)
-		if ((rc = read_turn(c, sorted[i]->turn, &items[n++], err)) < 0)
-			return rc;
-	qsort(items, n, sizeof(*items), by_score);
-	c->r->nranked = nx_min(n, want);
-	return 0;
-}
-
-/* ---- facts ---- */
-
-/* The words by which a fact is found: those that state it, and those of its key ("lives_in"), since "I moved to Tyre" answers
- * where somebody lives. */
-static nx_str fact_words(struct recall *c, nx_str text, nx_str key)
-{
-	char *s = nx_arena_printf(c->r->arena, "%.*s %.*s", NX_FMT(text), NX_FMT(key));
-
-	for (char *p = s ? s + text.n : NULL; p && *p; p++)
-		if (*p == '_' || *p == ':' || *p == '|')
-			*p = ' ';
-	return nx_str_z(s);
-}
-
-/* How many of the query's words the fact itself has: what else its turn says does not make it an answer. */
-static int count_words(struct recall *c, nx_str text, unsigned *ret, struct nx_error **err)
-{
-	struct nx_memory_term *terms;
-	size_t n, length;
-	int rc = text.p ? nx_memory_terms(text, c->r->arena, &terms, &n, &length, err)
-			: nx_error_set(err, NX_ENOMEM, "recall facts");
-
-	*ret = 0;
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		for (size_t k = 0; k < c->nterms; k++)
-			*ret += nx_str_eq(terms[i].text, c->terms[k].text);
-	return rc;
-}
-
-static int read_sources(struct recall *c, nx_str list, struct nx_memory_item *ret, struct nx_error **err)
-{
-	size_t cap = 1;
-
-	for (size_t i = 0; i < list.n; i++)
-		cap += list.p[i] == ' ';
-	ret->nsources = 0;
-	if (!(ret->sources = nx_arena_array(c->r->arena, nx_id, cap)))
-		return nx_error_set(err, NX_ENOMEM, "recall facts");
-	while (list.n > 0)
-		ret->nsources += nx_id_parse(nx_str_cut(&list, ' '), &ret->sources[ret->nsources]);
-	return 0;
-}
-
-/* Columns: uid, text, valid_from, importance, sources, key. 1: an answer; 0: none. */
-static int read_fact(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
-{
-	int64_t at = nx_rows_int(rows, 2);
-	unsigned matched = 0;
-	int rc = 0;
-
-	if (c->nterms > 0)
-		rc = count_words(c, fact_words(c, nx_rows_text(rows, 1), nx_rows_text(rows, 5)), &matched, err);
-	if (rc < 0 || (c->nterms > 0 && matched == 0))
-		return rc;
-	*ret = (struct nx_memory_item){.id = nx_rows_id(rows, 0),
-				       .layer = "semantic",
-				       .text = nx_rows_textdup(rows, 1, c->r->arena),
-				       .role = NX_STR("user"),
-				       .importance = nx_rows_real(rows, 3),
-				       .occurred_at = at,
-				       .why = explain(c, matched, at)};
-	ret->score = c->nterms ? 0.85 * matched / (double)c->nterms + 0.15 * recency(c, at) : recency(c, at);
-	if (!ret->text.p)
-		return nx_error_set(err, NX_ENOMEM, "recall facts");
-	rc = read_sources(c, nx_rows_text(rows, 4), ret, err);
-	return rc < 0 ? rc : 1;
-}
-
-/* Valid now; what was contradicted is history. */
-static int read_facts(struct recall *c, struct nx_error **err)
-{
-	nx_auto_rows struct nx_rows *rows = NULL;
-	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, MAX_CANDIDATES);
-	size_t n = 0;
-	int rc;
-
-	if (!items)
-		return nx_error_set(err, NX_ENOMEM, "recall facts");
-	rc = nx_db_query(c->db,
-			 "SELECT uid, text, valid_from, importance, sources, fact_key FROM memories "
-			 "WHERE tenant_id=$1 AND user_id=$2 AND layer='semantic' AND ($3=0 OR session_id=$3) "
-			 "AND valid_from<=$4 AND (valid_to IS NULL OR valid_to>$4) ORDER BY id DESC LIMIT $5",
-			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
-				   nx_v_int(c->now), nx_v_int(MAX_CANDIDATES)),
-			 &rows, err);
-	while (rc >= 0 && n < MAX_CANDIDATES && (rc = nx_rows_next(rows, err)) > 0)
-		if ((rc = read_fact(c, rows, &items[n], err)) > 0)
-			n++;
-	if (rc < 0)
-		return rc;
-	qsort(items, n, sizeof(*items), by_score);
-	c->r->semantic = items;
-	c->r->nsemantic = nx_min(n, (size_t)MEMORY_RECALL_SEMANTIC);
-	return 0;
+	return c->nterms ? rank_relevant(c, want, err) : rank_newest(c, want, err);
 }
 
 /* ---- the job ---- */
@@ -380,10 +279,10 @@ static int recall(struct recall *c, struct nx_error **err)
 	struct nx_memory_recall *r = c->r;
 	int rc;
 
-	if ((rc = find_session(c, err)) < 0 || (rc = find_relevant(c, err)) < 0 ||
+	if ((rc = find_session(c, err)) < 0 || (rc = nx_recall_find_relevant(c, err)) < 0 ||
 	    (rc = read_layer(c, "working", MEMORY_RECALL_WORKING, &r->working, &r->nworking, err)) < 0 ||
 	    (rc = read_layer(c, "episodic", MEMORY_RECALL_EPISODIC, &r->episodic, &r->nepisodic, err)) < 0 ||
-	    (rc = read_facts(c, err)) < 0 ||
+	    (rc = nx_recall_read_facts(c, err)) < 0 ||
 	    (rc = nx_memory_procedures_recall(c->db, r, c->terms, c->nterms, c->now, err)) < 0)
 		return rc;
 	return rank(c, err);
@@ -396,11 +295,12 @@ static void run(struct nx_job *j)
 
 	c->db = nx_store_reader(c->memory->store);
 	c->now = nx_time_wall_us();
+	c->mean_length = 1;
 	if (nx_db_begin_read(c->db, &c->err) < 0)
 		return;
 	recall(c, &c->err);
 	nx_db_end_read(c->db);
-	HASH_CLEAR(hh, c->by_turn);
+	nx_map_done(&c->by_turn);
 }
 
 /* ---- what was recalled counts as accessed; off the way of the answer ---- */

@@ -55,21 +55,6 @@ static int insert_turn(struct nx_db *db, int64_t tenant, int64_t session, struct
 		ret, err);
 }
 
-static int insert_terms(struct nx_db *db, int64_t tenant, nx_str user, int64_t turn, const struct turn_words *w,
-			struct nx_error **err)
-{
-	for (size_t i = 0; i < w->n; i++) {
-		int rc = nx_db_exec(
-			db, "INSERT INTO turn_terms(tenant_id, user_id, term, turn_id, count) VALUES($1,$2,$3,$4,$5)",
-			NX_PARAMS(nx_v_int(tenant), nx_v_text(user), nx_v_text(w->terms[i].text), nx_v_int(turn),
-				  nx_v_int(w->terms[i].count)),
-			err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 #define IN_WORKING "tenant_id=$1 AND user_id=$2 AND layer='working' AND coalesce(session_id,0)=$3"
 #define KEEP_SCORE "(0.4*accesses - 0.0001*(($4 - created_at)/1000000.0) + 0.6*attention)"
 
@@ -178,21 +163,25 @@ static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, str
 {
 	struct prepared *p = s->priv;
 	struct nx_memory_turn *t = &s->turns[i];
+	const struct turn_words *w = &p->words[i];
 	nx_str metadata = NX_STR_NULL;
 	int64_t session, turn;
 	bool stored = false;
 	int rc;
 
 	t->layer = t->importance > p->config->memory_episode_importance ? "episodic" : "working";
-	if (p->words[i].may_be_stored && (rc = is_stored(db, s->tenant, t->id, &stored, err)) < 0)
+	if (w->may_be_stored && (rc = is_stored(db, s->tenant, t->id, &stored, err)) < 0)
 		return rc;
 	if (stored)
 		return 0;
 	if (t->metadata && (rc = nx_json_write_val(s->arena, t->metadata, false, &metadata, err)) < 0)
 		return rc;
 	if ((rc = insert_session(db, s->tenant, t, p->now, &session, err)) < 0 ||
-	    (rc = insert_turn(db, s->tenant, session, t, &p->words[i], metadata, p->now, &turn, err)) < 0 ||
-	    (rc = insert_terms(db, s->tenant, t->user_id, turn, &p->words[i], err)) < 0 ||
+	    (rc = insert_turn(db, s->tenant, session, t, w, metadata, p->now, &turn, err)) < 0)
+		return rc;
+	struct nx_memory_terms_turn of = {
+		.tenant = s->tenant, .row = turn, .session = session, .length = (int64_t)w->length, .user = t->user_id};
+	if ((rc = nx_memory_terms_put(db, &of, w->terms, w->n, err)) < 0 ||
 	    (rc = put_working(p->config, db, s->tenant, t, session, turn, p->now, err)) < 0 ||
 	    (rc = put_facts(s, db, i, session, turn, err)) < 0)
 		return rc;

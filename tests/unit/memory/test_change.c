@@ -7,6 +7,33 @@ static int64_t rows(const char *table)
 	return fixture_count(&f, nx_arena_printf(f.arena, "SELECT count(*) FROM %s", table));
 }
 
+/* Of all users: what is kept beside the turns and what the turns themselves say. */
+static void check_figures(void)
+{
+	ASSERT_EQ(fixture_count(&f, "SELECT coalesce(sum(turns), 0) FROM turn_figures"), rows("turns"));
+	ASSERT_EQ(fixture_count(&f, "SELECT coalesce(sum(length), 0) FROM turn_figures"),
+		  fixture_count(&f, "SELECT coalesce(sum(length), 0) FROM turns"));
+	ASSERT_EQ(rows("turn_terms w JOIN turns t ON t.id=w.turn_id WHERE w.length<>t.length OR "
+		       "coalesce(w.session_id, 0)<>coalesce(t.session_id, 0)"),
+		  0);
+}
+
+TEST(the_figures_of_turns_follow_every_change)
+{
+	fixture_open(&f, "figures");
+	nx_id first = fixture_say(&f, "The weir was repaired in March by the miller of Tyre");
+	nx_id second = fixture_say(&f, "Lunch is at noon");
+	check_figures();
+	ASSERT_OK(fixture_change(&f, NX_STORE_TENANT, NX_MEMORY_PATCH, first, NULL, "{\"text\":\"The weir broke\"}"));
+	check_figures();
+	ASSERT_OK(fixture_change(&f, NX_STORE_TENANT, NX_MEMORY_DELETE, second, NULL, NULL));
+	check_figures();
+	ASSERT_EQ(rows("turn_figures WHERE user_id='u1' AND turns=1"), 1);
+	ASSERT_OK(fixture_change(&f, NX_STORE_TENANT, NX_MEMORY_FORGET, NX_ID_NONE, "u1", NULL));
+	ASSERT_EQ(rows("turn_figures"), 0);
+	fixture_close(&f);
+}
+
 TEST(a_deleted_memory_leaves_nothing_behind)
 {
 	fixture_open(&f, "delete");

@@ -208,3 +208,41 @@ TEST(what_is_recalled_has_been_accessed_once_more)
 	ASSERT_EQ(fixture_count(&f, "SELECT accesses FROM memories WHERE text LIKE '%lunch%'"), 1);
 	fixture_close(&f);
 }
+
+TEST(an_old_turn_that_answers_well_comes_before_new_ones_that_answer_badly)
+{
+	char text[128];
+
+	fixture_open(&f, "bound");
+	struct nx_memory_turn old = {.user_id = NX_STR("u1"),
+				     .text = NX_STR("The weir keeper is called Hassan"),
+				     .occurred_at = NOW - INT64_C(90) * 86400 * NX_USEC_PER_SEC,
+				     .importance = 0.8};
+	ASSERT_OK(fixture_store(&f, NX_STORE_TENANT, &old, 1));
+	for (int i = 0; i < 60; i++) {
+		(void)snprintf(text, sizeof(text), "The weir has gate %d open", i);
+		struct nx_memory_turn t = {.user_id = NX_STR("u1"),
+					   .text = nx_str_z(nx_arena_strdup(f.arena, text)),
+					   .importance = i % 10 / 10.0};
+		ASSERT_OK(fixture_store(&f, NX_STORE_TENANT, &t, 1));
+	}
+	struct nx_memory_recall r = fixture_ask(&f, "u1", "who is the keeper of the weir?");
+	ASSERT_TRUE(nx_id_eq(r.ranked[0].id, old.id));
+	ASSERT_TRUE(nx_id_eq(r.working[0].id, old.id));
+	ASSERT_TRUE(nx_id_eq(r.episodic[0].id, old.id));
+	for (size_t i = 1; i < r.nworking; i++)
+		ASSERT_TRUE(r.working[i - 1].score >= r.working[i].score);
+	fixture_close(&f);
+}
+
+TEST(a_fact_of_before_facts_carried_their_words_is_found)
+{
+	fixture_open(&f, "words");
+	fixture_say(&f, "I moved to Tyre.");
+	fixture_sql(&f, "UPDATE memories SET words=NULL");
+	struct nx_memory_recall r = fixture_ask(&f, "u1", "where do I live?");
+	ASSERT_EQ(r.nsemantic, 1);
+	ASSERT_TRUE(holds(r.semantic, 1, "Tyre"));
+	ASSERT_EQ(fixture_ask(&f, "u1", "weir").nsemantic, 0);
+	fixture_close(&f);
+}
