@@ -139,7 +139,8 @@ static const struct nx_field recall_fields[] = {
 	 .flags = NX_F_NULL,
 	 .offset = offsetof(struct recall_body, filters),
 	 .max_len = 32,
-	 .help = "over the metadata"},
+	 .help = "over agent_id, layer, occurred_at, role, and by other names over a turn's metadata: a value, or "
+		 "{\"in\",\"gte\",\"lte\"}"},
 };
 static const struct nx_schema recall_schema = {.name = "RecallRequest",
 					       .help = "What is remembered about something.",

@@ -1,9 +1,6 @@
 /*
- * Filters over the metadata of documents: {"field": value | {"in": [...], "gte": x, "lte": y}}, all of which must hold.
- *
- * They are evaluated inside the search, and only for documents that would be among the best; the verdict is kept for the
- * rest of the search. Values compare by type: numbers as numbers, strings bytewise, so that RFC 3339 times in UTC compare
- * as times do. A document without the field does not match.
+ * Filters. Over documents they are evaluated inside the search, and only for documents that would be among the best; the
+ * verdict is kept for the rest of the search.
  */
 #include "knowledge/knowledge_internal.h"
 
@@ -136,16 +133,34 @@ static bool holds(yyjson_val *have, yyjson_val *condition)
 	return false;
 }
 
-static bool judge(struct nx_filter *f, nx_str metadata)
+bool nx_filter_holds(const struct nx_filter *f, const char *field, yyjson_val *have)
 {
-	yyjson_val *m;
-	if (metadata.n == 0)
-		return false;
+	yyjson_val *condition = f ? yyjson_obj_get(f->spec, field) : NULL;
+
+	return !condition || (have && holds(have, condition));
+}
+
+static bool is_one_of(const char *name, const char *const *list)
+{
+	for (; list && *list; list++)
+		if (strcmp(name, *list) == 0)
+			return true;
+	return false;
+}
+
+bool nx_filter_metadata(struct nx_filter *f, nx_str metadata, const char *const *except)
+{
+	yyjson_val *m = NULL;
+
+	if (!f)
+		return true;
 	nx_arena_reset(f->scratch);
-	if (nx_json_read(f->scratch, metadata, NULL, &m, NULL) < 0)
-		return false;
 	yyjson_obj_iter it = yyjson_obj_iter_with(f->spec);
 	for (yyjson_val *k; (k = yyjson_obj_iter_next(&it));) {
+		if (is_one_of(yyjson_get_str(k), except))
+			continue;
+		if (!m && (metadata.n == 0 || nx_json_read(f->scratch, metadata, NULL, &m, NULL) < 0))
+			return false;
 		yyjson_val *have = yyjson_obj_get(m, yyjson_get_str(k));
 		if (!have || !holds(have, yyjson_obj_iter_get_val(k)))
 			return false;
@@ -161,7 +176,7 @@ bool nx_filter_accepts(struct nx_filter *f, const struct nx_partition *p, uint32
 	uint32_t known = nx_map_get(&f->verdicts, (uint64_t)doc + 1);
 	if (known != NX_MAP_NONE)
 		return known;
-	bool verdict = judge(f, p->docs[doc].metadata);
+	bool verdict = nx_filter_metadata(f, p->docs[doc].metadata, NULL);
 	(void)nx_map_set(&f->verdicts, (uint64_t)doc + 1, verdict);
 	return verdict;
 }

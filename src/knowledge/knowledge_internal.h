@@ -2,6 +2,7 @@
 #ifndef NX_KNOWLEDGE_INTERNAL_H
 #define NX_KNOWLEDGE_INTERNAL_H
 
+#include "knowledge/filter.h"
 #include "knowledge/knowledge.h"
 #include "knowledge/partition.h"
 
@@ -93,11 +94,7 @@ int nx_entity_json(struct nx_db *db, int64_t tenant, nx_str space, nx_str id, st
 int nx_relationship_json(struct nx_db *db, int64_t tenant, nx_str space, nx_str id, struct nx_arena *a, nx_str *ret,
 			 struct nx_error **err);
 
-/* Filters over the metadata of documents. */
-struct nx_filter;
-int nx_filter_new(yyjson_val *spec, struct nx_arena *a, struct nx_filter **ret,
-		  struct nx_error **err); /* spec NULL: *ret NULL */
-void nx_filter_done(struct nx_filter *f); /* accepts NULL */
+/* By the metadata of the document; the verdict is kept. */
 bool nx_filter_accepts(struct nx_filter *f, const struct nx_partition *p, uint32_t slot);
 
 /* A search under way, on a worker. */

@@ -71,7 +71,7 @@ struct nx_memory_recall {
 	int64_t tenant;
 	nx_str user_id, session, query; /* session empty: all of the user's */
 	size_t limit;                   /* of `ranked`; 0: 10 */
-	yyjson_val *filters;
+	yyjson_val *filters;            /* NULL: none; see below */
 	struct nx_trace_ctx trace;
 	void (*done)(struct nx_memory_recall *r, struct nx_error *err);
 	struct nx_loop *reply;
@@ -82,6 +82,12 @@ struct nx_memory_recall {
 	struct nx_job job; /* private */
 	void *priv;
 };
+/*
+ * Filters are those of knowledge/filter.h: over agent_id, layer and role (a value or {"in"}), occurred_at (RFC 3339 times),
+ * and by every other name over the metadata of the turn. They hold for each list. A fact has the agent and the metadata of
+ * its turn, and began at its occurred_at; a procedure has the role `plan`, no agent and no metadata. NX_EINVAL at
+ * /filters/… when one asks what cannot be.
+ */
 /* Any thread. Accesses of what was returned are counted, off the way of the answer. */
 void nx_memory_recall(struct nx_memory *m, struct nx_memory_recall *r);
 yyjson_mut_val *nx_memory_recall_json(const struct nx_memory_recall *r, yyjson_mut_doc *d);

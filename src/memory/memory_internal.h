@@ -81,7 +81,5 @@ struct nx_memory_plan {
 int nx_memory_pattern(nx_str text, struct nx_arena *a, nx_str *ret, struct nx_error **err);
 int nx_memory_procedure_put(const struct nx_config *c, struct nx_db *db, int64_t tenant, nx_str user,
 			    const struct nx_memory_plan *p, int64_t now, struct nx_error **err);
-int nx_memory_procedures_recall(struct nx_db *db, struct nx_memory_recall *r, const struct nx_memory_term *terms,
-				size_t nterms, int64_t now, struct nx_error **err);
 
 #endif

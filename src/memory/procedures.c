@@ -5,7 +5,7 @@
  * another order finds the plan. A plan is recorded when it worked; from then on failures count against it. A user keeps
  * memory.max_procedures of them: those of the lowest success rate, then the oldest, go.
  */
-#include "memory/memory_internal.h"
+#include "memory/recall_internal.h"
 
 #include <math.h>
 
@@ -96,14 +96,15 @@ static nx_str describe(struct nx_arena *a, nx_str intent, nx_str plan)
 }
 
 /* Columns: uid, intent, pattern, plan, uses, successes, updated_at. */
-static int read_one(struct nx_memory_recall *r, struct nx_rows *rows, const struct nx_memory_term *terms, size_t nterms,
-		    int64_t now, struct nx_memory_item *ret, struct nx_error **err)
+static int read_one(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
 {
-	size_t shared = shared_words(nx_rows_text(rows, 2), terms, nterms);
+	struct nx_memory_recall *r = c->r;
+	struct recall_subject subject = {.layer = "procedural", .role = NX_STR("plan"), .at = nx_rows_int(rows, 6)};
+	size_t shared = shared_words(nx_rows_text(rows, 2), c->terms, c->nterms), nterms = c->nterms;
 	double uses = (double)nx_rows_int(rows, 4), successes = (double)nx_rows_int(rows, 5);
-	double days = (double)(now - nx_rows_int(rows, 6)) / (86400.0 * (double)NX_USEC_PER_SEC);
+	double days = (double)(c->now - nx_rows_int(rows, 6)) / (86400.0 * (double)NX_USEC_PER_SEC);
 
-	if (nterms > 0 && shared == 0)
+	if ((nterms > 0 && shared == 0) || !nx_recall_accepts(c, &subject))
 		return 0;
 	nx_str intent = nx_rows_textdup(rows, 1, r->arena), plan = nx_rows_textdup(rows, 3, r->arena);
 	char *why = nx_arena_printf(r->arena, "%zu of %zu words, worked %lld of %lld times", shared, nterms,
@@ -127,9 +128,9 @@ static int by_score(const void *a, const void *b)
 	return x->score < y->score ? 1 : x->score > y->score ? -1 : 0;
 }
 
-int nx_memory_procedures_recall(struct nx_db *db, struct nx_memory_recall *r, const struct nx_memory_term *terms,
-				size_t nterms, int64_t now, struct nx_error **err)
+int nx_recall_read_procedures(struct recall *c, struct nx_error **err)
 {
+	struct nx_memory_recall *r = c->r;
 	nx_auto_rows struct nx_rows *rows = NULL;
 	struct nx_memory_item *items = nx_arena_array(r->arena, struct nx_memory_item, MEMORY_RECALL_PROCEDURAL + 1);
 	size_t n = 0;
@@ -137,12 +138,12 @@ int nx_memory_procedures_recall(struct nx_db *db, struct nx_memory_recall *r, co
 
 	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "recall procedures");
-	rc = nx_db_query(db,
+	rc = nx_db_query(c->db,
 			 "SELECT uid, intent, pattern, plan, uses, successes, updated_at FROM procedures "
 			 "WHERE tenant_id=$1 AND user_id=$2 LIMIT $3",
 			 NX_PARAMS(nx_v_int(r->tenant), nx_v_text(r->user_id), nx_v_int(READ_MAX)), &rows, err);
 	while (rc >= 0 && (rc = nx_rows_next(rows, err)) > 0) {
-		if ((rc = read_one(r, rows, terms, nterms, now, &items[n], err)) <= 0)
+		if ((rc = read_one(c, rows, &items[n], err)) <= 0)
 			continue;
 		qsort(items, ++n, sizeof(*items), by_score);
 		n = nx_min(n, (size_t)MEMORY_RECALL_PROCEDURAL);

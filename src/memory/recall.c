@@ -71,15 +71,24 @@ static const char *layer_name(nx_str layer)
 	return nx_str_eqz(layer, "episodic") ? "episodic" : nx_str_eqz(layer, "working") ? "working" : "turn";
 }
 
-/* Columns: turn row, turn uid, text, role, occurred_at, importance, tainted, layer. */
+/* Columns: turn row, turn uid, text, role, occurred_at, importance, tainted, agent, metadata, layer. 1: *ret is the item; 0:
+ * it does not pass the filters. */
 static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_item *ret, struct nx_error **err)
 {
 	struct nx_arena *a = c->r->arena;
 	const struct recall_candidate *k = nx_recall_candidate(c, nx_rows_int(rows, 0));
+	const char *layer = layer_name(nx_rows_text(rows, 9));
 	int64_t at = nx_rows_int(rows, 4);
+	struct recall_subject subject = {.layer = layer,
+					 .role = nx_rows_text(rows, 3),
+					 .agent = nx_rows_text(rows, 7),
+					 .metadata = nx_rows_text(rows, 8),
+					 .at = at};
 
+	if (!nx_recall_accepts(c, &subject))
+		return 0;
 	*ret = (struct nx_memory_item){.id = nx_rows_id(rows, 1),
-				       .layer = layer_name(nx_rows_text(rows, 7)),
+				       .layer = layer,
 				       .text = nx_rows_textdup(rows, 2, a),
 				       .role = nx_rows_textdup(rows, 3, a),
 				       .occurred_at = at,
@@ -89,15 +98,15 @@ static int read_item(struct recall *c, struct nx_rows *rows, struct nx_memory_it
 	ret->score = score(c, k, nx_recall_recency(c, at), ret->importance);
 	ret->sources = nx_arena_memdup(a, &ret->id, sizeof(ret->id));
 	ret->nsources = 1;
-	return ret->text.p && ret->role.p && ret->sources ? 0 : nx_error_set(err, NX_ENOMEM, "recall");
+	return ret->text.p && ret->role.p && ret->sources ? 1 : nx_error_set(err, NX_ENOMEM, "recall");
 }
 
-#define TURN_COLUMNS "t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, "
+#define TURN_COLUMNS "t.id, t.uid, t.text, t.role, t.occurred_at, t.importance, t.tainted, t.agent_id, t.metadata, "
 #define LAYER_OF_TURN                                                                                   \
 	"coalesce((SELECT max(m.layer) FROM memories m WHERE m.turn_id=t.id AND m.layer<>'semantic'), " \
 	"'turn') "
 
-/* `layer` NULL: the one that the turn is in. */
+/* `layer` NULL: the one that the turn is in. 1 or 0, as read_item. */
 static int read_turn(struct recall *c, int64_t turn, const char *layer, struct nx_memory_item *ret,
 		     struct nx_error **err)
 {
@@ -139,10 +148,10 @@ static int read_members(struct recall *c, const char *layer, struct member *ret,
 			     "SELECT turn_id, importance FROM memories WHERE tenant_id=$1 AND user_id=$2 AND layer=$3 "
 			     "AND ($4=0 OR session_id=$4) ORDER BY id DESC LIMIT $5",
 			     NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_textz(layer),
-				       nx_v_int(c->session), nx_v_int(RECALL_MAX_ROWS)),
+				       nx_v_int(c->session), nx_v_int((int64_t)c->max_rows)),
 			     &rows, err);
 
-	while (rc >= 0 && n < RECALL_MAX_ROWS && (rc = nx_rows_next(rows, err)) > 0) {
+	while (rc >= 0 && n < c->max_rows && (rc = nx_rows_next(rows, err)) > 0) {
 		int64_t turn = nx_rows_int(rows, 0);
 		const struct recall_candidate *k = nx_recall_candidate(c, turn);
 		if (k || all)
@@ -156,22 +165,25 @@ static int read_layer(struct recall *c, const char *layer, size_t max, struct nx
 		      struct nx_error **err)
 {
 	struct nx_memory_item *items = nx_arena_array(c->r->arena, struct nx_memory_item, max), one;
-	struct member *members = nx_arena_array(c->r->arena, struct member, RECALL_MAX_ROWS);
+	struct member *members = nx_arena_array(c->r->arena, struct member, c->max_rows);
 	size_t n, kept = 0;
 
+	*ret = items;
+	*ret_n = 0;
+	if (!nx_recall_wants_layer(c, layer))
+		return 0;
 	if (!items || !members)
 		return nx_error_set(err, NX_ENOMEM, "recall");
 	int rc = read_members(c, layer, members, &n, err);
 	if (rc == 0 && n > 0)
 		qsort(members, n, sizeof(*members), by_bound);
-	for (size_t i = 0; rc == 0 && i < n && (kept < max || members[i].bound >= items[kept - 1].score); i++) {
-		if ((rc = read_turn(c, members[i].turn, layer, &one, err)) == 0 &&
+	for (size_t i = 0; rc >= 0 && i < n && (kept < max || members[i].bound >= items[kept - 1].score); i++) {
+		if ((rc = read_turn(c, members[i].turn, layer, &one, err)) > 0 &&
 		    nx_recall_has_place(items, kept, max, &one))
 			nx_recall_insert(items, &kept, max, &one);
 	}
-	*ret = items;
 	*ret_n = kept;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* ---- the ranking ---- */
@@ -217,9 +229,11 @@ static int rank_relevant(struct recall *c, size_t want, struct nx_error **err)
 
 	if (!items || !heap)
 		return nx_error_set(err, NX_ENOMEM, "recall");
-	for (; n < look && left > 0; n++) {
+	/* With filters many may be read in vain. */
+	for (size_t reads = 0; n < look && left > 0 && reads < c->max_rows; reads++) {
 		if ((rc = read_turn(c, c->candidates[heap[0]].turn, NULL, &items[n], err)) < 0)
 			return rc;
+		n += rc > 0;
 		heap[0] = heap[--left];
 		sift_down(c, heap, left, 0);
 	}
@@ -239,13 +253,13 @@ static int rank_newest(struct recall *c, size_t want, struct nx_error **err)
 	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "recall");
 	rc = nx_db_query(c->db,
-			 "SELECT " TURN_COLUMNS "'turn' FROM turns t WHERE t.tenant_id=$1 AND t.user_id=$2 "
+			 "SELECT " TURN_COLUMNS LAYER_OF_TURN "FROM turns t WHERE t.tenant_id=$1 AND t.user_id=$2 "
 			 "AND ($3=0 OR t.session_id=$3) ORDER BY t.occurred_at DESC LIMIT $4",
 			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
-				   nx_v_int((int64_t)want)),
+				   nx_v_int((int64_t)(c->filter ? c->max_rows : want))),
 			 &rows, err);
 	while (rc >= 0 && n < want && (rc = nx_rows_next(rows, err)) > 0)
-		if ((rc = read_item(c, rows, &items[n], err)) == 0)
+		if ((rc = read_item(c, rows, &items[n], err)) > 0)
 			n++;
 	if (n > 0)
 		qsort(items, n, sizeof(*items), by_score);
@@ -279,11 +293,11 @@ static int recall(struct recall *c, struct nx_error **err)
 	struct nx_memory_recall *r = c->r;
 	int rc;
 
+	c->max_rows = c->filter ? RECALL_MAX_ROWS_FILTERED : RECALL_MAX_ROWS;
 	if ((rc = find_session(c, err)) < 0 || (rc = nx_recall_find_relevant(c, err)) < 0 ||
 	    (rc = read_layer(c, "working", MEMORY_RECALL_WORKING, &r->working, &r->nworking, err)) < 0 ||
 	    (rc = read_layer(c, "episodic", MEMORY_RECALL_EPISODIC, &r->episodic, &r->nepisodic, err)) < 0 ||
-	    (rc = nx_recall_read_facts(c, err)) < 0 ||
-	    (rc = nx_memory_procedures_recall(c->db, r, c->terms, c->nterms, c->now, err)) < 0)
+	    (rc = nx_recall_read_facts(c, err)) < 0 || (rc = nx_recall_read_procedures(c, err)) < 0)
 		return rc;
 	return rank(c, err);
 }
@@ -296,11 +310,14 @@ static void run(struct nx_job *j)
 	c->db = nx_store_reader(c->memory->store);
 	c->now = nx_time_wall_us();
 	c->mean_length = 1;
-	if (nx_db_begin_read(c->db, &c->err) < 0)
+	if (nx_recall_read_filters(c, &c->err) < 0)
 		return;
-	recall(c, &c->err);
-	nx_db_end_read(c->db);
+	if (nx_db_begin_read(c->db, &c->err) == 0) {
+		recall(c, &c->err);
+		nx_db_end_read(c->db);
+	}
 	nx_map_done(&c->by_turn);
+	nx_filter_done(c->filter);
 }
 
 /* ---- what was recalled counts as accessed; off the way of the answer ---- */

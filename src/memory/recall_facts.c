@@ -30,7 +30,7 @@ static int count_words(struct recall *c, struct nx_rows *rows, unsigned *ret, st
 	return rc;
 }
 
-/* Columns: uid, text, valid_from, importance, sources, key, words. Keeps it when it is among the best. */
+/* Columns: uid, text, valid_from, importance, sources, key, words, agent and metadata of its turn. Keeps it when it is among the best. */
 static int read_fact(struct recall *c, struct nx_rows *rows, struct nx_memory_item *items, size_t *n,
 		     struct nx_error **err)
 {
@@ -46,7 +46,12 @@ static int read_fact(struct recall *c, struct nx_rows *rows, struct nx_memory_it
 	if (rc < 0 || (c->nterms > 0 && matched == 0))
 		return rc;
 	one.score = c->nterms ? 0.85 * matched / (double)c->nterms + 0.15 * recency : recency;
-	if (!nx_recall_has_place(items, *n, MEMORY_RECALL_SEMANTIC, &one))
+	struct recall_subject subject = {.layer = one.layer,
+					 .role = one.role,
+					 .at = one.occurred_at,
+					 .agent = nx_rows_text(rows, 7),
+					 .metadata = nx_rows_text(rows, 8)};
+	if (!nx_recall_has_place(items, *n, MEMORY_RECALL_SEMANTIC, &one) || !nx_recall_accepts(c, &subject))
 		return 0;
 	one.text = nx_rows_textdup(rows, 1, c->r->arena);
 	one.why = nx_recall_explain(c, matched, one.occurred_at);
@@ -68,11 +73,13 @@ int nx_recall_read_facts(struct recall *c, struct nx_error **err)
 	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "recall facts");
 	rc = nx_db_query(c->db,
-			 "SELECT uid, text, valid_from, importance, sources, fact_key, words FROM memories "
+			 "SELECT uid, text, valid_from, importance, sources, fact_key, words, "
+			 "CASE WHEN $6<>0 THEN (SELECT agent_id FROM turns WHERE id=turn_id) END, "
+			 "CASE WHEN $6<>0 THEN (SELECT metadata FROM turns WHERE id=turn_id) END FROM memories "
 			 "WHERE tenant_id=$1 AND user_id=$2 AND layer='semantic' AND ($3=0 OR session_id=$3) "
 			 "AND valid_from<=$4 AND (valid_to IS NULL OR valid_to>$4) ORDER BY id DESC LIMIT $5",
 			 NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_int(c->session),
-				   nx_v_int(c->now), nx_v_int(RECALL_MAX_ROWS)),
+				   nx_v_int(c->now), nx_v_int((int64_t)c->max_rows), nx_v_int(c->filter != NULL)),
 			 &rows, err);
 	while (rc >= 0 && (rc = nx_rows_next(rows, err)) > 0)
 		rc = read_fact(c, rows, items, &n, err);

@@ -57,21 +57,44 @@ struct posting {
 	double count, length;
 };
 
-static int read_postings(struct recall *c, nx_str term, struct posting *ret, size_t *ret_n, struct nx_error **err)
+/* The newest turns that have the word; the buffer serves one word after the other. */
+struct postings {
+	struct posting *p;
+	size_t n, cap;
+};
+
+/* NULL when out of memory. */
+static struct posting *add_posting(struct recall *c, struct postings *all)
+{
+	if (all->n == all->cap) {
+		size_t more = all->cap ? all->cap * 2 : 256;
+		struct posting *grown =
+			nx_arena_realloc(c->r->arena, all->p, all->cap * sizeof(*grown), more * sizeof(*grown));
+		if (!grown)
+			return NULL;
+		all->p = grown;
+		all->cap = more;
+	}
+	return &all->p[all->n++];
+}
+
+static int read_postings(struct recall *c, nx_str term, struct postings *ret, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	size_t n = 0;
 	int rc = nx_db_query(c->db,
 			     "SELECT turn_id, count, length FROM turn_terms WHERE tenant_id=$1 AND user_id=$2 AND "
 			     "term=$3 AND ($4=0 OR session_id=$4) ORDER BY turn_id DESC LIMIT $5",
 			     NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term),
-				       nx_v_int(c->session), nx_v_int(RECALL_MAX_ROWS)),
+				       nx_v_int(c->session), nx_v_int((int64_t)c->max_rows)),
 			     &rows, err);
 
-	while (rc >= 0 && n < RECALL_MAX_ROWS && (rc = nx_rows_next(rows, err)) > 0)
-		ret[n++] = (struct posting){nx_rows_int(rows, 0), (double)nx_rows_int(rows, 1),
-					    (double)nx_rows_int(rows, 2)};
-	*ret_n = n;
+	ret->n = 0;
+	while (rc >= 0 && (rc = nx_rows_next(rows, err)) > 0) {
+		struct posting *p = add_posting(c, ret);
+		if (!p)
+			return nx_error_set(err, NX_ENOMEM, "recall");
+		*p = (struct posting){nx_rows_int(rows, 0), (double)nx_rows_int(rows, 1), (double)nx_rows_int(rows, 2)};
+	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -79,23 +102,22 @@ static int read_postings(struct recall *c, nx_str term, struct posting *ret, siz
 static int count_turns(struct recall *c, nx_str term, size_t n, int64_t *ret, struct nx_error **err)
 {
 	*ret = (int64_t)n;
-	if (c->session == 0 && n < RECALL_MAX_ROWS)
+	if (c->session == 0 && n < c->max_rows)
 		return 0;
 	return nx_db_get_int(c->db, "SELECT count(*) FROM turn_terms WHERE tenant_id=$1 AND user_id=$2 AND term=$3",
 			     NX_PARAMS(nx_v_int(c->r->tenant), nx_v_text(c->r->user_id), nx_v_text(term)), ret, err);
 }
 
-static int add_term(struct recall *c, nx_str term, struct posting *postings, struct nx_error **err)
+static int add_term(struct recall *c, nx_str term, struct postings *postings, struct nx_error **err)
 {
-	size_t n;
 	int64_t df;
-	int rc = read_postings(c, term, postings, &n, err);
+	int rc = read_postings(c, term, postings, err);
 
-	if (rc < 0 || n == 0 || (rc = count_turns(c, term, n, &df, err)) < 0)
+	if (rc < 0 || postings->n == 0 || (rc = count_turns(c, term, postings->n, &df, err)) < 0)
 		return rc;
 	double idf = log(1 + (c->turns - (double)df + 0.5) / ((double)df + 0.5));
-	for (size_t i = 0; i < n; i++) {
-		const struct posting *p = &postings[i];
+	for (size_t i = 0; i < postings->n; i++) {
+		const struct posting *p = &postings->p[i];
 		struct recall_candidate *k = add_candidate(c, p->turn);
 		if (!k)
 			return nx_error_set(err, NX_ENOMEM, "recall");
@@ -113,11 +135,9 @@ int nx_recall_find_relevant(struct recall *c, struct nx_error **err)
 
 	if (rc < 0 || c->nterms == 0 || (rc = read_figures(c, err)) < 0)
 		return rc;
-	struct posting *postings = nx_arena_array(c->r->arena, struct posting, RECALL_MAX_ROWS);
-	if (!postings)
-		return nx_error_set(err, NX_ENOMEM, "recall");
+	struct postings postings = {0};
 	for (size_t i = 0; i < c->nterms && rc == 0; i++)
-		rc = add_term(c, c->terms[i].text, postings, err);
+		rc = add_term(c, c->terms[i].text, &postings, err);
 	return rc;
 }
 

@@ -70,3 +70,32 @@ def test_users_do_not_see_each_other(client, user):
     assert got["ranked"] == []
     for body in [{}, {"user_id": user}, {"user_id": user, "query": " "}, {"user_id": user, "query": "x", "limit": 0}]:
         assert client.post("/v1/memory/recall", body).status_code == 400
+
+
+def test_recall_filters_by_metadata_role_agent_layer_and_time(client, user):
+    turns = [{"role": "user", "text": "The weir was built of oak", "metadata": {"year": 1950}, "occurred_at": "2026-01-02T00:00:00Z"},
+             {"role": "assistant", "agent_id": "librarian", "text": "The weir is of stone now", "metadata": {"year": 1960}},
+             {"role": "user", "text": "The weir leaks", "importance": 0.9}]
+    r = client.post("/v1/memory", {"messages": [{"user_id": user, "session_id": "s", **t} for t in turns]})
+    assert r.status_code == 200, r.text
+
+    def texts(filters):
+        r = client.post("/v1/memory/recall", {"user_id": user, "query": "weir", "filters": filters})
+        assert r.status_code == 200, r.text
+        return sorted(m["text"].split()[-1] for m in r.json()["ranked"])
+
+    assert texts(None) == texts({}) == ["leaks", "now", "oak"]
+    assert texts({"year": {"gte": 1955}}) == ["now"]
+    assert texts({"year": {"in": [1950, 1960]}, "role": "user"}) == ["oak"]
+    assert texts({"agent_id": "librarian"}) == ["now"]
+    assert texts({"occurred_at": {"lte": "2026-01-02T03:00:00+03:00"}}) == ["oak"]
+    got = client.post("/v1/memory/recall", {"user_id": user, "query": "weir", "filters": {"layer": "episodic"}}).json()
+    assert [m["text"] for m in got["episodic"]] == ["The weir leaks"] and got["working"] == []
+
+
+@pytest.mark.parametrize("filters, pointer", [
+    ({"year": {"above": 3}}, "/filters/year"), ({"layer": "dreams"}, "/filters/layer"), ({"role": 5}, "/filters/role"),
+    ({"occurred_at": {"gte": "soon"}}, "/filters/occurred_at"), ({"agent_id": {"lte": "x"}}, "/filters/agent_id"), ([], "/filters")])
+def test_a_filter_that_cannot_be_is_refused(client, user, filters, pointer):
+    r = client.post("/v1/memory/recall", {"user_id": user, "query": "weir", "filters": filters})
+    assert r.status_code == 400 and r.json()["pointer"] == pointer, r.text
