@@ -30,11 +30,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
 
 #define MAX_THREADS 16 /* of a lane; an encoder holds up to 40 MB */
 #define FLOOR_NICE 5   /* a quarter of a core that one busy thread of nice 0 contends for (sched(7): 335 to 1024) */
+#define LONGEST_SLICE_NS (100 * 1000 * 1000) /* the kernel's bound */
 
 enum lane_kind { LANE_QUERIES, LANE_PASSAGES, LANE_MAX };
 
@@ -244,11 +246,28 @@ static void work(struct lane *n)
 	close_encoder(n->owner, e);
 }
 
+/*
+ * Nice, with the longest time slice there is (sched_setattr(2); EEVDF has it since Linux 6.12, others pay it no heed): whoever
+ * wakes with a shorter one goes first at once, as before SCHED_IDLE.
+ */
+static void take_the_floor(void)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period; /* ns */
+	} attr = {.size = sizeof(attr), .policy = SCHED_OTHER, .nice = FLOOR_NICE, .runtime = LONGEST_SLICE_NS};
+	if (syscall(SYS_sched_setattr, 0, &attr, 0) != 0)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FLOOR_NICE);
+}
+
 /* Needs no privilege; where it fails the work is only less polite. */
 static void step_back(const struct slot *s)
 {
 	if (s == s->lane->slots)
-		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), FLOOR_NICE);
+		take_the_floor();
 	else
 		(void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
 }
