@@ -113,9 +113,8 @@ static void put_option(FILE *f, const char *name, const char *arg, const char *h
 	fprintf(f, "%*s%s\n", n < 28 ? 28 - n : 2, "", help);
 }
 
-void nx_cli_help(const struct nx_verb *v, FILE *f)
+static void put_options(const struct nx_verb *v, FILE *f)
 {
-	fprintf(f, "nexus %s: %s\n\nExamples\n%s\nUsage\n  nexus %s\n", v->name, v->summary, v->examples, v->usage);
 	fputs("\nOptions\n", f);
 	for (const struct nx_cli_option *o = v->options; o && o->name; o++)
 		put_option(f, o->name, o->arg, o->help);
@@ -126,6 +125,13 @@ void nx_cli_help(const struct nx_verb *v, FILE *f)
 	put_option(f, "help", NULL, "this text");
 	if (v->takes_config)
 		fputs("Every configuration option is one too: `nexus config` lists them.\n", f);
+}
+
+void nx_cli_help(const struct nx_verb *v, FILE *f)
+{
+	fprintf(f, "nexus %s: %s\n\nExamples\n%s\nUsage\n  nexus %s\n", v->name, v->summary, v->examples, v->usage);
+	if (!v->raw)
+		put_options(v, f);
 	if (v->more)
 		fprintf(f, "\n%s", v->more);
 }

@@ -202,4 +202,22 @@ def test_doctor_explain_version_and_bench(cli):
     r = cli("explain", "NX-IN-USEE")
     assert r.returncode == 1 and "nexus explain NX-IN-USE`" in r.stderr
     assert "llama" in ok(cli("version", "--features")) and "features" in json.loads(ok(cli("version", "--json")))
-    assert "Here:" in ok(cli("bench", "list"))
+    assert "Here:\n  retrieval\n" in ok(cli("bench", "list"))
+
+
+def test_bench_retrieval_measures_a_data_set(cli, tmp_path):
+    assert "retrieval --data DIR" in ok(cli("bench", "--help"))
+    for words in ([], ["--data"], ["--nosuch"], ["--data", tmp_path, "--limit", "x"]):
+        r = cli("bench", "retrieval", *words)
+        assert r.returncode == 2 and "usage: retrieval" in r.stderr and r.stdout == ""
+    texts = {"a": "Miriam Oduya designed the tide gauge.", "b": "The station stands at Lake Orin.", "c": "Bread is baked in ovens."}
+    lines = [json.dumps({"_id": k, "title": k, "text": v}) for k, v in texts.items()]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q1", "text": "Who designed the gauge?"}\n{"_id": "q2", "text": "Where is the station?"}\n')
+    (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\ta\t1\nq2\tb\t1\n")
+    r = cli("bench", "retrieval", "--data", tmp_path, TMPDIR=str(tmp_path))
+    last = json.loads(ok(r).splitlines()[-1])
+    assert last["bench"] == "retrieval" and last["questions"] == 2 and last["modes"]["text"]["recall_5"] == 100.0
+    assert "R@5" in r.stderr and "\r" not in r.stderr
+    assert not list(tmp_path.glob("nexus-retrieval-*"))
+    assert cli("bench", "retrieval", "--data", tmp_path / "nowhere").returncode == 1
