@@ -40,8 +40,16 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
+def loaded_later():
+    """What base/curl.h names: no dynamic section tells of it."""
+    name = re.search(r'NX_CURL_LIBRARY "(\S+)"', (ROOT / "src/base/curl.h").read_text())[1]
+    return re.findall(rf"{re.escape(name)} .*=> (/\S+)", output("/sbin/ldconfig", "-p"))[:1]
+
+
 def shared(program):
-    files = [os.path.realpath(f) for f in re.findall(r"=> (/\S+)", output("ldd", str(program)))]
+    later = loaded_later()
+    texts = [output("ldd", f) for f in (str(program), *later)]
+    files = {os.path.realpath(f) for f in (*later, *re.findall(r"=> (/\S+)", "".join(texts)))}
     packages = {line.split(":")[0] for f in files for line in output("dpkg", "-S", f, f.removeprefix("/usr")).splitlines()}
     for package in sorted(packages):
         version = output("dpkg-query", "-W", "-f", "${Version}", package)
