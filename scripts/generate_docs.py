@@ -40,7 +40,10 @@ def verbs(nexus):
 
 def cli(nexus):
     out = [NOTE + "# Command line", "", "What `nexus --help` and `nexus VERB --help` say.", "",
-           "A verb talks to the running server: at `--url`, else at `NEXUS_URL`, else at the configured address. The key, "
+           "A verb talks to the running server: at `--url`, else at `NEXUS_URL`, else at the configured address. When "
+           "none was named and nobody listens there, it works on the data directory itself: it starts the same server for "
+           "as long as it takes, on a free port of the loopback interface. Verbs at once on one directory take turns; a "
+           "directory that a server holds elsewhere is an error that says where. The key, "
            "where one is needed, is read from `NEXUS_KEY`, never from a flag. There are no short options. Output for "
            "people goes to stdout, progress and errors to stderr; `--json` prints what a program can read, errors "
            "included. Colours and progress bars appear on a terminal only, and not when `NO_COLOR` is set.", "",

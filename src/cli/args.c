@@ -77,6 +77,20 @@ static int take_option(struct nx_cli *c, const struct nx_verb *v, struct globals
 	return *o->ret ? 0 : nx_error_set(err, NX_ENOMEM, "read the options");
 }
 
+/* Where a server that listens there is reached: "8600", "0.0.0.0:8600" and "[::]:8600" are no addresses to call. */
+static const char *listen_url(struct nx_cli *c)
+{
+	const char *at = c->config->listen;
+
+	if (!strchr(at, ':'))
+		return nx_arena_printf(c->arena, "http://127.0.0.1:%s", at);
+	if (strncmp(at, "0.0.0.0:", 8) == 0)
+		return nx_arena_printf(c->arena, "http://127.0.0.1:%s", at + 8);
+	if (strncmp(at, "[::]:", 5) == 0)
+		return nx_arena_printf(c->arena, "http://[::1]:%s", at + 5);
+	return nx_arena_printf(c->arena, "http://%s", at);
+}
+
 int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **argv, bool *ret_help,
 		 struct nx_error **err)
 {
@@ -103,7 +117,8 @@ int nx_cli_parse(struct nx_cli *c, const struct nx_verb *v, int *argc, char **ar
 	*ret_help = g.help;
 	c->json = g.json;
 	const char *env = getenv("NEXUS_URL");
-	c->url = g.url ? g.url : env && env[0] ? env : nx_arena_printf(c->arena, "http://%s", c->config->listen);
+	c->url = g.url ? g.url : env && env[0] ? env : listen_url(c);
+	c->alone = v->alone && !g.url && !(env && env[0]);
 	return c->url ? 0 : nx_error_set(err, NX_ENOMEM, "read the options");
 }
 
@@ -118,8 +133,8 @@ static void put_options(const struct nx_verb *v, FILE *f)
 	fputs("\nOptions\n", f);
 	for (const struct nx_cli_option *o = v->options; o && o->name; o++)
 		put_option(f, o->name, o->arg, o->help);
-	if (!v->takes_config)
-		put_option(f, "url", "URL", "server to talk to (NEXUS_URL; default: the configured address)");
+	if (v->alone)
+		put_option(f, "url", "URL", "server to talk to (NEXUS_URL; else the configured address, else none)");
 	put_option(f, "json", NULL, "print what a program can read");
 	put_option(f, "home", "DIR", "data directory (NEXUS_HOME)");
 	put_option(f, "help", NULL, "this text");

@@ -39,16 +39,6 @@ static int unknown_verb(const char *name)
 	return NX_EXIT_USAGE;
 }
 
-/* Where the data is when nobody says: as server.c has it. */
-static char *default_home(struct nx_arena *a)
-{
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-
-	if (data && data[0] == '/')
-		return nx_arena_printf(a, "%s/nexus", data);
-	return nx_arena_printf(a, "%s/.local/share/nexus", home ? home : "");
-}
-
 static int load_config(struct nx_cli *c, const char *home, struct nx_error **err)
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
@@ -62,9 +52,9 @@ static int load_config(struct nx_cli *c, const char *home, struct nx_error **err
 		return rc;
 	char *dir = nx_arena_strdup(a, home ? home : first->home);
 	nx_config_free(first);
-	if (dir && !dir[0])
-		dir = default_home(a);
-	char *file = dir && dir[0] ? nx_path_join(a, dir, "nexus.yaml") : NULL;
+	char *file = dir ? nx_path_join(a, dir, "nexus.yaml") : NULL;
+	if (!file)
+		return nx_error_set(err, NX_ENOMEM, "read the configuration");
 	return nx_config_load(file, (const char *const *)environ, &c->config, err);
 }
 
@@ -144,6 +134,10 @@ int nx_cli_main(int argc, char **argv)
 	if (status == NX_EXIT_OK)
 		status = run_verb(&c, v, argc - 2, argv + 2);
 	nx_client_free(c.client);
+	if (!nx_cli_leave(&c)) {
+		fflush(NULL);
+		_exit(status);
+	}
 	nx_config_free(c.config);
 	nx_arena_free(c.arena);
 	return status;

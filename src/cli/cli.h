@@ -2,7 +2,8 @@
  * The command line: one small file per verb, one table of verbs.
  *
  * A verb declares its options and examples, from which `--help` is written; main parses, the verb runs. Most verbs talk to
- * the running server over HTTP and print what it answers, for people or with --json as it came. Exit status: 0 done,
+ * the running server over HTTP and print what it answers, for people or with --json as it came; where none runs they start
+ * one for themselves on the data directory (alone.c). Exit status: 0 done,
  * 1 failed, 2 wrong usage, 4 not allowed (a key is missing or lacks a scope); `exec` and `scan` say theirs in their help.
  *
  * Output for people goes to stdout, progress and errors to stderr; colour only on a terminal and without NO_COLOR.
@@ -18,12 +19,16 @@
 enum { NX_EXIT_OK = 0, NX_EXIT_FAILED = 1, NX_EXIT_USAGE = 2, NX_EXIT_AUTH = 4 };
 
 struct nx_client;
+struct nx_server;
 struct nx_cli {
 	struct nx_arena *arena;
 	struct nx_config *config;
 	struct nx_client *client;    /* made on first use by nx_cli_call */
+	struct nx_server *server;    /* of this verb alone, when it works on the data directory itself */
 	const char *url;             /* --url, NEXUS_URL, or the configured listen address */
+	bool alone;                  /* the verb may do without a server, and none was named */
 	bool json, colour, progress; /* progress: stderr is a terminal */
+	bool noted;                  /* the person at the terminal was told why it takes long */
 };
 
 /* An option: `--name ARG` or `--name=ARG`; without arg a switch. Ended by name NULL. */
@@ -38,6 +43,7 @@ struct nx_verb {
 	const char *examples; /* lines, shown first */
 	const char *more;     /* paragraphs after the options; may be NULL */
 	bool hidden;
+	bool alone;                          /* works on the data directory itself when no server runs */
 	bool takes_config;                   /* configuration options are its flags too */
 	const struct nx_cli_option *options; /* NULL: none */
 	/* argv: what is left after the options, argv[0] being the first word after the verb. */
@@ -94,6 +100,19 @@ int nx_cli_stream(struct nx_cli *c, const char *path, bool (*on_event)(nx_str ev
 /* A query value, percent-encoded (RFC 3986). */
 char *nx_cli_escape(struct nx_cli *c, const char *s);
 void nx_client_free(struct nx_client *client);
+
+/* ---- alone.c ---- */
+/* Whether something listens at "http://host:port". */
+bool nx_cli_anyone_at(const char *url);
+/*
+ * Starts a server on the data directory for this verb, and makes c->url its address. No other thread may run yet. Waits
+ * for another verb that holds the directory; NX_EINUSE when a server does, naming its address, or when it takes a minute.
+ */
+int nx_cli_go_alone(struct nx_cli *c, struct nx_error **err);
+/* Stops that server, if there is one. False: something still runs, and the process must end at once (it is journaled). */
+bool nx_cli_leave(struct nx_cli *c);
+/* One line on a terminal, once in a process: why it takes longer than a second. */
+void nx_cli_note_slow(struct nx_cli *c, const char *what);
 
 /* ---- files ---- */
 /* A file, or standard input for "-". */

@@ -1,4 +1,5 @@
-/* The server, asked over HTTP; the calling thread waits while the net loop works. */
+/* The server, asked over HTTP; the calling thread waits while the net loop works. The first request finds the server. */
+#include "base/clock.h"
 #include "base/http_client.h"
 #include "base/io.h"
 #include "cli/cli.h"
@@ -32,13 +33,16 @@ struct waiter {
 
 static int open_client(struct nx_cli *c, struct nx_error **err)
 {
+	int rc;
+
 	if (c->client)
 		return 0;
+	if (c->alone && !c->server && !nx_cli_anyone_at(c->url) && (rc = nx_cli_go_alone(c, err)) < 0)
+		return rc;
 	struct nx_client *k = calloc(1, sizeof(*k));
 	if (!k)
 		return nx_error_set(err, NX_ENOMEM, "call the server");
-	int rc = nx_http_client_new(&k->net, err);
-	if (rc < 0) {
+	if ((rc = nx_http_client_new(&k->net, err)) < 0) {
 		free(k);
 		return rc;
 	}
@@ -76,9 +80,24 @@ static void on_done(int status, nx_str body, const char *retry_after, struct nx_
 	pthread_mutex_unlock(&w->mutex);
 }
 
-static int wait_for(struct waiter *w)
+/* A second of silence on a data directory of our own, perhaps while a model is read, is explained. */
+static void wait_a_second(struct nx_cli *c, struct waiter *w)
+{
+	int64_t until = nx_time_mono_us() + NX_USEC_PER_SEC;
+	struct timespec t = {.tv_sec = until / NX_USEC_PER_SEC, .tv_nsec = until % NX_USEC_PER_SEC * 1000};
+	int rc = 0;
+
+	while (!w->done && rc == 0)
+		rc = pthread_cond_clockwait(&w->cond, &w->mutex, CLOCK_MONOTONIC, &t);
+	if (!w->done)
+		nx_cli_note_slow(c, nx_arena_printf(c->arena, "no server runs: working on %s", c->config->home));
+}
+
+static int wait_for(struct nx_cli *c, struct waiter *w)
 {
 	pthread_mutex_lock(&w->mutex);
+	if (c->server && !c->noted && !w->on_event)
+		wait_a_second(c, w);
 	while (!w->done)
 		pthread_cond_wait(&w->cond, &w->mutex);
 	pthread_mutex_unlock(&w->mutex);
@@ -145,7 +164,7 @@ static int send(struct nx_cli *c, struct waiter *w, const char *method, const ch
 		return nx_error_set(err, NX_ENOMEM, "call the server");
 	if ((rc = nx_http_start(c->client->net, r, &w->id, err)) < 0)
 		return rc;
-	return wait_for(w) < 0 && !w->stopped ? unreachable_error(c, w, err) : 0;
+	return wait_for(c, w) < 0 && !w->stopped ? unreachable_error(c, w, err) : 0;
 }
 
 static void waiter_done(struct waiter *w)

@@ -230,6 +230,19 @@ bool nx_server_ready(const struct nx_server *s)
 	return nx_core_ready(s->core);
 }
 
+bool nx_server_loaded(const struct nx_server *s)
+{
+	struct nx_knowledge_state k;
+
+	nx_knowledge_state(s->knowledge, &k);
+	return strcmp(k.text, "loading") != 0;
+}
+
+int nx_server_announce(struct nx_server *s, struct nx_error **err)
+{
+	return nx_store_note_address(s->store, nx_server_url(s), err);
+}
+
 static void quiet(void *ctx)
 {
 	struct nx_server *s = ctx;

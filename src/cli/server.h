@@ -17,6 +17,10 @@ struct nx_server;
 int nx_server_start(struct nx_config *c, struct nx_server **ret, struct nx_error **err);
 const char *nx_server_url(const struct nx_server *s);
 bool nx_server_ready(const struct nx_server *s);
+/* The indexes are read, so that a search sees all that is stored. */
+bool nx_server_loaded(const struct nx_server *s);
+/* Writes the address into the lock file, for whoever finds the data directory taken. */
+int nx_server_announce(struct nx_server *s, struct nx_error **err);
 
 /*
  * Stops listening, lets what runs end within `drain_us`, and frees everything. What still runs after that is left to the

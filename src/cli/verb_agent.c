@@ -52,5 +52,6 @@ const struct nx_verb nx_verb_agent = {
 	.usage = "agent [list] | agent show NAME",
 	.summary = "see the agents, what they can do and how they did",
 	.examples = "  nexus agent\n  nexus agent show researcher\n",
+	.alone = true,
 	.run = run,
 };

@@ -214,5 +214,6 @@ const struct nx_verb nx_verb_ask = {
 		    "  nexus ask --user amal \"remember that the review is on Sunday\"\n"
 		    "  nexus ask --plan plan.json \"compare the two stations\"\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

@@ -162,5 +162,6 @@ const struct nx_verb nx_verb_exec = {
 		    "  nexus exec --time 5 --memory 128 crunch.py\n",
 	.more = "Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

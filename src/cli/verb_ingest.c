@@ -202,5 +202,6 @@ const struct nx_verb nx_verb_ingest = {
 	.more = "A line of .jsonl is {\"id\" or \"_id\", \"title\", \"text\", \"metadata\"}. A document with the id of a stored one\n"
 		"replaces it; one that has not changed is left alone.\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

@@ -102,5 +102,6 @@ const struct nx_verb nx_verb_key = {
 		    "  nexus key revoke 0198…\n",
 	.more = "The first key makes the server ask every caller for one. NEXUS_KEY holds yours.\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

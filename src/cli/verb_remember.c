@@ -94,6 +94,7 @@ const struct nx_verb nx_verb_remember = {
 	.examples = "  nexus remember \"the review is on Sunday\"\n"
 		    "  nexus remember --user amal --importance 0.9 \"أفضل القهوة بلا سكر\"\n",
 	.options = remember_options,
+	.alone = true,
 	.run = remember,
 };
 const struct nx_verb nx_verb_recall = {
@@ -103,5 +104,6 @@ const struct nx_verb nx_verb_recall = {
 	.examples = "  nexus recall review\n"
 		    "  nexus recall --user amal --limit 3 coffee\n",
 	.options = recall_options,
+	.alone = true,
 	.run = recall,
 };

@@ -95,5 +95,6 @@ const struct nx_verb nx_verb_search = {
 		    "  nexus search --mode text --limit 3 محطة البحيرة\n"
 		    "  nexus search --explain \"who built the station\"\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

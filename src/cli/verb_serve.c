@@ -71,6 +71,15 @@ static void wait_ready(struct nx_server *s)
 		usleep(1000);
 }
 
+static void announce(struct nx_server *s)
+{
+	struct nx_error *err = NULL;
+
+	if (nx_server_announce(s, &err) < 0)
+		nx_log_warn("server", "the lock file does not name the address", NX_LERR(err));
+	nx_error_free(err);
+}
+
 static int run(struct nx_cli *c, int argc, char **argv)
 {
 	struct nx_error *err = NULL;
@@ -88,6 +97,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 		return nx_cli_fail(c, err);
 	}
 	wait_ready(s);
+	announce(s);
 	tell_ready(c, s);
 	wait_for_signal(fd);
 	nx_log_info("server", "stopping");

@@ -55,6 +55,20 @@ static bool print_event(nx_str event, yyjson_val *data, void *ctx)
 	return true;
 }
 
+/* A task that runs is run by a server; there is nothing to watch in a directory that nobody holds. */
+static int follow(struct nx_cli *c, const char *path)
+{
+	struct nx_error *err = NULL;
+
+	c->alone = false;
+	if (nx_cli_stream(c, path, print_event, c, &err) == 0)
+		return NX_EXIT_OK;
+	if (nx_error_code(err) == NX_EUNREACHABLE)
+		nx_error_hint(&err, "events are of a running server: start one with `nexus serve`; `nexus task show` "
+				    "needs none");
+	return nx_cli_fail(c, err);
+}
+
 static int one(struct nx_cli *c, const char *what, const char *id)
 {
 	bool cancel = strcmp(what, "cancel") == 0;
@@ -65,11 +79,12 @@ static int one(struct nx_cli *c, const char *what, const char *id)
 	struct nx_error *err = NULL;
 	yyjson_val *answer;
 
-	if (strcmp(what, "events") == 0) {
-		if (nx_cli_stream(c, path, print_event, c, &err) < 0)
-			return nx_cli_fail(c, err);
-		return NX_EXIT_OK;
+	if (!path) {
+		nx_error_set(&err, NX_ENOMEM, "%s a task", what);
+		return nx_cli_fail(c, err);
 	}
+	if (strcmp(what, "events") == 0)
+		return follow(c, path);
 	if (nx_cli_call(c, cancel ? "POST" : "GET", path, NULL, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
 	if (strcmp(what, "show") == 0)
@@ -106,5 +121,6 @@ const struct nx_verb nx_verb_task = {
 		    "  nexus task show 0198…\n"
 		    "  nexus task cancel 0198…\n",
 	.options = options,
+	.alone = true,
 	.run = run,
 };

@@ -1,7 +1,13 @@
 """The command line against a running server: answers, exit statuses, and what it says when it is used wrongly."""
+import fcntl
 import json
 import os
+import pty
+import re
+import select
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -221,3 +227,138 @@ def test_bench_retrieval_measures_a_data_set(cli, tmp_path):
     assert "R@5" in r.stderr and "\r" not in r.stderr
     assert not list(tmp_path.glob("nexus-retrieval-*"))
     assert cli("bench", "retrieval", "--data", tmp_path / "nowhere").returncode == 1
+
+
+# Without a server ---------------------------------------------------------------------------------------------------
+
+class Alone:
+    """Verbs on a data directory of their own, with nobody at the configured address."""
+
+    def __init__(self, program, tmp):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{s.getsockname()[1]}"
+        self.program, self.cwd, self.home = str(program), tmp, tmp / "home"
+        self.env = {**os.environ, "NEXUS_HOME": str(self.home), "NEXUS_LISTEN": self.address, "NEXUS_MODEL_EMBEDDING": "none"}
+        self.env.pop("NEXUS_URL", None)
+
+    def __call__(self, *words, input="", **env):
+        return subprocess.run([self.program, *map(str, words)], input=input, text=True, capture_output=True, timeout=90,
+                              cwd=self.cwd, env={**self.env, **env})
+
+    def start(self, *words, **kw):
+        return subprocess.Popen([self.program, *map(str, words)], text=True, cwd=self.cwd, env=self.env,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+
+    def terminal(self, *words):
+        """What a person at a terminal sees: (standard output and error together, exit status)."""
+        leader, follower = pty.openpty()
+        p = subprocess.Popen([self.program, *map(str, words)], stdin=follower, stdout=follower, stderr=follower,
+                             cwd=self.cwd, env={**self.env, "NO_COLOR": "1"})
+        os.close(follower)
+        seen = b""
+        while select.select([leader], [], [], 60)[0]:
+            try:
+                seen += os.read(leader, 65536)
+            except OSError:  # nobody has the other end any more
+                break
+        os.close(leader)
+        return seen.decode().replace("\r\n", "\n"), p.wait(timeout=60)
+
+    def is_held(self):
+        if not (self.home / "lock").exists():
+            return False
+        with open(self.home / "lock") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+
+@pytest.fixture
+def alone(nexus, tmp_path):
+    return Alone(nexus, tmp_path)
+
+
+def test_ask_without_a_server_works_on_the_directory(alone):
+    r = alone("ask", "--quiet", "12.5% of 80")
+    assert ok(r) == "10\n" and r.stderr == ""
+    assert json.loads(ok(alone("ask", "--json", "6 * 7")))["result"]["text"] == "42"
+    listed = json.loads(ok(alone("task", "--json")))["items"]
+    assert [t["input"] for t in listed] == ["6 * 7", "12.5% of 80"] and all(t["state"] == "succeeded" for t in listed)
+    assert "42" in ok(alone("task", "show", listed[0]["id"]))
+    assert not alone.is_held() and (alone.home / "lock").read_text() == ""
+
+
+def test_documents_without_a_server(alone, tmp_path):
+    (tmp_path / "a.md").write_text("# Gauge\n\nMiriam Oduya designed the zwickel gauge.\n")
+    assert json.loads(ok(alone("ingest", "--json", "a.md")))["inserted"] == 1
+    r = alone("search", "zwickel", "gauge")
+    assert "Oduya" in ok(r) and r.stderr == ""
+    assert json.loads(ok(alone("ingest", "--json", "a.md")))["unchanged"] == 1
+
+
+def test_exec_without_a_server(alone):
+    r = alone("exec", "--quiet", "-", input="import sys\nprint(6*7)\nsys.exit(3)\n")
+    assert r.returncode == 3 and r.stdout == "42\n" and r.stderr == ""
+
+
+def test_memory_agents_and_keys_without_a_server(alone):
+    assert "remembered" in ok(alone("remember", "--user", "amal", "the review is on Sunday"))
+    assert "Sunday" in ok(alone("recall", "--user", "amal", "review"))
+    assert "researcher" in ok(alone("agent"))
+    key = json.loads(ok(alone("key", "create", "--json", "--name", "root", "--scopes", "admin")))["key"]
+    assert alone("task").returncode == 4
+    assert ok(alone("task", NEXUS_KEY=key)) == "no tasks\n"
+
+
+def test_verbs_at_once_on_one_directory_take_turns(alone):
+    verbs = [alone.start("ask", "--json", f"{n} + 1") for n in range(4)]
+    answers = [json.loads(v.communicate(timeout=90)[0])["result"]["text"] for v in verbs]
+    assert answers == ["1", "2", "3", "4"] and all(v.returncode == 0 for v in verbs)
+    assert len(json.loads(ok(alone("task", "--json")))["items"]) == 4
+
+
+def test_a_verb_waits_for_another_and_a_killed_one_leaves_nothing_behind(alone):
+    (alone.cwd / "slow.py").write_text("import time\ntime.sleep(20)\n")
+    slow = alone.start("exec", "slow.py", start_new_session=True)
+    deadline = time.monotonic() + 30
+    while not alone.is_held() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    waits = alone.start("ask", "--quiet", "2 + 3")
+    time.sleep(1)
+    assert waits.poll() is None
+    slow.terminate()
+    slow.communicate(timeout=30)
+    assert slow.returncode == -15
+    assert waits.communicate(timeout=60) == ("5\n", "") and waits.returncode == 0
+
+
+def test_a_directory_held_by_a_server_elsewhere(alone, start):
+    server = start(home=alone.home)
+    for words in (["ask", "1 + 1"], ["search", "x"], ["exec", "-"], ["recall", "x"], ["task"], ["key"]):
+        r = alone(*words)
+        assert r.returncode == 1 and "NX-IN-USE" in r.stderr and f"--url {server.url}" in r.stderr, (words, r.stderr)
+        assert f"process {server.pid}" in r.stderr and alone.address in r.stderr
+    assert ok(alone("ask", "--quiet", "--url", server.url, "1 + 1")) == "2\n"
+    assert ok(alone("ask", "--quiet", "1 + 1", NEXUS_URL=server.url)) == "2\n"
+    assert ok(alone("ask", "--quiet", "1 + 1", NEXUS_LISTEN=server.url.removeprefix("http://"))) == "2\n"
+
+
+def test_a_server_that_was_named_is_never_replaced(alone):
+    for words, env in ((["--url", NOWHERE], {}), ([], {"NEXUS_URL": NOWHERE})):
+        r = alone("ask", *words, "1 + 1", **env)
+        assert r.returncode == 1 and "no server at" in r.stderr and "nexus serve" in r.stderr
+    assert not alone.home.exists()
+
+
+def test_what_needs_a_server_says_so(alone):
+    r = alone("task", "events", "0198")
+    assert r.returncode == 1 and "NX-NO-SERVER" in r.stderr and "nexus serve" in r.stderr
+    assert not alone.home.exists()
+
+
+def test_a_terminal_shows_nothing_of_the_server(alone):
+    seen, status = alone.terminal("ask", "12.5% of 80")
+    assert status == 0 and not re.search(r"(?i)warn|info|debug|spawner|\d\d:\d\d:\d\d", seen), seen
