@@ -7,41 +7,72 @@
  */
 #include "agents/math.h"
 #include "core/core_internal.h"
+#include "knowledge/text.h"
 
+/*
+ * Words are folded as nx_word_fold and nx_arabic_normalise do: lower case, no apostrophe, no Arabic marks, one alef, ى as ي
+ * and ة as ه. After the last word stands a blank or a mark, but
+ *   *  the word may go on, and what goes on is the subject ("ب" is written onto the name that follows it)
+ *   +  the word may go on with a pronoun, and then the whole word belongs to the subject ("أن" becomes "أنني")
+ */
 struct opening {
-	const char *words; /* folded: lower case */
+	const char *words;
 	const char *intent;
+	/* When nothing follows; NULL: then it is no opening. "me" and "أنا" are stop words, with which the newest come. */
+	const char *subject;
 };
 
 static const struct opening openings[] = {
 	{"remember that", "remember"},
-	{"remember:", "remember"},
 	{"remember", "remember"},
 	{"please remember that", "remember"},
+	{"please remember", "remember"},
 	{"note that", "remember"},
-	{"تذكر أن", "remember"},
-	{"تذكر ان", "remember"},
-	{"احفظ أن", "remember"},
+	{"تذكر ان+", "remember"},
+	{"تذكري ان+", "remember"},
+	{"تذكر:", "remember"},
+	{"من فضلك تذكر ان+", "remember"},
+	{"احفظ ان+", "remember"},
+	{"احفظ:", "remember"},
+	{"احفظي ان+", "remember"},
+	{"لا تنس ان+", "remember"},
+	{"لاحظ ان+", "remember"},
 	{"what do you remember about", "recall"},
-	{"what do you know about me", "recall"},
+	{"what do you know about me", "recall", "me"},
 	{"what did i say about", "recall"},
 	{"what did i tell you about", "recall"},
 	{"do you remember", "recall"},
 	{"recall", "recall"},
 	{"ماذا تتذكر عن", "recall"},
+	{"ماذا تتذكر عني", "recall", "أنا"},
+	{"ماذا تعرف عني", "recall", "أنا"},
+	{"ماذا قلت عن", "recall"},
+	{"ماذا قلت لك عن", "recall"},
+	{"ماذا اخبرتك عن", "recall"},
 	{"هل تتذكر", "recall"},
+	{"هل تتذكرين", "recall"},
+	{"استرجع", "recall"},
 	{"summarize", "summarize"},
 	{"summarise", "summarize"},
 	{"summary of", "summarize"},
 	{"give a summary of", "summarize"},
 	{"لخص", "summarize"},
-	{"لخّص", "summarize"},
+	{"لخصي", "summarize"},
+	{"لخص لي", "summarize"},
+	{"ملخص", "summarize"},
+	{"اعطني ملخصا عن", "summarize"},
 	{"what is connected to", "connected"},
 	{"what is related to", "connected"},
 	{"who is connected to", "connected"},
 	{"connections of", "connected"},
-	{"ما الذي يرتبط ب", "connected"},
+	{"ما الذي يرتبط ب*", "connected"},
+	{"ما المرتبط ب*", "connected"},
+	{"من الذي يرتبط ب*", "connected"},
+	{"من يرتبط ب*", "connected"},
+	{"ما علاقات", "connected"},
 };
+/* What a pronoun adds to "ان", folded. */
+static const char *const pronouns[] = {"ني", "ي", "نا", "ك", "كم", "كن", "ه", "ها", "هم", "هن"};
 
 static const struct {
 	const char *intent, *capability;
@@ -52,34 +83,162 @@ static const struct {
 	{"summarize", "text", 20, 0},       {"plan", "orchestration", 100, 0},
 };
 
-static const char *const math_openings[] = {"what is",  "what's",      "whats",  "calculate", "compute",
-					    "evaluate", "how much is", "solve",  "احسب",      "كم يساوي",
-					    "ما ناتج",  "ما هو ناتج",  "كم ناتج"};
+static const char *const math_openings[] = {"what is",     "whats", "calculate",  "compute", "evaluate",
+					    "how much is", "solve", "احسب",       "احسبي",   "كم يساوي",
+					    "كم حاصل",     "كم",    "ما ناتج",    "ما هو",   "ما هو ناتج",
+					    "كم ناتج",     "ما",    "ما هو حاصل", "ما حاصل", "اوجد"};
 
-/* The rest after `words` when `s` opens with them (ASCII case ignored) and a word ends there; else p NULL. */
+/* ---- openings ---- */
+
+static bool is_blank(uint32_t cp)
+{
+	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0xa0 || cp == 0x202f || cp == 0x3000;
+}
+
+/* Between an opening and its subject. */
+static bool is_separator(uint32_t cp)
+{
+	return is_blank(cp) || cp == ',' || cp == ':' || cp == ';' || cp == 0x60c || cp == 0x61b;
+}
+
+static bool is_end_mark(uint32_t cp)
+{
+	return cp == '?' || cp == '!' || cp == 0x61f;
+}
+
+/* The code point at *i as openings have it; 0 bytes: a mark or a sign that is not seen. */
+static size_t fold_next(nx_str s, size_t *i, char ret[NX_WORD_MAX])
+{
+	char folded[NX_WORD_MAX];
+	size_t from = *i;
+
+	if (is_blank(nx_utf8_next(s, i))) {
+		ret[0] = ' ';
+		return 1;
+	}
+	size_t n = nx_word_fold(nx_str_slice(s, from, *i), folded);
+	return nx_arabic_normalise(nx_str_n(folded, n), ret);
+}
+
+/* Where `words`, which are folded, end in `s`, with the marks of their last letter; 0: `s` does not begin with them. */
+static size_t match_folded(nx_str s, nx_str words)
+{
+	char b[NX_WORD_MAX];
+	size_t i = 0, at = 0, n;
+
+	while (at < words.n) {
+		if (i >= s.n)
+			return 0;
+		n = fold_next(s, &i, b);
+		if (n == 0 || (b[0] == ' ' && at > 0 && words.p[at - 1] == ' '))
+			continue;
+		if (at + n > words.n || memcmp(words.p + at, b, n) != 0)
+			return 0;
+		at += n;
+	}
+	for (size_t next = i; next < s.n && fold_next(s, &next, b) == 0;)
+		i = next;
+	return i;
+}
+
+static bool ends_word(nx_str rest)
+{
+	size_t i = 0;
+
+	if (rest.n == 0)
+		return true;
+	uint32_t cp = nx_utf8_next(rest, &i);
+	return is_separator(cp) || is_end_mark(cp);
+}
+
+/* The rest of the word is a pronoun. */
+static bool goes_on_with_pronoun(nx_str rest)
+{
+	for (size_t i = 0; i < nx_countof(pronouns); i++) {
+		size_t end = match_folded(rest, nx_str_z(pronouns[i]));
+		if (end > 0 && ends_word(nx_str_slice(rest, end, rest.n)))
+			return true;
+	}
+	return false;
+}
+
+static nx_str without_separators(nx_str s)
+{
+	size_t i = 0;
+
+	while (s.n > 0 && is_separator(nx_utf8_next(s, &i))) {
+		s = nx_str_slice(s, i, s.n);
+		i = 0;
+	}
+	return s;
+}
+
+/* Where the word begins that `end` stands in. */
+static size_t word_start(nx_str s, size_t end)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i < end;) {
+		if (is_blank(nx_utf8_next(s, &i)))
+			start = i;
+	}
+	return start;
+}
+
+/* The rest after `words` when `s` opens with them; else p NULL. */
 static nx_str after_opening(nx_str s, const char *words)
 {
 	nx_str w = nx_str_z(words);
+	bool continues = nx_str_ends(w, NX_STR("*")), takes_pronoun = nx_str_ends(w, NX_STR("+"));
+	bool marked = nx_str_ends(w, NX_STR(":"));
 
-	if (s.n < w.n || !nx_str_ieq_ascii(nx_str_slice(s, 0, w.n), w))
+	if (continues || takes_pronoun)
+		w = nx_str_slice(w, 0, w.n - 1);
+	size_t end = match_folded(s, w);
+	if (end == 0)
 		return NX_STR_NULL;
-	nx_str rest = nx_str_slice(s, w.n, s.n);
-	bool open_end = w.p[w.n - 1] == ':' || (unsigned char)w.p[w.n - 1] >= 0x80;
-	if (rest.n > 0 && !open_end && strchr(" \t\n,:;?!", rest.p[0]) == NULL)
-		return NX_STR_NULL;
-	while (rest.n > 0 && strchr(" \t\n,:;", rest.p[0]))
-		rest = nx_str_slice(rest, 1, rest.n);
+	nx_str rest = nx_str_slice(s, end, s.n);
+	if (!continues && !marked && !ends_word(rest)) {
+		bool pronoun = takes_pronoun && goes_on_with_pronoun(rest);
+		return pronoun ? nx_str_slice(s, word_start(s, end), s.n) : NX_STR_NULL;
+	}
+	rest = without_separators(rest);
 	return rest.p ? rest : NX_STR("");
 }
 
+/* Without blanks and the invisible signs of direction that pasted Arabic brings along. */
+static nx_str without_signs(nx_str s)
+{
+	static const char *const signs[] = {"\u200e", "\u200f", "\u061c", "\u202a", "\u202b", "\u202c",
+					    "\u2066", "\u2067", "\u2068", "\u2069", "\ufeff"};
+	size_t n;
+
+	do {
+		s = nx_str_trim(s);
+		n = s.n;
+		for (size_t i = 0; i < nx_countof(signs); i++) {
+			nx_str sign = nx_str_z(signs[i]);
+			if (nx_str_starts(s, sign))
+				s = nx_str_slice(s, sign.n, s.n);
+			if (nx_str_ends(s, sign))
+				s = nx_str_slice(s, 0, s.n - sign.n);
+		}
+	} while (s.n < n);
+	return s;
+}
+
+/* Without the marks that end a question, in whatever script and number. */
 static nx_str without_end(nx_str s)
 {
-	s = nx_str_trim(s);
-	while (s.n > 0 && strchr("?!=.", s.p[s.n - 1]))
-		s = nx_str_trim(nx_str_slice(s, 0, s.n - 1));
-	if (nx_str_ends(s, NX_STR("؟")))
-		s = nx_str_trim(nx_str_slice(s, 0, s.n - strlen("؟")));
-	return s;
+	for (;;) {
+		s = without_signs(s);
+		if (s.n > 0 && strchr("?!=.", s.p[s.n - 1]))
+			s = nx_str_slice(s, 0, s.n - 1);
+		else if (nx_str_ends(s, NX_STR("؟")))
+			s = nx_str_slice(s, 0, s.n - strlen("؟"));
+		else
+			return s;
+	}
 }
 
 static bool find_expression(nx_str input, nx_str *ret)
@@ -130,7 +289,9 @@ static const struct opening *find_opening(nx_str input, nx_str *ret_rest)
 
 	for (size_t i = 0; i < nx_countof(openings); i++) {
 		nx_str rest = after_opening(input, openings[i].words);
-		if (rest.p && (!best || strlen(openings[i].words) > strlen(best->words))) {
+		if (rest.p && without_end(rest).n == 0)
+			rest = nx_str_z(openings[i].subject);
+		if (rest.n > 0 && (!best || strlen(openings[i].words) > strlen(best->words))) {
 			best = &openings[i];
 			*ret_rest = rest;
 		}
@@ -140,7 +301,7 @@ static const struct opening *find_opening(nx_str input, nx_str *ret_rest)
 
 static void find_intent(const struct nx_task_request *r, struct nx_analysis *ret)
 {
-	nx_str input = nx_str_trim(r->input), rest;
+	nx_str input = without_signs(r->input), rest;
 	const struct opening *o;
 
 	ret->subject = input;

@@ -99,3 +99,18 @@ def test_recall_filters_by_metadata_role_agent_layer_and_time(client, user):
 def test_a_filter_that_cannot_be_is_refused(client, user, filters, pointer):
     r = client.post("/v1/memory/recall", {"user_id": user, "query": "weir", "filters": filters})
     assert r.status_code == 400 and r.json()["pointer"] == pointer, r.text
+
+
+def test_arabic_with_marks_is_remembered_and_recalled_by_a_task(client, user):
+    def ask(text):
+        r = client.post("/v1/tasks", {"input": text, "user_id": user, "session_id": "s", "wait": True})
+        assert r.status_code == 200, r.text
+        assert r.json()["state"] == "succeeded", r.text
+        return r.json()
+
+    assert ask("تَذَكَّرْ أنّني أعيش في صور")["analysis"]["intent"] == "remember"
+    got = client.post("/v1/memory/recall", {"user_id": user, "query": "أين أعيش؟"}).json()
+    assert any("صور" in m["text"] for m in got["semantic"]), got
+    about = ask("ماذا تعرف عنّي؟")
+    assert about["analysis"]["intent"] == "recall" and "صور" in about["result"]["text"]
+    assert "35" in ask("ما هو ٥ × ٧؟")["result"]["text"]
