@@ -242,37 +242,15 @@ static int apply_step(struct nx_journal_write *w, struct nx_db *db, const struct
 		err);
 }
 
-/* The row of a session by the client's name for it, made when it is new. */
-static int session_row(struct nx_journal_write *w, struct nx_db *db, const struct task_record *t, int64_t *ret,
-		       struct nx_error **err)
-{
-	nx_id uid = nx_id_new();
-	nx_str user = t->user_id.p ? t->user_id : NX_STR("");
-
-	*ret = 0;
-	if (t->session.n == 0)
-		return 0;
-	int rc = nx_db_exec(
-		db,
-		"INSERT INTO sessions(uid, tenant_id, user_id, name, created_at, updated_at) VALUES($1,$2,$3,$4,$5,$5) "
-		"ON CONFLICT(tenant_id, user_id, name) DO UPDATE SET updated_at=excluded.updated_at",
-		NX_PARAMS(nx_v_id(&uid), nx_v_int(w->tenant), nx_v_text(user), nx_v_text(t->session),
-			  nx_v_int(t->created)),
-		err);
-	if (rc < 0)
-		return rc;
-	return nx_db_get_int(db, "SELECT id FROM sessions WHERE tenant_id=$1 AND user_id=$2 AND name=$3",
-			     NX_PARAMS(nx_v_int(w->tenant), nx_v_text(user), nx_v_text(t->session)), ret, err);
-}
-
 static int apply_task_insert(struct nx_journal_write *w, struct nx_db *db, const struct task_record *t,
 			     struct nx_error **err)
 {
+	nx_str user = t->user_id.p ? t->user_id : NX_STR("");
 	int64_t session;
 
 	if (NX_FAULT(core_accept))
 		return nx_error_set(err, NX_EIO, "store the task: injected fault");
-	int rc = session_row(w, db, t, &session, err);
+	int rc = nx_memory_session_put(db, w->tenant, user, t->session, t->created, &session, err);
 	if (rc < 0)
 		return rc;
 	return nx_db_exec(

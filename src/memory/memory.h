@@ -120,6 +120,10 @@ int nx_memory_session_get(struct nx_memory *m, int64_t tenant, nx_id id, struct 
 int nx_memory_turns(struct nx_memory *m, int64_t tenant, nx_id session, int64_t after, size_t limit, struct nx_arena *a,
 		    nx_str *ret_items, int64_t *ret_next, struct nx_error **err);
 
+/* The row of a session by the client's name for it, made when it is new; 0 when the name is empty. On the writer. */
+int nx_memory_session_put(struct nx_db *db, int64_t tenant, nx_str user_id, nx_str name, int64_t now, int64_t *ret,
+			  struct nx_error **err);
+
 /* Changes: PATCH {"text","importance","metadata"}, DELETE, pin {"pinned"}, forget {"user_id"}; op names which. */
 enum nx_memory_op { NX_MEMORY_PATCH, NX_MEMORY_DELETE, NX_MEMORY_PIN, NX_MEMORY_FORGET };
 struct nx_memory_change {

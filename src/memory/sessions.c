@@ -1,5 +1,24 @@
-/* Sessions, their turns, and single turns, read on a worker. */
+/* Sessions, their turns, and single turns, read on a worker; the row of a session, written on the writer. */
 #include "memory/memory_internal.h"
+
+int nx_memory_session_put(struct nx_db *db, int64_t tenant, nx_str user_id, nx_str name, int64_t now, int64_t *ret,
+			  struct nx_error **err)
+{
+	nx_id uid = nx_id_new();
+
+	*ret = 0;
+	if (name.n == 0)
+		return 0;
+	int rc = nx_db_exec(
+		db,
+		"INSERT INTO sessions(uid, tenant_id, user_id, name, created_at, updated_at) VALUES($1,$2,$3,$4,$5,$5) "
+		"ON CONFLICT(tenant_id, user_id, name) DO UPDATE SET updated_at=excluded.updated_at",
+		NX_PARAMS(nx_v_id(&uid), nx_v_int(tenant), nx_v_text(user_id), nx_v_text(name), nx_v_int(now)), err);
+	if (rc < 0)
+		return rc;
+	return nx_db_get_int(db, "SELECT id FROM sessions WHERE tenant_id=$1 AND user_id=$2 AND name=$3",
+			     NX_PARAMS(nx_v_int(tenant), nx_v_text(user_id), nx_v_text(name)), ret, err);
+}
 
 #define TURN_COLUMNS                                                                                                       \
 	"t.id, t.uid, t.user_id, s.name, t.agent_id, t.role, t.text, t.occurred_at, t.importance, t.tainted, t.metadata, " \

@@ -20,26 +20,6 @@ struct prepared {
 	int64_t now;
 };
 
-static int insert_session(struct nx_db *db, int64_t tenant, const struct nx_memory_turn *t, int64_t now, int64_t *ret,
-			  struct nx_error **err)
-{
-	nx_id uid = nx_id_new();
-
-	*ret = 0;
-	if (t->session.n == 0)
-		return 0;
-	int rc = nx_db_exec(
-		db,
-		"INSERT INTO sessions(uid, tenant_id, user_id, name, created_at, updated_at) VALUES($1,$2,$3,$4,$5,$5) "
-		"ON CONFLICT(tenant_id, user_id, name) DO UPDATE SET updated_at=excluded.updated_at",
-		NX_PARAMS(nx_v_id(&uid), nx_v_int(tenant), nx_v_text(t->user_id), nx_v_text(t->session), nx_v_int(now)),
-		err);
-	if (rc < 0)
-		return rc;
-	return nx_db_get_int(db, "SELECT id FROM sessions WHERE tenant_id=$1 AND user_id=$2 AND name=$3",
-			     NX_PARAMS(nx_v_int(tenant), nx_v_text(t->user_id), nx_v_text(t->session)), ret, err);
-}
-
 static int insert_turn(struct nx_db *db, int64_t tenant, int64_t session, struct nx_memory_turn *t,
 		       const struct turn_words *w, nx_str metadata, int64_t now, int64_t *ret, struct nx_error **err)
 {
@@ -176,7 +156,7 @@ static int store_turn(struct nx_memory_store *s, struct nx_db *db, size_t i, str
 		return 0;
 	if (t->metadata && (rc = nx_json_write_val(s->arena, t->metadata, false, &metadata, err)) < 0)
 		return rc;
-	if ((rc = insert_session(db, s->tenant, t, p->now, &session, err)) < 0 ||
+	if ((rc = nx_memory_session_put(db, s->tenant, t->user_id, t->session, p->now, &session, err)) < 0 ||
 	    (rc = insert_turn(db, s->tenant, session, t, w, metadata, p->now, &turn, err)) < 0)
 		return rc;
 	struct nx_memory_terms_turn of = {
