@@ -78,20 +78,48 @@ static bool is_final(nx_str event)
 	return false;
 }
 
+/* What a terminal shows while a task runs. */
+struct live {
+	struct nx_cli *c;
+	struct nx_buf text; /* what models said, as far as it was shown */
+	bool in_line;       /* and its last line has no end yet */
+};
+
+static void end_line(struct live *l)
+{
+	if (l->in_line)
+		putchar('\n');
+	l->in_line = false;
+	fflush(stdout);
+}
+
+/* The answer as it is said goes to where the answer goes, or it would be on the terminal twice. */
+static void show_delta(struct live *l, nx_str text)
+{
+	if (quiet || l->c->json || !l->c->progress || !isatty(STDOUT_FILENO) || text.n == 0)
+		return;
+	nx_cli_put_text(stdout, text);
+	fflush(stdout);
+	nx_buf_add(&l->text, text.p, text.n);
+	l->in_line = text.p[text.n - 1] != '\n';
+}
+
 /* The stream of a task ends by itself after its last event; stopping at that event only saves the wait. */
 static bool on_event(nx_str event, yyjson_val *envelope, void *ctx)
 {
-	struct nx_cli *c = ctx;
+	struct live *l = ctx;
 	yyjson_val *data = nx_json_get(envelope, "data");
 	char ms[24];
 
 	if (nx_str_eqz(event, "message.delta")) {
-		nx_cli_put_text(stderr, nx_json_str(data, "text"));
-	} else if (c->progress && !quiet && nx_str_eqz(event, "step.started")) {
+		show_delta(l, nx_json_str(data, "text"));
+	} else if (l->c->progress && !quiet && nx_str_eqz(event, "step.started")) {
 		nx_str who = nx_json_str(data, "agent");
+		end_line(l);
 		fprintf(stderr, "· %.*s (%.*s)\n", NX_FMT(nx_json_str(data, "step")),
 			NX_FMT(who.n ? who : nx_json_str(data, "tool")));
-	} else if (c->progress && !quiet && nx_str_eqz(event, "step.succeeded")) {
+	} else if (l->c->progress && !quiet && nx_str_eqz(event, "step.succeeded")) {
+		end_line(l);
 		fprintf(stderr, "✓ %.*s  %s\n", NX_FMT(nx_json_str(data, "step")),
 			nx_cli_duration(nx_json_num(data, "wall_ms", 0), ms));
 	}
@@ -148,7 +176,13 @@ static void print_plan(struct nx_cli *c, yyjson_val *task)
 	printf(", task %.*s%s\n", NX_FMT(nx_json_str(task, "id")), nx_cli_reset(c));
 }
 
-int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only)
+static bool is_shown(nx_str answer, nx_str shown)
+{
+	answer = nx_str_trim(answer);
+	return answer.n > 0 && nx_str_ends(nx_str_trim(shown), answer);
+}
+
+int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only, nx_str shown)
 {
 	yyjson_val *result = nx_json_get(task, "result"), *error = nx_json_get(task, "error");
 	bool ok =
@@ -158,7 +192,7 @@ int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only)
 		nx_cli_print_json(c, task);
 		return ok ? NX_EXIT_OK : NX_EXIT_FAILED;
 	}
-	if (yyjson_is_obj(result)) {
+	if (yyjson_is_obj(result) && !is_shown(nx_json_str(result, "text"), shown)) {
 		nx_cli_put_text(stdout, nx_json_str(result, "text"));
 		putchar('\n');
 	}
@@ -174,22 +208,24 @@ int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only)
 	return ok ? NX_EXIT_OK : NX_EXIT_FAILED;
 }
 
-static int follow(struct nx_cli *c, nx_str id, yyjson_val **ret, struct nx_error **err)
+static int follow(struct live *l, nx_str id, yyjson_val **ret, struct nx_error **err)
 {
+	struct nx_cli *c = l->c;
 	const char *events = nx_arena_printf(c->arena, "/v1/tasks/%.*s/events", NX_FMT(id));
 	const char *path = nx_arena_printf(c->arena, "/v1/tasks/%.*s", NX_FMT(id));
 	int rc;
 
 	if (!events || !path)
 		return nx_error_set(err, NX_ENOMEM, "follow a task");
-	if ((rc = nx_cli_stream(c, events, on_event, c, err)) < 0)
-		return rc;
-	return nx_cli_call(c, "GET", path, NULL, ret, err);
+	rc = nx_cli_stream(c, events, on_event, l, err);
+	end_line(l);
+	return rc < 0 ? rc : nx_cli_call(c, "GET", path, NULL, ret, err);
 }
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
 	struct nx_error *err = NULL;
+	struct live l = {.c = c, .text = NX_BUF_INIT};
 	yyjson_mut_val *body;
 	yyjson_val *task;
 	nx_str input;
@@ -200,9 +236,10 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	if (nx_cli_call(c, "POST", "/v1/tasks", body, &task, &err) < 0)
 		return nx_cli_fail(c, err);
 	bool finished = yyjson_is_str(nx_json_get(task, "finished_at"));
-	if (!finished && follow(c, nx_json_str(task, "id"), &task, &err) < 0)
-		return nx_cli_fail(c, err);
-	return nx_cli_print_task(c, task, quiet);
+	int rc = finished ? 0 : follow(&l, nx_json_str(task, "id"), &task, &err);
+	int status = rc < 0 ? nx_cli_fail(c, err) : nx_cli_print_task(c, task, quiet, nx_buf_str(&l.text));
+	nx_buf_done(&l.text);
+	return status;
 }
 
 const struct nx_verb nx_verb_ask = {

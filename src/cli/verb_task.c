@@ -88,7 +88,7 @@ static int one(struct nx_cli *c, const char *what, const char *id)
 	if (nx_cli_call(c, cancel ? "POST" : "GET", path, NULL, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
 	if (strcmp(what, "show") == 0)
-		return nx_cli_print_task(c, answer, false);
+		return nx_cli_print_task(c, answer, false, NX_STR(""));
 	if (cancel && !c->json)
 		printf("%.*s %.*s\n", NX_FMT(nx_json_str(answer, "id")), NX_FMT(nx_json_str(answer, "state")));
 	else

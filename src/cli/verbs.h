@@ -4,8 +4,11 @@
 
 #include "cli/cli.h"
 
-/* A finished task for people, or as JSON; the exit status that goes with its state. */
-int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only);
+/*
+ * A finished task for people, or as JSON; the exit status that goes with its state. `shown` is what the terminal has of
+ * its answer already, perhaps after other text: an answer that it ends with is not printed again.
+ */
+int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only, nx_str shown);
 
 extern const struct nx_verb nx_verb_agent, nx_verb_ask, nx_verb_bench, nx_verb_config, nx_verb_doctor, nx_verb_exec,
 	nx_verb_explain, nx_verb_ingest, nx_verb_key, nx_verb_model_worker, nx_verb_recall, nx_verb_remember,

@@ -295,9 +295,10 @@ void nx_orchestrator_finish(struct nx_task *t, enum nx_task_state state)
 	nx_span_end(&t->span, state == NX_TASK_SUCCEEDED ? 0 : NX_EPROVIDER);
 	nx_metric_add(NX_M_TASKS, nx_task_state_names[state], NULL, 1);
 	struct nx_log_scope before = nx_log_scope_set(nx_task_log_scope(t));
-	nx_log_info("core", "task finished", NX_LSTRZ("state", nx_task_state_names[state]),
-		    NX_LSTRZ("intent", t->analysis.intent),
-		    NX_LNUM("wall_ms", (double)(t->finished_us - t->created_us) / 1000));
+	/* One line a task is noise where tasks are many; what did not succeed is worth one. */
+	nx_log_(state == NX_TASK_SUCCEEDED || state == NX_TASK_CANCELLED ? NX_LOG_DEBUG : NX_LOG_INFO, "core",
+		"task finished", NX_LSTRZ("state", nx_task_state_names[state]), NX_LSTRZ("intent", t->analysis.intent),
+		NX_LNUM("wall_ms", (double)(t->finished_us - t->created_us) / 1000));
 	nx_log_scope_set(before);
 	nx_journal_task(t, NULL);
 	nx_journal_event(t, events[state], final_event(t), NULL);

@@ -7,11 +7,18 @@ import re
 import select
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from nexus_server import Client
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+from openai_server import OpenAIServer  # noqa: E402
 
 VERBS = ["serve", "ask", "ingest", "search", "exec", "scan", "remember", "recall", "task", "agent", "key", "config",
          "doctor", "explain", "bench", "version"]
@@ -250,11 +257,11 @@ class Alone:
         return subprocess.Popen([self.program, *map(str, words)], text=True, cwd=self.cwd, env=self.env,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
-    def terminal(self, *words):
+    def terminal(self, *words, **env):
         """What a person at a terminal sees: (standard output and error together, exit status)."""
         leader, follower = pty.openpty()
         p = subprocess.Popen([self.program, *map(str, words)], stdin=follower, stdout=follower, stderr=follower,
-                             cwd=self.cwd, env={**self.env, "NO_COLOR": "1"})
+                             cwd=self.cwd, env={**self.env, "NO_COLOR": "1", **env})
         os.close(follower)
         seen = b""
         while select.select([leader], [], [], 60)[0]:
@@ -362,3 +369,17 @@ def test_what_needs_a_server_says_so(alone):
 def test_a_terminal_shows_nothing_of_the_server(alone):
     seen, status = alone.terminal("ask", "12.5% of 80")
     assert status == 0 and not re.search(r"(?i)warn|info|debug|spawner|\d\d:\d\d:\d\d", seen), seen
+
+
+def test_a_terminal_shows_a_streamed_answer_once(alone):
+    plan = alone.cwd / "plan.yaml"
+    plan.write_text("steps:\n  - {id: a, agent: analyst, input: {text: Sum up.}}\n")
+    with OpenAIServer(key="sk-test") as model:
+        env = {"NEXUS_MODEL_BASE_URL": model.url, "NEXUS_MODEL_CHAT": "fake", "NEXUS_MODEL_API_KEY": "sk-test"}
+        answer = "The zwickel gauge is by Miriam Oduya of Lake Orin."
+        model.will({"text": answer, "pieces": 5, "delay_s": 1, "piece_delay_s": 0.1})
+        seen, status = alone.terminal("ask", "--plan", plan, "sum up", **env)
+        assert status == 0 and seen.count("Oduya") == 1 and seen.index(answer) < seen.index("✓ a") < seen.index("Plan"), seen
+        model.will({"text": answer, "pieces": 5, "delay_s": 1, "piece_delay_s": 0.1})
+        r = alone("ask", "--plan", plan, "sum up", **env)
+        assert ok(r).count("Oduya") == 1 and "Oduya" not in r.stderr
