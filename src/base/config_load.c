@@ -182,20 +182,34 @@ static int read_environment(struct nx_config *c, const char *const *environ_, st
 	return 0;
 }
 
+/* The value of an environment variable when it is an absolute path, else NULL. */
+static const char *absolute_path(const char *const *environ_, const char *name)
+{
+	size_t n = strlen(name);
+	for (; environ_ != NULL && *environ_ != NULL; environ_++) {
+		if (strncmp(*environ_, name, n) == 0 && (*environ_)[n] == '=' && (*environ_)[n + 1] == '/')
+			return *environ_ + n + 1;
+	}
+	return NULL;
+}
+
 static const char *user_directory(const char *const *environ_)
 {
-	for (; environ_ != NULL && *environ_ != NULL; environ_++) {
-		if (strncmp(*environ_, "HOME=/", 6) == 0)
-			return *environ_ + 5;
-	}
+	const char *home = absolute_path(environ_, "HOME");
+	if (home != NULL)
+		return home;
 	const struct passwd *pw = getpwuid(getuid()); /* before threads start */
 	return pw != NULL && pw->pw_dir != NULL && pw->pw_dir[0] == '/' ? pw->pw_dir : "/";
 }
 
-/* An empty home becomes the default one; "~/" is the user's directory. The origin stays. */
+/* An empty home becomes the default one (XDG Base Directory Specification); "~/" is the user's. The origin stays. */
 static int resolve_home(struct nx_config *c, const char *const *environ_, struct nx_error **err)
 {
-	const char *below = NULL;
+	const char *below = NULL, *data = absolute_path(environ_, "XDG_DATA_HOME");
+	if (c->home[0] == '\0' && data != NULL) {
+		c->home = nx_path_join(c->arena, data, "nexus");
+		return c->home == NULL ? no_memory(err) : 0;
+	}
 	if (c->home[0] == '\0')
 		below = ".local/share/nexus";
 	else if (strncmp(c->home, "~/", 2) == 0)

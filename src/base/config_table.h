@@ -30,7 +30,7 @@ X(core_max_running, "core.max_running", INT, "64", 1, 10000, 0, "steps that run 
 X(core_max_steps, "core.max_steps", INT, "1000", 1, 100000, 0, "steps in one plan") \
 X(core_max_timeout, "core.max_timeout", TIME, "24h", 1e3, 30*864e5, 0, "longest timeout a task may ask for") \
 X(core_repeat_wait, "core.repeat_wait", TIME, "1h", 0, 30*864e5, 0, "how long a step that a crash cut off, and that may not be repeated unasked, waits for someone before it fails") \
-X(home, "home", STR, "", 0, 0, 0, "the data directory (default: ~/.local/share/nexus)") \
+X(home, "home", STR, "", 0, 0, 0, "the data directory (default: nexus in XDG_DATA_HOME, or in ~/.local/share)") \
 X(knowledge_chunk_bytes, "knowledge.chunk_bytes", SIZE, "1200B", 200, 16*NX_KIB, 0, "target length of a chunk of a document") \
 X(knowledge_max_depth, "knowledge.max_depth", INT, "5", 1, 10, 0, "deepest expansion of connected entities") \
 X(knowledge_max_document_bytes, "knowledge.max_document_bytes", SIZE, "16MiB", NX_KIB, NX_GIB, 0, "largest document") \

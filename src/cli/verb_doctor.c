@@ -5,6 +5,7 @@
 #include "cli/verbs.h"
 #include "execution/execution.h"
 #include "model/model.h"
+#include "store/store.h"
 
 #include <sys/statvfs.h>
 
@@ -33,34 +34,58 @@ static void report(struct doctor *d, const char *what, bool ok, const char *deta
 		printf("       → %s\n", fix);
 }
 
-static const char *home_dir(struct nx_cli *c)
+/* Where the name of the data directory comes from, as `nexus serve` with the same words would find it. */
+static const char *home_origin(struct nx_cli *c)
 {
-	const char *base = getenv("HOME");
+	switch (nx_config_origin(c->config, nx_config_find("home"))) {
+	case NX_ORIGIN_FLAG: return "--home";
+	case NX_ORIGIN_ENV: return "NEXUS_HOME";
+	case NX_ORIGIN_FILE: return "nexus.yaml";
+	case NX_ORIGIN_DEFAULT: break;
+	}
+	const char *data = getenv("XDG_DATA_HOME");
+	return data && data[0] == '/' ? "XDG_DATA_HOME" : "the default";
+}
 
-	if (c->config->home[0])
-		return c->config->home;
-	return nx_arena_printf(c->arena, "%s/.local/share/nexus", base ? base : "");
+static void check_holder(struct doctor *d)
+{
+	const char *dir = d->c->config->home;
+	struct nx_store_holder h;
+	const char *detail = "nobody: verbs work on it themselves, or start `nexus serve`";
+
+	if (nx_store_holder(dir, &h))
+		detail = h.address[0]
+				 ? nx_arena_printf(d->c->arena, "process %d, which listens on %s", h.pid, h.address)
+				 : nx_arena_printf(d->c->arena, "process %d", h.pid);
+	report(d, "held by", true, detail, "");
+}
+
+static void check_space(struct doctor *d, const char *dir)
+{
+	struct statvfs fs;
+	char detail[64];
+
+	if (statvfs(dir, &fs) != 0)
+		return;
+	double gib = (double)fs.f_bavail * (double)fs.f_frsize / (1024.0 * 1024 * 1024);
+	snprintf(detail, sizeof(detail), "%.1f GiB free", gib);
+	report(d, "disk", gib > 1, detail, "free at least 1 GiB there, or move the data with NEXUS_HOME");
 }
 
 static void check_home(struct doctor *d)
 {
-	const char *dir = home_dir(d->c);
-	struct statvfs fs;
-	char detail[300];
+	struct nx_arena *a = d->c->arena;
+	const char *dir = d->c->config->home, *origin = home_origin(d->c);
 
 	if (access(dir, F_OK) != 0) {
-		report(d, "data directory", true, nx_arena_printf(d->c->arena, "%s (made at the first start)", dir),
+		report(d, "data directory", true, nx_arena_printf(a, "%s (%s; made at the first start)", dir, origin),
 		       "");
 		return;
 	}
-	bool writable = access(dir, W_OK) == 0;
-	report(d, "data directory", writable, dir,
-	       nx_arena_printf(d->c->arena, "chown it to you: chown -R \"$USER\" %s", dir));
-	if (statvfs(dir, &fs) == 0) {
-		double gib = (double)fs.f_bavail * (double)fs.f_frsize / (1024.0 * 1024 * 1024);
-		snprintf(detail, sizeof(detail), "%.1f GiB free", gib);
-		report(d, "disk", gib > 1, detail, "free at least 1 GiB there, or move the data with NEXUS_HOME");
-	}
+	report(d, "data directory", access(dir, W_OK) == 0, nx_arena_printf(a, "%s (%s)", dir, origin),
+	       nx_arena_printf(a, "chown it to you: chown -R \"$USER\" %s", dir));
+	check_holder(d);
+	check_space(d, dir);
 }
 
 static void check_server(struct doctor *d)

@@ -383,3 +383,20 @@ def test_a_terminal_shows_a_streamed_answer_once(alone):
         model.will({"text": answer, "pieces": 5, "delay_s": 1, "piece_delay_s": 0.1})
         r = alone("ask", "--plan", plan, "sum up", **env)
         assert ok(r).count("Oduya") == 1 and "Oduya" not in r.stderr
+
+
+def test_doctor_looks_at_the_directory_that_serve_would_use(alone, start, tmp_path):
+    def directory(*words, **env):
+        r = alone("doctor", "--json", *words, **env)
+        return {c["what"]: c["detail"] for c in json.loads(r.stdout)}
+
+    assert directory()["data directory"] == f"{alone.home} (NEXUS_HOME; made at the first start)"
+    assert directory("--home", tmp_path / "x")["data directory"].startswith(f"{tmp_path}/x (--home")
+    del alone.env["NEXUS_HOME"]
+    assert directory(XDG_DATA_HOME="/srv/data")["data directory"].startswith("/srv/data/nexus (XDG_DATA_HOME")
+    assert directory(HOME=str(tmp_path), XDG_DATA_HOME="")["data directory"].startswith(f"{tmp_path}/.local/share/nexus (the default")
+    ok(alone("ask", "1 + 1", XDG_DATA_HOME=str(tmp_path)))
+    assert (tmp_path / "nexus/nexus.db").exists() and "nobody" in directory(XDG_DATA_HOME=str(tmp_path))["held by"]
+    server = start(home=alone.home)
+    seen = directory("--home", alone.home)
+    assert f"process {server.pid}" in seen["held by"] and server.url in seen["held by"] and "disk" in seen

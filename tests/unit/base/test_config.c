@@ -93,10 +93,19 @@ TEST(home_is_resolved)
 {
 	auto_config c = defaults();
 	ASSERT_STREQ(c->home, "/home/u/.local/share/nexus");
-	const char *const environment[] = {"HOME=/home/u", "NEXUS_HOME=~/data", NULL};
-	auto_config d = NULL;
-	ASSERT_OK(nx_config_load(NULL, environment, &d, NULL));
-	ASSERT_STREQ(d->home, "/home/u/data");
+	static const struct {
+		const char *environment[4], *home;
+	} cases[] = {
+		{{"HOME=/home/u", "NEXUS_HOME=~/data"}, "/home/u/data"},
+		{{"HOME=/home/u", "XDG_DATA_HOME=/srv/data"}, "/srv/data/nexus"},
+		{{"HOME=/home/u", "XDG_DATA_HOME=data"}, "/home/u/.local/share/nexus"},
+		{{"HOME=/home/u", "XDG_DATA_HOME=/srv/data", "NEXUS_HOME=/other"}, "/other"},
+	};
+	for (size_t i = 0; i < nx_countof(cases); i++) {
+		auto_config d = NULL;
+		ASSERT_OK(nx_config_load(NULL, cases[i].environment, &d, NULL));
+		ASSERT_STREQ(d->home, cases[i].home);
+	}
 	auto_config e = NULL;
 	ASSERT_OK(nx_config_load(NULL, NULL, &e, NULL));
 	ASSERT_EQ(e->home[0], '/');
