@@ -140,10 +140,10 @@ bool nx_filter_holds(const struct nx_filter *f, const char *field, yyjson_val *h
 	return !condition || (have && holds(have, condition));
 }
 
-static bool is_one_of(const char *name, const char *const *list)
+static bool is_one_of(nx_str name, const char *const *list)
 {
 	for (; list && *list; list++)
-		if (strcmp(name, *list) == 0)
+		if (nx_str_eqz(name, *list))
 			return true;
 	return false;
 }
@@ -157,7 +157,7 @@ bool nx_filter_metadata(struct nx_filter *f, nx_str metadata, const char *const 
 	nx_arena_reset(f->scratch);
 	yyjson_obj_iter it = yyjson_obj_iter_with(f->spec);
 	for (yyjson_val *k; (k = yyjson_obj_iter_next(&it));) {
-		if (is_one_of(yyjson_get_str(k), except))
+		if (is_one_of(nx_json_val_str(k), except))
 			continue;
 		if (!m && (metadata.n == 0 || nx_json_read(f->scratch, metadata, NULL, &m, NULL) < 0))
 			return false;
