@@ -5,7 +5,7 @@
 #include "knowledge/answer.h"
 
 #define ANSWER_WORDS_MAX 48
-#define ANSWER_KEPT_MAX 48 /* of them that sets are made of */
+#define ANSWER_KEPT_MAX 48 /* sentences that sets are made of */
 #define ANSWER_KIND_VALUE 0.18
 #define ANSWER_RANK_VALUE 0.12
 

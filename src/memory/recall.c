@@ -333,12 +333,12 @@ static int apply_touch(struct nx_write *w, struct nx_db *db, struct nx_error **e
 {
 	struct touch *t = nx_container_of(w, struct touch, write);
 
+	/* The turn is the tenant's, and so are its memories: asked for the tenant again, SQLite would go through all of them. */
 	for (size_t i = 0; i < t->n; i++) {
-		int rc = nx_db_exec(
-			db,
-			"UPDATE memories SET accesses=accesses+1, attention=1.0, accessed_at=$3 WHERE tenant_id=$1 AND "
-			"turn_id=(SELECT id FROM turns WHERE uid=$2 AND tenant_id=$1)",
-			NX_PARAMS(nx_v_int(t->tenant), nx_v_id(&t->turns[i]), nx_v_int(t->now)), err);
+		int rc = nx_db_exec(db,
+				    "UPDATE memories SET accesses=accesses+1, attention=1.0, accessed_at=$3 "
+				    "WHERE turn_id=(SELECT id FROM turns WHERE uid=$2 AND tenant_id=$1)",
+				    NX_PARAMS(nx_v_int(t->tenant), nx_v_id(&t->turns[i]), nx_v_int(t->now)), err);
 		if (rc < 0)
 			return rc;
 	}
