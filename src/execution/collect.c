@@ -241,7 +241,7 @@ int nx_run_collect(struct nx_run *r, struct nx_error **err)
 	return result;
 }
 
-/* What a crash left half-way has no row and never will. */
+/* What a crash left half-way has no row and never will; what it left behind the rename is sweep.c's. */
 int nx_artifacts_open(struct nx_store *s, struct nx_error **err)
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);

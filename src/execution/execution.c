@@ -368,6 +368,8 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 	}
 	e->attach_msg.run = attach;
 	nx_loop_post(loop, &e->attach_msg);
+	if (s)
+		nx_artifacts_sweep(s, w);
 	*ret = e;
 	return 0;
 }

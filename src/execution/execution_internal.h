@@ -142,6 +142,8 @@ int nx_run_write_inputs(struct nx_run *r, struct nx_error **err);
 int nx_run_collect(struct nx_run *r, struct nx_error **err);
 /* Makes the place where artifacts arrive, empty. */
 int nx_artifacts_open(struct nx_store *s, struct nx_error **err);
+/* sweep.c: removes artifacts older than now that have no row, on a worker, in its own time. */
+void nx_artifacts_sweep(struct nx_store *store, struct nx_workers *w);
 const char *nx_mime_of(nx_str path, nx_str head);
 
 /* ---- record.c (worker and writer) ---- */

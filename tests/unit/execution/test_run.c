@@ -2,6 +2,7 @@
 #include "tests/unit/execution/sandbox_fixture.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 static struct box B;
 
@@ -150,6 +151,50 @@ TEST(many_files_are_kept_up_to_the_limit)
 	snprintf(path, sizeof(path), "%s/artifacts/incoming", nx_store_dir(B.store));
 	ASSERT_EQ(rmdir(path), 0); /* empty */
 	ASSERT_OK(nx_mkdirs(path, 0700, NULL));
+}
+
+static void artifact_path(char *ret, size_t size, nx_id id)
+{
+	char text[NX_ID_TEXT];
+	nx_id_format(id, text);
+	snprintf(ret, size, "%s/artifacts/%s", nx_store_dir(B.store), text);
+}
+
+static void put_file(const char *path)
+{
+	FILE *f = fopen(path, "we");
+	ASSERT_NOT_NULL(f);
+	ASSERT_EQ(fclose(f), 0);
+}
+
+static void wait_gone(const char *path)
+{
+	for (int i = 0; i < 500 && access(path, F_OK) == 0; i++)
+		usleep(10000);
+}
+
+TEST(artifacts_without_a_row_are_swept_and_no_others)
+{
+	struct trial t;
+	char kept[600], orphan[600], foreign[600], young[600];
+	run_shell(&t, &B, "echo kept > out.txt");
+	artifact_path(kept, sizeof(kept), artifact(&t, "out.txt")->id);
+	trial_done(&t);
+	artifact_path(orphan, sizeof(orphan), nx_id_new());
+	snprintf(foreign, sizeof(foreign), "%s/artifacts/notes.txt", nx_store_dir(B.store));
+	usleep(2000);
+	nx_id later = nx_id_new();
+	later.b[0]++; /* a run that begins after the sweep */
+	artifact_path(young, sizeof(young), later);
+	put_file(orphan);
+	put_file(foreign);
+	put_file(young);
+	nx_artifacts_sweep(B.store, B.workers);
+	wait_gone(orphan);
+	ASSERT_TRUE(access(orphan, F_OK) != 0);
+	ASSERT_EQ(access(kept, F_OK), 0);
+	ASSERT_EQ(access(foreign, F_OK), 0);
+	ASSERT_EQ(access(young, F_OK), 0);
 }
 
 TEST(output_that_is_not_utf_8_is_repaired)
