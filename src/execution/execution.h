@@ -8,7 +8,7 @@
  * guests die with it, and it is started again.
  *
  * Each run reports a status, its usage, and for each limit the mechanism that enforced it ("cgroup-v2", "cgroup-v1",
- * "rlimit", "watchdog", "tmpfs", "namespace", "landlock", "seccomp", "uid", "none"). What cannot be enforced fails the run
+ * "rlimit", "watchdog", "tmpfs", "namespace", "seccomp", "uid", "none"). What cannot be enforced fails the run
  * or marks it degraded, as the config says.
  */
 #ifndef NX_EXECUTION_EXECUTION_H
