@@ -45,6 +45,7 @@ struct nx_verb {
 	bool hidden;
 	bool alone;                          /* works on the data directory itself when no server runs */
 	bool takes_config;                   /* configuration options are its flags too */
+	const char *const *words;            /* the first words it knows, ended by NULL; NULL: any */
 	const struct nx_cli_option *options; /* NULL: none */
 	/* argv: what is left after the options, argv[0] being the first word after the verb. */
 	int (*run)(struct nx_cli *c, int argc, char **argv);
@@ -68,8 +69,8 @@ int nx_cli_fail(struct nx_cli *c, struct nx_error *err);
 /* As nx_cli_fail, for what was said to the verb: NX_EINVAL is wrong usage, and says where to read more. Takes err. */
 int nx_cli_misuse(struct nx_cli *c, const struct nx_verb *v, struct nx_error *err);
 int nx_cli_usage(const struct nx_verb *v, const char *fmt, ...) NX_PRINTF(2, 3);
-/* A first word that is none of `words` (ended by NULL): names the nearest. The exit status of wrong usage. */
-int nx_cli_unknown_word(const struct nx_verb *v, const char *word, const char *const *words);
+/* A first word that the verb does not know: names the nearest. The exit status of wrong usage. */
+int nx_cli_unknown_word(const struct nx_verb *v, const char *word);
 /* The text of a whole-number option; `text` NULL keeps *ret. NX_EINVAL names the option. */
 int nx_cli_number(const char *option, const char *text, int64_t *ret, struct nx_error **err);
 /* "" where colour is off. */

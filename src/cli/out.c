@@ -107,13 +107,13 @@ int nx_cli_misuse(struct nx_cli *c, const struct nx_verb *v, struct nx_error *er
 	return NX_EXIT_USAGE;
 }
 
-int nx_cli_unknown_word(const struct nx_verb *v, const char *word, const char *const *words)
+int nx_cli_unknown_word(const struct nx_verb *v, const char *word)
 {
 	size_t n = 0;
 
-	while (words[n])
+	while (v->words[n])
 		n++;
-	const char *nearest = nx_str_nearest(nx_str_z(word), words, n);
+	const char *nearest = nx_str_nearest(nx_str_z(word), v->words, n);
 	if (nearest)
 		return nx_cli_usage(v, "`%s` is not known: did you mean `nexus %s %s`?", word, v->name, nearest);
 	return nx_cli_usage(v, "`%s` is not known", word);

@@ -1,6 +1,8 @@
 /* nexus agent: who there is, and what each has done. */
 #include "cli/verbs.h"
 
+static const char *const words[] = {"list", "show", NULL};
+
 static void print_agent(struct nx_cli *c, yyjson_val *a)
 {
 	yyjson_val *s, *stats = nx_json_get(a, "stats"), *caps = nx_json_get(nx_json_get(a, "spec"), "capabilities");
@@ -23,11 +25,10 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	yyjson_val *answer, *a;
 	const char *path = "/v1/agents";
 	size_t i, n;
-	static const char *const words[] = {"list", "show", NULL};
 	bool show = argc == 2 && strcmp(argv[0], "show") == 0;
 
 	if (argc > 0 && strcmp(argv[0], "list") != 0 && strcmp(argv[0], "show") != 0)
-		return nx_cli_unknown_word(&nx_verb_agent, argv[0], words);
+		return nx_cli_unknown_word(&nx_verb_agent, argv[0]);
 	if (argc > 0 && !show && !(argc == 1 && strcmp(argv[0], "list") == 0))
 		return nx_cli_usage(&nx_verb_agent, "say list, or show with a name");
 	if (show)
@@ -52,6 +53,7 @@ const struct nx_verb nx_verb_agent = {
 	.usage = "agent [list] | agent show NAME",
 	.summary = "see the agents, what they can do and how they did",
 	.examples = "  nexus agent\n  nexus agent show researcher\n",
+	.words = words,
 	.alone = true,
 	.run = run,
 };

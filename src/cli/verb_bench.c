@@ -28,6 +28,8 @@ static const struct {
 	{"retrieval", nx_bench_retrieval},
 };
 
+static const char *const words[] = {"list", "requests", "retrieval", "sandbox", "start", "steps", "store", NULL};
+
 static size_t find_inside(const char *name)
 {
 	size_t i = 0;
@@ -95,5 +97,6 @@ const struct nx_verb nx_verb_bench = {
 		"  retrieval --data DIR [--home DIR] [--limit N] [--verbose]\n"
 		"      recall of the gold documents of a data set in BEIR's layout: corpus.jsonl, queries.jsonl, qrels.tsv.\n"
 		"      --home keeps the store and its vectors; otherwise it is temporary. --limit asks the first N questions.\n",
+	.words = words,
 	.raw = raw,
 };

@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 
 static const char *name, *scopes, *user;
+static const char *const words[] = {"list", "create", "revoke", NULL};
 static const struct nx_cli_option options[] = {
 	{"name", "TEXT", "create: what it is for", &name, NULL},
 	{"scopes", "LIST", "create: separated by commas (default: admin)", &scopes, NULL},
@@ -79,8 +80,6 @@ static int revoke_key(struct nx_cli *c, const char *id)
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	static const char *const words[] = {"list", "create", "revoke", NULL};
-
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
 		return list(c);
 	if (argc == 1 && strcmp(argv[0], "create") == 0)
@@ -90,7 +89,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	for (size_t i = 0; words[i]; i++)
 		if (strcmp(argv[0], words[i]) == 0)
 			return nx_cli_usage(&nx_verb_key, "say list, create, or revoke with an id");
-	return nx_cli_unknown_word(&nx_verb_key, argv[0], words);
+	return nx_cli_unknown_word(&nx_verb_key, argv[0]);
 }
 
 const struct nx_verb nx_verb_key = {
@@ -101,6 +100,7 @@ const struct nx_verb nx_verb_key = {
 		    "  nexus key create --name reader --scopes knowledge:read,tasks:read\n"
 		    "  nexus key revoke 0198…\n",
 	.more = "The first key makes the server ask every caller for one. NEXUS_KEY holds yours.\n",
+	.words = words,
 	.options = options,
 	.alone = true,
 	.run = run,

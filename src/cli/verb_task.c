@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 
 static const char *state, *user, *limit;
+static const char *const words[] = {"list", "show", "cancel", "events", "trace", "logs", NULL};
 static const struct nx_cli_option options[] = {
 	{"state", "STATE", "list: only tasks in this state", &state, NULL},
 	{"user", "ID", "list: only this user's", &user, NULL},
@@ -98,15 +99,13 @@ static int one(struct nx_cli *c, const char *what, const char *id)
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	static const char *const whats[] = {"show", "cancel", "events", "trace", "logs", "list", NULL};
-
 	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
 		return list(c);
 	bool known = false;
-	for (size_t i = 0; whats[i]; i++)
-		known |= strcmp(argv[0], whats[i]) == 0;
+	for (size_t i = 0; words[i]; i++)
+		known |= strcmp(argv[0], words[i]) == 0;
 	if (!known)
-		return nx_cli_unknown_word(&nx_verb_task, argv[0], whats);
+		return nx_cli_unknown_word(&nx_verb_task, argv[0]);
 	if (argc == 2 && strcmp(argv[0], "list") != 0)
 		return one(c, argv[0], argv[1]);
 	return nx_cli_usage(&nx_verb_task, "say list, or show, cancel, events, trace or logs with a task's id");
@@ -120,6 +119,7 @@ const struct nx_verb nx_verb_task = {
 		    "  nexus task --state failed\n"
 		    "  nexus task show 0198…\n"
 		    "  nexus task cancel 0198…\n",
+	.words = words,
 	.options = options,
 	.alone = true,
 	.run = run,

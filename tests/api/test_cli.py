@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from openai_server import OpenAIServer  # noqa: E402
 
 VERBS = ["serve", "ask", "ingest", "search", "exec", "scan", "remember", "recall", "task", "agent", "key", "config",
-         "doctor", "explain", "bench", "version"]
+         "doctor", "explain", "bench", "completion", "version"]
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -60,7 +61,8 @@ WRONG = [
     (["exec", "--time", "-1", "-"], "--time"), (["scan"], "usage:"), (["scan", "--policy", "strickt", "-"], "strict"),
     (["ingest"], "usage:"), (["config", "sandbox.max_memry_mb"], "sandbox.max_memory_mb"), (["config", "--listn", "x"], "--listen"),
     (["serve", "now"], "no words"), (["serve", "--listn", "x"], "--listen"), (["doctor", "x"], "no words"),
-    (["version", "x"], "no words"), (["explain", "NX-A", "NX-B"], "one code"), (["bench", "nosuch"], "no benchmark")]
+    (["version", "x"], "no words"), (["explain", "NX-A", "NX-B"], "one code"), (["bench", "nosuch"], "no benchmark"),
+    (["completion"], "bash, zsh or fish"), (["completion", "fihs"], "nexus completion fish")]
 
 
 @pytest.mark.parametrize("words,hint", WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
@@ -234,6 +236,42 @@ def test_bench_retrieval_measures_a_data_set(cli, tmp_path):
     assert "R@5" in r.stderr and "\r" not in r.stderr
     assert not list(tmp_path.glob("nexus-retrieval-*"))
     assert cli("bench", "retrieval", "--data", tmp_path / "nowhere").returncode == 1
+
+
+def complete(nexus, cwd, *words):
+    """What bash offers for the last word."""
+    script = ('source <("$0" completion bash); COMP_WORDS=(nexus "$@"); COMP_CWORD=$#; _nexus; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    r = subprocess.run(["bash", "--norc", "-c", script, str(nexus), *words], text=True, capture_output=True, timeout=30, cwd=cwd)
+    assert r.returncode == 0 and r.stderr == "", r.stderr
+    return r.stdout.split()
+
+
+def test_completion_in_bash(nexus, tmp_path):
+    assert set(VERBS) <= set(complete(nexus, tmp_path, "")) and "spawner" not in complete(nexus, tmp_path, "")
+    assert complete(nexus, tmp_path, "as") == ["ask"]
+    assert complete(nexus, tmp_path, "help", "sea") == ["search"]
+    assert complete(nexus, tmp_path, "task", "") == ["list", "show", "cancel", "events", "trace", "logs"]
+    assert complete(nexus, tmp_path, "task", "show", "s") == []
+    assert complete(nexus, tmp_path, "ask", "--pl") == ["--plan"]
+    assert complete(nexus, tmp_path, "ask", "--plan", "") == []  # then readline offers files
+    assert complete(nexus, tmp_path, "serve", "--sandbox-max-mem") and not complete(nexus, tmp_path, "ask", "--listen")
+    r = subprocess.run(["bash", "--norc", "-c", 'source <("$0" completion bash); complete -p nexus', str(nexus)],
+                       text=True, capture_output=True, timeout=30)
+    assert r.stdout == "complete -o bashdefault -o default -F _nexus nexus\n"
+
+
+@pytest.mark.parametrize("shell,check", [("bash", ["bash", "-n"]), ("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])])
+def test_completion_offers_every_option_that_the_help_has(cli, shell, check, tmp_path):
+    script = ok(cli("completion", shell))
+    for verb in VERBS:
+        for option in re.findall(r"^  --([a-z-]+)", ok(cli(verb, "--help")), re.MULTILINE):
+            wanted = f"seen_subcommand_from {verb}' -l {option} " if shell == "fish" else f"--{option}"
+            assert wanted in script, (verb, option)
+    path = tmp_path / "completion"
+    path.write_text(script)
+    if shutil.which(check[0]):
+        subprocess.run([*check, str(path)], check=True, timeout=30)
 
 
 # Without a server ---------------------------------------------------------------------------------------------------
