@@ -40,8 +40,10 @@ static int start(struct nx_api *api, struct nx_error **err)
 {
 	int fd = -1;
 	int rc = nx_auth_new(&api->auth, err);
-	if (!rc)
+	if (!rc) {
+		nx_auth_keep_uses(api->auth, api->parts.store);
 		rc = load_keys(api, err);
+	}
 	if (!rc)
 		rc = nx_idempotency_table_new(&api->idempotency, err);
 	if (!rc)

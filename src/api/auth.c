@@ -3,24 +3,31 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 
 #define NX_X_(sym, name, help) name,
 const char *const nx_scope_names[] = {NX_SCOPES(NX_X_) NULL};
 #undef NX_X_
 
+/* A use is kept when none was in the minute before it: a busy key costs one small write a minute. */
+#define USE_KEPT_EVERY_US (60 * NX_USEC_PER_SEC)
+
 struct key_row {
 	unsigned char hash[NX_KEY_HASH];
 	int64_t expires_at; /* 0: never */
 	struct nx_identity who;
+	_Atomic int64_t used_at; /* of the last use that was kept; relaxed: whoever moves it on keeps the use */
 };
 
 struct nx_auth {
 	pthread_rwlock_t lock;
 	struct key_row *rows; /* sorted by hash */
 	size_t n;
+	struct nx_store *uses; /* where uses are kept; NULL: nowhere */
 };
 
 int nx_auth_new(struct nx_auth **ret, struct nx_error **err)
@@ -89,6 +96,7 @@ static int read_row(struct nx_rows *r, struct key_row *ret, struct nx_error **er
 {
 	nx_str hash = nx_rows_blob(r, 0), user = nx_rows_text(r, 4);
 	*ret = (struct key_row){.expires_at = nx_rows_int(r, 5)};
+	atomic_init(&ret->used_at, nx_rows_int(r, 6));
 	if (hash.n != NX_KEY_HASH || user.n >= sizeof(ret->who.user))
 		return nx_error_set(err, NX_ECORRUPT, "key %lld in the store is damaged", (long long)nx_rows_int(r, 1));
 	memcpy(ret->hash, hash.p, NX_KEY_HASH);
@@ -105,7 +113,9 @@ static int read_rows(struct nx_db *db, struct key_row **ret, size_t *ret_n, stru
 	nx_auto_free struct key_row *rows = NULL;
 	size_t n = 0, cap = 0;
 	int rc = nx_db_query(
-		db, "SELECT hash, id, tenant_id, scopes, user_id, expires_at FROM api_keys WHERE revoked_at IS NULL",
+		db,
+		"SELECT hash, id, tenant_id, scopes, user_id, expires_at, last_used_at FROM api_keys "
+		"WHERE revoked_at IS NULL",
 		NX_NO_PARAMS, &r, err);
 	if (rc)
 		return rc;
@@ -154,23 +164,96 @@ bool nx_auth_required(struct nx_auth *a)
 	return any;
 }
 
-static bool lookup(const struct nx_auth *a, const unsigned char hash[NX_KEY_HASH], struct key_row *ret)
+void nx_auth_keep_uses(struct nx_auth *a, struct nx_store *s)
+{
+	a->uses = s;
+}
+
+struct use {
+	struct nx_write write;
+	int64_t tenant, key, at;
+};
+
+static int apply_use(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+{
+	const struct use *u = nx_container_of(w, struct use, write);
+	/* The table in memory may have been read again before an earlier use was committed. */
+	return nx_db_exec(db,
+			  "UPDATE api_keys SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2 AND "
+			  "(last_used_at IS NULL OR last_used_at <= $4)",
+			  NX_PARAMS(nx_v_int(u->tenant), nx_v_int(u->key), nx_v_int(u->at),
+				    nx_v_int(u->at - USE_KEPT_EVERY_US)),
+			  err);
+}
+
+static void use_done(struct nx_write *w, struct nx_error *err)
+{
+	if (err)
+		nx_log_warn("api", "the use of a key was not kept", NX_LERR(err));
+	free(nx_container_of(w, struct use, write));
+}
+
+/* Nobody waits for it, and nothing is lost but a minute's exactness when it fails. */
+static void keep_use(struct nx_store *s, const struct nx_identity *who, int64_t now_us)
+{
+	struct use *u = calloc(1, sizeof(*u));
+	if (!u)
+		return;
+	*u = (struct use){.write = {.lane = NX_LANE_BULK, .apply = apply_use, .done = use_done},
+			  .tenant = who->tenant,
+			  .key = who->key_id,
+			  .at = now_us};
+	nx_store_write(s, &u->write);
+}
+
+/* True for one caller a minute. */
+static bool use_is_due(struct key_row *row, int64_t now_us)
+{
+	int64_t last = atomic_load_explicit(&row->used_at, memory_order_relaxed);
+	return now_us - last >= USE_KEPT_EVERY_US &&
+	       atomic_compare_exchange_strong_explicit(&row->used_at, &last, now_us, memory_order_relaxed,
+						       memory_order_relaxed);
+}
+
+static struct key_row *lookup(const struct nx_auth *a, const unsigned char hash[NX_KEY_HASH])
 {
 	/* The search compares hashes, of which a caller controls nothing; what matches is compared again in constant time. */
 	size_t lo = 0, hi = a->n;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 		int order = memcmp(a->rows[mid].hash, hash, NX_KEY_HASH);
-		if (order == 0) {
-			*ret = a->rows[mid];
-			return nx_secret_eq(ret->hash, hash, NX_KEY_HASH);
-		}
+		if (order == 0)
+			return nx_secret_eq(a->rows[mid].hash, hash, NX_KEY_HASH) ? &a->rows[mid] : NULL;
 		if (order < 0)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return false;
+	return NULL;
+}
+
+struct found {
+	struct nx_identity who;
+	bool known, expired, use_is_due;
+};
+
+static struct found find_key(struct nx_auth *a, nx_str text, int64_t now_us)
+{
+	unsigned char hash[NX_KEY_HASH];
+	struct found f = {0};
+	if (text.n != NX_KEY_TEXT || !nx_str_starts(text, NX_STR("nxk_")))
+		return f;
+	nx_key_hash(text, hash);
+	(void)pthread_rwlock_rdlock(&a->lock);
+	struct key_row *row = lookup(a, hash);
+	if (row) {
+		f.known = true;
+		f.who = row->who;
+		f.expired = row->expires_at && row->expires_at <= now_us;
+		f.use_is_due = !f.expired && use_is_due(row, now_us);
+	}
+	(void)pthread_rwlock_unlock(&a->lock);
+	return f;
 }
 
 static int bearer(nx_str header, nx_str *ret, struct nx_error **err)
@@ -191,10 +274,7 @@ static int bearer(nx_str header, nx_str *ret, struct nx_error **err)
 
 int nx_auth_check(struct nx_auth *a, nx_str header, int64_t now_us, struct nx_identity *ret, struct nx_error **err)
 {
-	unsigned char hash[NX_KEY_HASH];
-	struct key_row row = {0};
 	nx_str text = NX_STR_NULL;
-
 	(void)pthread_rwlock_rdlock(&a->lock);
 	bool open = a->n == 0;
 	(void)pthread_rwlock_unlock(&a->lock);
@@ -205,18 +285,14 @@ int nx_auth_check(struct nx_auth *a, nx_str header, int64_t now_us, struct nx_id
 	int rc = bearer(header, &text, err);
 	if (rc)
 		return rc;
-	bool found = text.n == NX_KEY_TEXT && nx_str_starts(text, NX_STR("nxk_"));
-	if (found) {
-		nx_key_hash(text, hash);
-		(void)pthread_rwlock_rdlock(&a->lock);
-		found = lookup(a, hash, &row);
-		(void)pthread_rwlock_unlock(&a->lock);
-	}
-	if (!found)
+	struct found f = find_key(a, text, now_us);
+	if (!f.known)
 		return nx_error_set(err, NX_EUNAUTHORIZED, "the key is not valid");
-	if (row.expires_at && row.expires_at <= now_us)
+	if (f.expired)
 		return nx_error_set(err, NX_EUNAUTHORIZED, "the key has expired");
-	*ret = row.who;
+	if (f.use_is_due && a->uses)
+		keep_use(a->uses, &f.who, now_us);
+	*ret = f.who;
 	return 0;
 }
 

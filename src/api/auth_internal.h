@@ -64,6 +64,9 @@ void nx_auth_free(struct nx_auth *a);
 /* Reads the keys of the store. The old table stands when it fails. */
 int nx_auth_load(struct nx_auth *a, struct nx_db *db, struct nx_error **err);
 bool nx_auth_required(struct nx_auth *a);
+/* From now on a key that is used has the time of it in last_used_at, once a minute at most, by a bulk write that nobody waits
+ * for. Before any thread asks. */
+void nx_auth_keep_uses(struct nx_auth *a, struct nx_store *s);
 
 /* `header`: the Authorization header, p NULL when absent. NX_EUNAUTHORIZED says what is wrong, never which part of a key
  * was right. Without keys: the tenant that exists from the start and all scopes, whatever the header says. */

@@ -85,6 +85,25 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
+/* libmicrohttpd takes what comes in a coding that it does not know as it is, up to the end of the connection. */
+static bool has_strange_coding(const struct nx_request *r)
+{
+	nx_str coding = r->headers.transfer_encoding;
+	return coding.p && !nx_str_ieq_ascii(nx_str_trim(coding), NX_STR("chunked"));
+}
+
+static bool read_coding(struct nx_request *r)
+{
+	struct nx_error *err = NULL;
+	if (!has_strange_coding(r))
+		return true;
+	nx_error_set(&err, NX_EUNSUPPORTED, "a body in the transfer coding `%.*s` is not read",
+		     NX_FMT(nx_str_slice(r->headers.transfer_encoding, 0, 40)));
+	nx_error_hint(&err, "send it with a Content-Length, or chunked");
+	nx_request_reply_status(r, MHD_HTTP_NOT_IMPLEMENTED, err);
+	return false;
+}
+
 static bool read_headers(struct nx_request *r, struct MHD_Connection *c)
 {
 	struct nx_error *err = NULL;
@@ -97,7 +116,7 @@ static bool read_headers(struct nx_request *r, struct MHD_Connection *c)
 	else if (r->headers.content_length.p && r->headers.transfer_encoding.p)
 		nx_error_set(&err, NX_EINVAL, "Content-Length and Transfer-Encoding exclude each other");
 	else
-		return true;
+		return read_coding(r);
 	nx_request_reply_error(r, err);
 	return false;
 }
@@ -164,16 +183,24 @@ static struct MHD_Response *make_response(struct nx_request *r)
 					       MHD_RESPMEM_PERSISTENT);
 }
 
-static enum MHD_Result queue_reply(struct nx_request *r)
+static enum MHD_Result queue_no_memory(const struct nx_httpd *h, struct MHD_Connection *c)
+{
+	return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->no_memory);
+}
+
+/* What was done is done; the client hears that its answer could not be made, instead of nothing. */
+static enum MHD_Result queue_reply(const struct nx_httpd *h, struct nx_request *r)
 {
 	struct MHD_Response *m = make_response(r);
-	if (!m)
-		return MHD_NO;
-	enum MHD_Result rc = MHD_NO;
-	if (add_headers(r, m) && (!atomic_load(&r->api->stopping) || add(m, "Connection", "close")))
-		rc = MHD_queue_response(r->conn, (unsigned)r->reply.status, m);
+	if (!m) {
+		if (r->reply.stream && !r->head)
+			nx_stream_closed(r->reply.stream);
+		return queue_no_memory(h, r->conn);
+	}
+	bool whole = add_headers(r, m) && (!atomic_load(&r->api->stopping) || add(m, "Connection", "close"));
+	enum MHD_Result rc = whole ? MHD_queue_response(r->conn, (unsigned)r->reply.status, m) : MHD_NO;
 	MHD_destroy_response(m);
-	return rc;
+	return whole ? rc : queue_no_memory(h, r->conn);
 }
 
 static struct MHD_Response *make_no_memory(void)
@@ -202,31 +229,46 @@ static int64_t announced_length(const struct nx_request *r)
 	return nx_str_to_i64(r->headers.content_length, &n) ? n : 0;
 }
 
-static enum MHD_Result on_headers(struct nx_request *r, struct MHD_Connection *c, const char *method,
-				  struct MHD_Response *no_memory)
+static enum MHD_Result on_headers(const struct nx_httpd *h, struct nx_request *r, struct MHD_Connection *c,
+				  const char *method)
 {
 	r->conn = c;
 	r->method = nx_str_dup(r->arena, nx_str_z(method));
 	if (!r->method.p)
-		return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, no_memory);
+		return queue_no_memory(h, c);
 	r->head = strcmp(method, "HEAD") == 0;
 	if (read_headers(r, c))
 		nx_request_begin(r);
 	r->phase = NX_PHASE_BODY;
 	/* Answered now, the rest of the body is not read and the connection is closed. A short body is read first, so that a
 	 * client that sends before it reads gets the answer, and the connection can go on. */
-	if (state_of(r) == NX_REQUEST_REPLIED && announced_length(r) > DRAIN_MAX)
-		return queue_reply(r);
+	if (state_of(r) == NX_REQUEST_REPLIED && (announced_length(r) > DRAIN_MAX || has_strange_coding(r)))
+		return queue_reply(h, r);
 	return MHD_YES;
 }
 
-static void refuse_body(struct nx_request *r)
+/* The reply is sent when the body has come to its end. */
+static void refuse_body(struct nx_request *r, struct nx_error *err)
+{
+	nx_buf_done(&r->gathered);
+	nx_request_reply_error(r, err);
+}
+
+static void refuse_long_body(struct nx_request *r)
 {
 	struct nx_error *err = NULL;
 	int64_t max = r->api->parts.config->api_max_body_bytes;
 	nx_error_set(&err, NX_ETOOBIG, "the body has more than %" PRId64 " bytes, which is api.max_body_bytes", max);
-	nx_request_reply_error(r, err);
-	nx_buf_done(&r->gathered);
+	refuse_body(r, err);
+}
+
+static void keep_part(struct nx_request *r, const char *data, size_t n)
+{
+	struct nx_error *err = NULL;
+	if (nx_buf_add(&r->gathered, data, n))
+		return;
+	nx_error_set(&err, NX_ENOMEM, "out of memory for a body of %zu bytes", r->reserved);
+	refuse_body(r, err);
 }
 
 static enum MHD_Result on_body(struct nx_request *r, const char *data, size_t *size)
@@ -240,7 +282,7 @@ static enum MHD_Result on_body(struct nx_request *r, const char *data, size_t *s
 	}
 	size_t max = (size_t)r->api->parts.config->api_max_body_bytes;
 	if (n > max - r->gathered.n) {
-		refuse_body(r);
+		refuse_long_body(r);
 		return MHD_YES;
 	}
 	if (r->gathered.n + n > r->reserved) {
@@ -248,7 +290,8 @@ static enum MHD_Result on_body(struct nx_request *r, const char *data, size_t *s
 		atomic_fetch_add_explicit(&r->api->body_bytes, (int64_t)more, memory_order_relaxed);
 		r->reserved += more;
 	}
-	return nx_buf_add(&r->gathered, data, n) ? MHD_YES : MHD_NO;
+	keep_part(r, data, n);
+	return MHD_YES;
 }
 
 static int socket_of(struct MHD_Connection *c)
@@ -257,10 +300,10 @@ static int socket_of(struct MHD_Connection *c)
 	return info ? info->connect_fd : -1;
 }
 
-static enum MHD_Result on_complete_request(struct nx_request *r)
+static enum MHD_Result on_complete_request(const struct nx_httpd *h, struct nx_request *r)
 {
 	if (state_of(r) == NX_REQUEST_REPLIED || nx_request_prepare(r))
-		return queue_reply(r);
+		return queue_reply(h, r);
 
 	r->phase = NX_PHASE_WORK;
 	r->suspended = true;
@@ -273,9 +316,9 @@ static enum MHD_Result on_complete_request(struct nx_request *r)
 }
 
 /* libmicrohttpd asks again after a resume: the reply is there, or the client is not. */
-static enum MHD_Result on_resumed(struct nx_request *r)
+static enum MHD_Result on_resumed(const struct nx_httpd *h, struct nx_request *r)
 {
-	return state_of(r) == NX_REQUEST_REPLIED ? queue_reply(r) : MHD_NO;
+	return state_of(r) == NX_REQUEST_REPLIED ? queue_reply(h, r) : MHD_NO;
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *c, const char *url, const char *method,
@@ -286,11 +329,11 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *c, const char
 	(void)url;
 	(void)version;
 	if (!r)
-		return MHD_queue_response(c, MHD_HTTP_SERVICE_UNAVAILABLE, h->no_memory);
+		return queue_no_memory(h, c);
 	switch (r->phase) {
-	case NX_PHASE_HEADERS: return on_headers(r, c, method, h->no_memory);
-	case NX_PHASE_BODY: return *size > 0 ? on_body(r, data, size) : on_complete_request(r);
-	case NX_PHASE_WORK: return on_resumed(r);
+	case NX_PHASE_HEADERS: return on_headers(h, r, c, method);
+	case NX_PHASE_BODY: return *size > 0 ? on_body(r, data, size) : on_complete_request(h, r);
+	case NX_PHASE_WORK: return on_resumed(h, r);
 	}
 	return MHD_NO;
 }

@@ -55,6 +55,7 @@ void nx_request_unref(struct nx_request *r)
 	if (r->reserved)
 		atomic_fetch_sub_explicit(&r->api->body_bytes, (int64_t)r->reserved, memory_order_relaxed);
 	nx_buf_done(&r->gathered);
+	nx_stream_unref(r->reply.stream);
 	(void)pthread_mutex_destroy(&r->lock);
 	nx_arena_free(r->arena);
 }
@@ -183,6 +184,7 @@ void nx_request_reply_stream(struct nx_request *r, struct nx_stream *s)
 	r->reply.mime = "text/event-stream";
 	r->reply.stream = s;
 	nx_stream_attach(s, r->conn);
+	nx_stream_ref(s); /* the request's: the watch asks for the stream after the connection has let go of it */
 	finish(r, 0);
 }
 

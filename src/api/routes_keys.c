@@ -61,8 +61,13 @@ static const struct nx_schema body_schema = {.name = "KeyRequest",
 		 .flags = NX_F_REQUIRED | NX_F_NULL,                                                               \
 		 .help = "the user it speaks for"},                                                                \
 		{.name = "created_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED, .help = "when it was made"},     \
+		{.name = "expires_at",                                                                             \
+		 .type = NX_T_TIME,                                                                                \
+		 .flags = NX_F_REQUIRED | NX_F_NULL,                                                               \
+		 .help = "null: never"},                                                                           \
 	{                                                                                                          \
-		.name = "expires_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED | NX_F_NULL, .help = "null: never" \
+		.name = "last_used_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED | NX_F_NULL,                     \
+		.help = "to the minute; null: never"                                                               \
 	}
 static const struct nx_field key_fields[] = {KEY_FIELDS};
 static const struct nx_schema key_schema = {
@@ -112,7 +117,7 @@ static const struct nx_schema query_schema = {.name = "KeyListQuery",
 
 /* ---- reading ---- */
 
-#define KEY_COLUMNS "uid, name, prefix, scopes, user_id, created_at, expires_at, id"
+#define KEY_COLUMNS "uid, name, prefix, scopes, user_id, created_at, expires_at, last_used_at, id"
 
 static bool add_scopes(yyjson_mut_doc *d, yyjson_mut_val *o, nx_str scopes)
 {
@@ -132,7 +137,8 @@ static bool add_key(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_rows *rows)
 	       nx_json_add_str(d, o, "prefix", nx_rows_text(rows, 2)) && add_scopes(d, o, nx_rows_text(rows, 3)) &&
 	       nx_json_add_str(d, o, "user_id", nx_rows_text(rows, 4)) &&
 	       nx_json_add_time(d, o, "created_at", nx_rows_int(rows, 5)) &&
-	       nx_json_add_time(d, o, "expires_at", nx_rows_int(rows, 6));
+	       nx_json_add_time(d, o, "expires_at", nx_rows_int(rows, 6)) &&
+	       nx_json_add_time(d, o, "last_used_at", nx_rows_int(rows, 7));
 }
 
 static int read_page(struct nx_request *r, int64_t after, size_t limit, nx_str *ret, int64_t *ret_next,
@@ -158,7 +164,7 @@ static int read_page(struct nx_request *r, int64_t after, size_t limit, nx_str *
 		yyjson_mut_val *o = list ? yyjson_mut_arr_add_obj(d, list) : NULL;
 		if (!o || !add_key(d, o, rows))
 			return nx_error_set(err, NX_ENOMEM, "out of memory for the keys");
-		last = nx_rows_int(rows, 7);
+		last = nx_rows_int(rows, 8);
 	}
 	return rc ? rc : nx_json_write(r->arena, list, false, ret, err);
 }

@@ -327,6 +327,8 @@ static void end_stream(struct nx_request *r)
 	push_output(u, 2, NX_STR(""), true);
 	if (d && nx_json_write(a, nx_exec_result_json(&u->x, d), false, &json, NULL) == 0)
 		(void)push_text(u->stream, "result", json);
+	else
+		(void)push_text(u->stream, "error", nx_problem_no_memory());
 	nx_stream_end(u->stream);
 	nx_stream_unref(u->stream);
 	(void)pthread_mutex_destroy(&u->lock);

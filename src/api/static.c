@@ -61,7 +61,11 @@ bool nx_static_reply(struct nx_request *r, nx_str path)
 	}
 	/* An exact look-up in a table: there is no file system to leave. */
 	char *key = nx_str_zdup(r->arena, name);
-	const struct nx_asset *f = key && strlen(key) == name.n ? nx_asset_find(from, key) : NULL;
+	if (!key) {
+		nx_request_reply_value(r, 200, NULL);
+		return true;
+	}
+	const struct nx_asset *f = strlen(key) == name.n ? nx_asset_find(from, key) : NULL;
 	if (!f)
 		return false;
 	reply_asset(r, f, name);

@@ -96,3 +96,22 @@ def test_keys_are_listed_in_pages(tenants):
         cursor = page["next_cursor"]
     assert [n for n in got if n.startswith("page")] == [f"page {i}" for i in range(4)]
     assert len(got) == len(set(got))
+
+
+def test_the_list_shows_when_a_key_was_last_used(tenants):
+    made = tenants.b.post("/v1/keys", {"name": "idle", "scopes": ["tasks:read"]}).json()
+
+    def last_used():
+        items = tenants.b.get("/v1/keys", params={"limit": 200}).json()["items"]
+        return next(k["last_used_at"] for k in items if k["id"] == made["id"])
+    assert made["last_used_at"] is None and last_used() is None
+    assert tenants.open.with_key(made["key"]).get("/v1/tasks").status_code == 200
+    deadline = time.monotonic() + 10  # it is written beside the request
+    while last_used() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first = last_used()
+    assert first >= made["created_at"]
+    assert tenants.open.with_key(made["key"]).get("/v1/tasks").status_code == 200
+    time.sleep(0.2)
+    assert last_used() == first, "one write a minute is enough"

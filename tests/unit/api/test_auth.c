@@ -1,5 +1,6 @@
 #include "api/api.h"
 #include "api/auth_internal.h"
+#include "base/clock.h"
 #include "tests/unit/nx_test.h"
 
 static struct nx_store *open_store(void)
@@ -160,4 +161,48 @@ TEST(a_scope_gives_itself_alone)
 	w.scopes = 1u << NX_SCOPE_ADMIN;
 	ASSERT_TRUE(nx_identity_has(&w, NX_SCOPE_TASKS_WRITE));
 	ASSERT_FALSE(nx_identity_is_operator(&w));
+}
+
+static int64_t last_use(struct nx_store *s, const struct make *m)
+{
+	int64_t at = -1;
+	ASSERT_OK(nx_db_get_int(nx_store_reader(s),
+				"SELECT coalesce(last_used_at, 0) FROM api_keys WHERE tenant_id = $1 AND uid = $2",
+				NX_PARAMS(nx_v_int(NX_STORE_TENANT), nx_v_id(&m->key.id)), &at, NULL));
+	return at;
+}
+
+TEST(the_use_of_a_key_is_kept_once_a_minute)
+{
+	nx_auto_arena struct nx_arena *arena = nx_arena_new(0);
+	struct nx_store *s = open_store();
+	const int64_t start = 1000 * NX_USEC_PER_SEC, minute = 60 * NX_USEC_PER_SEC;
+	struct make used, other;
+	struct nx_identity who;
+	ASSERT_OK(make(s, 1u << NX_SCOPE_ADMIN, 0, &used));
+	ASSERT_OK(make(s, 1u << NX_SCOPE_ADMIN, start + 10 * minute, &other));
+	struct nx_auth *a = load(s);
+	nx_auth_keep_uses(a, s);
+	const char *header = bearer(arena, used.key.text);
+
+	ASSERT_OK(check(a, header, start, &who));
+	ASSERT_EQ(last_use(s, &used), start);
+	ASSERT_OK(check(a, header, start + minute - 1, &who));
+	ASSERT_EQ(last_use(s, &used), start);
+	ASSERT_OK(check(a, header, start + minute, &who));
+	ASSERT_EQ(last_use(s, &used), start + minute);
+
+	/* Another run of the server knows when it was. */
+	nx_auth_free(a);
+	a = load(s);
+	nx_auth_keep_uses(a, s);
+	ASSERT_OK(check(a, header, start + 2 * minute - 1, &who));
+	ASSERT_EQ(last_use(s, &used), start + minute);
+
+	/* What is refused is no use. */
+	ASSERT_EQ(last_use(s, &other), 0);
+	ASSERT_ERR(check(a, bearer(arena, other.key.text), start + 10 * minute, &who), NX_EUNAUTHORIZED);
+	ASSERT_EQ(last_use(s, &other), 0);
+	nx_auth_free(a);
+	nx_store_close(s);
 }
