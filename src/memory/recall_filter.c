@@ -44,30 +44,33 @@ static int check_value(const char *field, yyjson_mut_val *v, struct nx_error **e
 
 static int check_comparison(const char *field, const char *name, yyjson_mut_val *v, struct nx_error **err)
 {
-	yyjson_mut_val *one;
-	size_t i, n;
+	yyjson_mut_arr_iter it;
 	int rc = 0;
 
 	if (strcmp(name, "in") != 0)
 		return strcmp(field, "occurred_at") == 0
 			       ? check_value(field, v, err)
 			       : nx_error_set(err, NX_EINVAL, "\"%s\" is compared with a value or {\"in\"}", field);
-	yyjson_mut_arr_foreach(v, i, n, one) if (rc == 0) rc = check_value(field, one, err);
+	(void)yyjson_mut_arr_iter_init(v, &it);
+	for (yyjson_mut_val *one; rc == 0 && (one = yyjson_mut_arr_iter_next(&it));)
+		rc = check_value(field, one, err);
 	return rc;
 }
 
 static int check_own(const char *field, yyjson_mut_val *condition, struct nx_error **err)
 {
-	yyjson_mut_val *name, *v;
-	size_t i, n;
+	yyjson_mut_obj_iter it;
 	int rc = 0;
 
 	if (!condition)
 		return 0;
 	if (!yyjson_mut_is_obj(condition))
 		rc = check_value(field, condition, err);
-	yyjson_mut_obj_foreach(condition, i, n, name, v) if (rc == 0) rc =
-		check_comparison(field, yyjson_mut_get_str(name), v, err);
+	(void)yyjson_mut_obj_iter_init(condition, &it);
+	for (yyjson_mut_val *k; rc == 0 && (k = yyjson_mut_obj_iter_next(&it));) {
+		const char *name = yyjson_mut_get_str(k);
+		rc = name ? check_comparison(field, name, yyjson_mut_obj_iter_get_val(k), err) : 0;
+	}
 	return rc < 0 ? nx_error_at(err, "/filters/%s", field) : 0;
 }
 
