@@ -1,4 +1,5 @@
 /* nexus doctor: what this machine and installation lack, and the exact fix of each. */
+#include "base/assert.h"
 #include "base/build.h"
 #include "base/clock.h"
 #include "base/io.h"
@@ -77,6 +78,7 @@ static void check_home(struct doctor *d)
 	struct nx_arena *a = d->c->arena;
 	const char *dir = d->c->config->home, *origin = home_origin(d->c);
 
+	nx_assert(dir); /* a configuration that was read has one */
 	if (access(dir, F_OK) != 0) {
 		report(d, "data directory", true, nx_arena_printf(a, "%s (%s; made at the first start)", dir, origin),
 		       "");
