@@ -1,5 +1,6 @@
 """The server as a process: ports, directories, signals."""
 import os
+import resource
 import signal
 import socket
 import sqlite3
@@ -7,7 +8,8 @@ import subprocess
 import threading
 import time
 
-from nexus_server import Client
+import pytest
+from nexus_server import Client, Server
 
 
 def serve(nexus, *args, timeout=60):
@@ -116,3 +118,49 @@ def test_killed_it_has_everything_that_was_acknowledged(start, tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         assert c.get(f"/v1/tasks/{i}").json()["state"] == "succeeded"
+
+
+def test_on_a_full_disk_writes_are_refused_and_what_was_acknowledged_stays(start, tmp_path):
+    s = start(home=tmp_path / "h")
+    c = Client(s)
+    before = c.task("1 + 1")["id"]
+    _, hard = resource.prlimit(s.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(s.pid, resource.RLIMIT_FSIZE, (64, hard))  # no file may grow: to the server it is a full disk
+    for path, body in [("/v1/tasks", {"input": "2 + 2", "wait": True}),
+                       ("/v1/knowledge/documents", {"documents": [{"id": "d", "text": "A sentence."}]}),
+                       ("/v1/memory", {"user_id": "u", "text": "I like walnuts"})]:
+        r = c.post(path, body)
+        assert r.status_code == 507 and r.json()["code"] == "NX-NO-SPACE", (path, r.text)
+    assert c.get(f"/v1/tasks/{before}").json()["state"] == "succeeded"
+    resource.prlimit(s.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY if hard < 0 else hard, hard))
+    after = c.task("3 + 3")["id"]
+    assert c.get("/v1/knowledge/documents/d").status_code == 404
+    assert s.stop() == 0
+    c = Client(start(home=tmp_path / "h"))
+    assert {before, after} == {t["id"] for t in c.get("/v1/tasks").json()["items"]}
+
+
+def can_hide_files():
+    return subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_hide_files(), reason="no mount namespace can be had here")
+def test_without_an_interpreter_its_language_is_refused_and_the_rest_runs(nexus, start, tmp_path):
+    hide = " && ".join(f"{{ test ! -e {p} || mount --bind /dev/null {p}; }}" for p in ["/usr/bin/python3", "/usr/local/bin/python3"])
+    program = tmp_path / "nexus"
+    program.write_text(f"#!/bin/sh\nexec unshare -m sh -c '{hide} && exec \"$@\"' sh {nexus} \"$@\"\n")
+    program.chmod(0o755)
+    c = Client(Server(program))
+    try:
+        r = c.post("/v1/sandbox/executions", {"language": "python", "code": "print(1)"})
+        assert r.status_code == 503 and r.json()["code"] == "NX-MISSING", r.text
+        assert "python" in r.json()["detail"] and "apt-get install" in r.json()["hint"]
+        told = {x["name"]: x for x in c.get("/v1/sandbox/languages").json()["items"]}
+        assert told["python"]["available"] is False and told["shell"]["available"] is True
+        assert c.post("/v1/sandbox/executions", {"language": "shell", "code": "echo 1"}).json()["stdout"] == "1\n"
+        task = c.post("/v1/tasks", {"input": "x", "wait": True, "plan": {"steps": [
+            {"id": "a", "tool": "code.run", "input": {"language": "python", "code": "print(1)"}}]}}).json()
+        assert task["state"] == "failed" and task["error"]["code"] == "NX-MISSING", task
+        assert c.task("2 + 2")["state"] == "succeeded"
+    finally:
+        c.server.close()
