@@ -112,11 +112,10 @@ static int read_rows(struct nx_db *db, struct key_row **ret, size_t *ret_n, stru
 	nx_auto_rows struct nx_rows *r = NULL;
 	nx_auto_free struct key_row *rows = NULL;
 	size_t n = 0, cap = 0;
-	int rc = nx_db_query(
-		db,
-		"SELECT hash, id, tenant_id, scopes, user_id, expires_at, last_used_at FROM api_keys "
-		"WHERE revoked_at IS NULL",
-		NX_NO_PARAMS, &r, err);
+	int rc = nx_db_query(db,
+			     "SELECT hash, id, tenant_id, scopes, user_id, expires_at, last_used_at FROM api_keys "
+			     "WHERE revoked_at IS NULL",
+			     NX_NO_PARAMS, &r, err);
 	if (rc)
 		return rc;
 	while ((rc = nx_rows_next(r, err)) == 1) {
@@ -178,12 +177,12 @@ static int apply_use(struct nx_write *w, struct nx_db *db, struct nx_error **err
 {
 	const struct use *u = nx_container_of(w, struct use, write);
 	/* The table in memory may have been read again before an earlier use was committed. */
-	return nx_db_exec(db,
-			  "UPDATE api_keys SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2 AND "
-			  "(last_used_at IS NULL OR last_used_at <= $4)",
-			  NX_PARAMS(nx_v_int(u->tenant), nx_v_int(u->key), nx_v_int(u->at),
-				    nx_v_int(u->at - USE_KEPT_EVERY_US)),
-			  err);
+	return nx_db_exec(
+		db,
+		"UPDATE api_keys SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2 AND "
+		"(last_used_at IS NULL OR last_used_at <= $4)",
+		NX_PARAMS(nx_v_int(u->tenant), nx_v_int(u->key), nx_v_int(u->at), nx_v_int(u->at - USE_KEPT_EVERY_US)),
+		err);
 }
 
 static void use_done(struct nx_write *w, struct nx_error *err)
