@@ -180,9 +180,14 @@ static void get_artifact(struct nx_request *r)
 		nx_request_reply_error(r, err);
 		return;
 	}
+	char *type = nx_arena_printf(r->arena, "%.*s", NX_FMT(mime));
+	if (!type) {
+		nx_request_reply_value(r, 200, NULL);
+		return;
+	}
 	/* What a guest wrote is never shown as a page of ours. */
 	nx_request_header(r, "Content-Disposition", "attachment");
-	nx_request_reply_bytes(r, 200, nx_arena_printf(r->arena, "%.*s", NX_FMT(mime)), bytes);
+	nx_request_reply_bytes(r, 200, type, bytes);
 }
 
 static void scan(struct nx_request *r)
