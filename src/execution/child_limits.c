@@ -89,7 +89,8 @@ int nx_guest_drop(const struct nx_host *h, uid_t uid, const char **ret_stage)
 	if (prctl(PR_SET_SECUREBITS, LOCKED_BITS, 0, 0, 0) < 0)
 		return -errno;
 	*ret_stage = "change to the user of this sandbox";
-	if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+	/* By the system call: the C library would first wait for threads that only the parent of this clone has (nptl(7)). */
+	if (syscall(SYS_setresgid, id, id, id) < 0 || syscall(SYS_setresuid, id, id, id) < 0)
 		return -errno;
 	*ret_stage = "drop capabilities";
 	return drop_capabilities();
