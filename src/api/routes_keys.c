@@ -47,27 +47,24 @@ static const struct nx_schema body_schema = {.name = "KeyRequest",
 					     .nfields = nx_countof(body_fields),
 					     .size = sizeof(struct key_body)};
 
-#define KEY_FIELDS                                                                                                 \
-	{.name = "id", .type = NX_T_ID, .flags = NX_F_REQUIRED, .help = "names it when it is revoked"},            \
-		{.name = "name", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .help = "what it is for"},           \
-		{.name = "prefix", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .help = "its first characters"},   \
-		{.name = "scopes",                                                                                 \
-		 .type = NX_T_ARRAY,                                                                               \
-		 .item = NX_T_STRING,                                                                              \
-		 .flags = NX_F_REQUIRED,                                                                           \
-		 .help = "what it may do"},                                                                        \
-		{.name = "user_id",                                                                                \
-		 .type = NX_T_STRING,                                                                              \
-		 .flags = NX_F_REQUIRED | NX_F_NULL,                                                               \
-		 .help = "the user it speaks for"},                                                                \
-		{.name = "created_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED, .help = "when it was made"},     \
-		{.name = "expires_at",                                                                             \
-		 .type = NX_T_TIME,                                                                                \
-		 .flags = NX_F_REQUIRED | NX_F_NULL,                                                               \
-		 .help = "null: never"},                                                                           \
-	{                                                                                                          \
-		.name = "last_used_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED | NX_F_NULL,                     \
-		.help = "to the minute; null: never"                                                               \
+#define KEY_FIELDS                                                                                                    \
+	{.name = "id", .type = NX_T_ID, .flags = NX_F_REQUIRED, .help = "names it when it is revoked"},               \
+		{.name = "name", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .help = "what it is for"},              \
+		{.name = "prefix", .type = NX_T_STRING, .flags = NX_F_REQUIRED, .help = "its first characters"},      \
+		{.name = "scopes",                                                                                    \
+		 .type = NX_T_ARRAY,                                                                                  \
+		 .item = NX_T_STRING,                                                                                 \
+		 .flags = NX_F_REQUIRED,                                                                              \
+		 .help = "what it may do"},                                                                           \
+		{.name = "user_id",                                                                                   \
+		 .type = NX_T_STRING,                                                                                 \
+		 .flags = NX_F_REQUIRED | NX_F_NULL,                                                                  \
+		 .help = "the user it speaks for"},                                                                   \
+		{.name = "created_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED, .help = "when it was made"},        \
+		{.name = "expires_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED | NX_F_NULL, .help = "null: never"}, \
+	{                                                                                                             \
+		.name = "last_used_at", .type = NX_T_TIME, .flags = NX_F_REQUIRED | NX_F_NULL,                        \
+		.help = "to the minute; null: never"                                                                  \
 	}
 static const struct nx_field key_fields[] = {KEY_FIELDS};
 static const struct nx_schema key_schema = {

@@ -26,9 +26,19 @@ static _Thread_local struct nx_log_scope scope;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-bool nx_log_enabled(enum nx_log_level level)
+static bool is_printed(enum nx_log_level level)
 {
 	return (int)level >= atomic_load_explicit(&the_level, memory_order_relaxed);
+}
+
+static bool is_kept(void)
+{
+	return the_sink != NULL && !nx_id_none(scope.task);
+}
+
+bool nx_log_enabled(enum nx_log_level level)
+{
+	return is_printed(level) || is_kept();
 }
 
 void nx_log_setup(enum nx_log_level level, enum nx_log_format format, int fd)
@@ -306,10 +316,22 @@ static void emit(const char *p, size_t n)
 	} while (rc < 0 && errno == EINTR);
 }
 
+static void print(const struct nx_log_record *r, const struct nx_log_field *fields)
+{
+	char line[LINE_MAX_BYTES];
+	struct out o = {.p = line, .cap = sizeof(line) - 1}; /* the line feed */
+	if (atomic_load_explicit(&the_json, memory_order_relaxed))
+		put_json_line(&o, r);
+	else
+		put_text_line(&o, r, fields);
+	line[o.n++] = '\n';
+	emit(line, o.n);
+}
+
 void nx_log_write(enum nx_log_level level, const char *component, const char *message,
 		  const struct nx_log_field *fields)
 {
-	char line[LINE_MAX_BYTES], json[FIELDS_MAX_BYTES];
+	char json[FIELDS_MAX_BYTES];
 	int saved_errno = errno;
 	struct out fields_out = {.p = json, .cap = sizeof(json)};
 	put_json_fields(&fields_out, fields);
@@ -320,14 +342,9 @@ void nx_log_write(enum nx_log_level level, const char *component, const char *me
 				  .message = message,
 				  .scope = scope,
 				  .fields_json = nx_str_n(json, fields_out.n)};
-	struct out o = {.p = line, .cap = sizeof(line) - 1}; /* the line feed */
-	if (atomic_load_explicit(&the_json, memory_order_relaxed))
-		put_json_line(&o, &r);
-	else
-		put_text_line(&o, &r, fields);
-	line[o.n++] = '\n';
-	emit(line, o.n);
-	if (the_sink != NULL)
+	if (is_printed(level))
+		print(&r, fields);
+	if (is_kept())
 		the_sink(&r, the_sink_ctx);
 	errno = saved_errno;
 }

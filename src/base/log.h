@@ -2,7 +2,7 @@
  * Structured logs: a level, a component, a sentence and typed fields.
  *
  * On a terminal a line for people; elsewhere one JSON object a line (time, level, component, message, trace_id, fields).
- * A second sink, set by monitoring, keeps what belongs to a task. Lines are built in a thread-local buffer and written by
+ * A second sink, set by monitoring, keeps what belongs to a task, whatever the level of what is printed. Lines are built in a thread-local buffer and written by
  * one write(2), so that threads do not mix theirs. Logging never fails and never allocates on the way of an error.
  */
 #ifndef NX_BASE_LOG_H
@@ -49,7 +49,7 @@ void nx_log_write(enum nx_log_level level, const char *component, const char *me
 #define nx_log_warn(...) nx_log_(NX_LOG_WARN, __VA_ARGS__)
 #define nx_log_error(...) nx_log_(NX_LOG_ERROR, __VA_ARGS__)
 
-bool nx_log_enabled(enum nx_log_level level);
+bool nx_log_enabled(enum nx_log_level level); /* printed, or kept for the task in hand */
 void nx_log_setup(enum nx_log_level level, enum nx_log_format format, int fd);
 int nx_log_level_parse(const char *s, enum nx_log_level *ret, struct nx_error **err);
 

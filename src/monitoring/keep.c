@@ -146,8 +146,6 @@ static void on_span(const struct nx_span *s, void *ctx NX_UNUSED)
 
 static void on_log(const struct nx_log_record *l, void *ctx NX_UNUSED)
 {
-	if (nx_id_none(l->scope.task))
-		return;
 	struct nx_record r = {.kind = NX_RECORD_LOG,
 			      .tenant = l->scope.tenant,
 			      .task = l->scope.task,

@@ -58,7 +58,8 @@ static int apply_effect(void *ctx, struct nx_db *db, struct nx_error **err)
 
 /* Sends a request whose effect answers with `answer`; true when it was done, false when an earlier answer came or it was
  * refused. */
-static bool send(struct rig *g, const char *key, const char *body, const char *answer, int *ret_status, char ret_text[64])
+static bool send(struct rig *g, const char *key, const char *body, const char *answer, int *ret_status,
+		 char ret_text[64])
 {
 	struct nx_request *r = request(g, key, body);
 	bool is_new = nx_idempotency_begin(r);

@@ -115,19 +115,25 @@ static void keep(const struct nx_log_record *r, void *ctx)
 	(void)snprintf(kept_fields, sizeof(kept_fields), "%.*s", NX_FMT(r->fields_json));
 }
 
-TEST(a_sink_gets_a_record_of_each_line)
+TEST(a_sink_keeps_what_belongs_to_a_task_whatever_is_printed)
 {
 	int calls = 0;
 	begin(NX_LOG_INFO, NX_LOG_TEXT);
 	nx_log_sink_set(keep, &calls);
-	(void)nx_log_scope_set((struct nx_log_scope){.tenant = 9});
-	nx_log_info("core", "done", NX_LINT("steps", 2));
-	nx_log_debug("core", "no");
+	nx_log_info("core", "of no task");
+	ASSERT_EQ(calls, 0);
+	(void)nx_log_scope_set((struct nx_log_scope){.tenant = 9, .task = nx_id_new()});
+	nx_log_info("core", "begun");
+	nx_log_debug("core", "done", NX_LINT("steps", 2));
 	nx_log_sink_set(NULL, NULL);
+	nx_log_debug("core", "without a sink");
 	(void)nx_log_scope_set((struct nx_log_scope){.tenant = 0});
 	nx_log_info("core", "after");
-	(void)end();
-	ASSERT_EQ(calls, 1);
+	const char *printed = end();
+	ASSERT_NOT_NULL(strstr(printed, "begun"));
+	ASSERT_NULL(strstr(printed, "done"));
+	ASSERT_NULL(strstr(printed, "without a sink"));
+	ASSERT_EQ(calls, 2);
 	ASSERT_STREQ(kept.message, "done");
 	ASSERT_EQ(kept.scope.tenant, 9);
 	ASSERT_EQ(kept.time_us, INT64_C(1772366400123456));
