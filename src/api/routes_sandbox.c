@@ -52,7 +52,8 @@ static const struct nx_field run_fields[] = {
 	{.name = "status",
 	 .type = NX_T_STRING,
 	 .flags = NX_F_REQUIRED,
-	 .help = "ok, error, timeout, memory_limit, cpu_limit, output_limit, process_limit, blocked, cancelled, or running"},
+	 .help = "ok, error, timeout, memory_limit, cpu_limit, output_limit, process_limit, blocked, cancelled, "
+		 "compile_error, or running"},
 	{.name = "exit_code", .type = NX_T_INT, .flags = NX_F_NULL},
 	{.name = "signal", .type = NX_T_INT, .flags = NX_F_NULL},
 	{.name = "stdout", .type = NX_T_STRING, .max_len = (size_t)256 << 20},

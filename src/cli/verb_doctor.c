@@ -114,13 +114,11 @@ static void report_sandbox(struct doctor *d, struct nx_execution *x)
 		report(d, checks[i].what, checks[i].ok, checks[i].detail, checks[i].fix);
 	n = nx_execution_languages(x, languages, nx_countof(languages));
 	for (size_t i = 0; i < n; i++) {
-		bool later = strcmp(languages[i].name, "python") != 0 && strcmp(languages[i].name, "shell") != 0;
-		const char *fix =
-			languages[i].package ? nx_arena_printf(a, "apt-get install %s", languages[i].package) : "";
-		report(d, nx_arena_printf(a, "language %s", languages[i].name), languages[i].available || later,
-		       languages[i].available ? languages[i].version
-		       : later                ? "in a later version"
-					      : "not available here",
+		const char *fix = nx_arena_printf(a, "apt-get install %s", languages[i].package);
+		report(d, nx_arena_printf(a, "language %s", languages[i].name), languages[i].available,
+		       languages[i].available    ? languages[i].version
+		       : languages[i].version[0] ? nx_arena_printf(a, "%s is too old", languages[i].version)
+						 : "not available here",
 		       fix);
 	}
 }

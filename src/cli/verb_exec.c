@@ -3,11 +3,12 @@
 #include "cli/verbs.h"
 
 #define CODE_MAX (1 << 20)
+#define INPUT_MAX (64 << 20)
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *policy;
 static bool quiet;
 static const struct nx_cli_option options[] = {
-	{"language", "NAME", "python or shell (default: by the file's name)", &language, NULL},
+	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
 	{"stdin", "FILE", "its standard input", &stdin_file, NULL},
 	{"time", "SECONDS", "wall time (30)", &seconds, NULL},
 	{"memory", "MIB", "memory of all its processes (512)", &memory, NULL},
@@ -25,10 +26,12 @@ static const char *language_of(const char *path)
 		return language;
 	if (nx_str_ends(s, NX_STR(".sh")) || nx_str_ends(s, NX_STR(".bash")))
 		return "shell";
-	if (nx_str_ends(s, NX_STR(".js")))
+	if (nx_str_ends(s, NX_STR(".js")) || nx_str_ends(s, NX_STR(".mjs")) || nx_str_ends(s, NX_STR(".cjs")))
 		return "javascript";
 	if (nx_str_ends(s, NX_STR(".c")))
 		return "c";
+	if (nx_str_ends(s, NX_STR(".sql")))
+		return "sql";
 	return "python";
 }
 
@@ -48,10 +51,33 @@ static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, con
 	return 0;
 }
 
-static int build(struct nx_cli *c, const char *path, yyjson_mut_val **ret, struct nx_error **err)
+/* The files beside the program: each lies in its work directory under its own last name. */
+static int add_inputs(struct nx_cli *c, yyjson_mut_doc *d, yyjson_mut_val *o, int n, char **paths,
+		      struct nx_error **err)
+{
+	yyjson_mut_val *list = n ? yyjson_mut_obj_add_arr(d, o, "files") : NULL;
+
+	for (int i = 0; i < n; i++) {
+		yyjson_mut_val *f = yyjson_mut_arr_add_obj(d, list);
+		const char *slash = strrchr(paths[i], '/');
+		nx_str bytes;
+		int rc = nx_cli_read(c, paths[i], INPUT_MAX, &bytes, err);
+		if (rc < 0)
+			return rc;
+		nx_str text = nx_base64(c->arena, bytes);
+		if (!f || !text.p)
+			return nx_error_set(err, NX_ENOMEM, "send the file %s", paths[i]);
+		nx_json_add_strz(d, f, "path", slash ? slash + 1 : paths[i]);
+		nx_json_add_str(d, f, "content_base64", text);
+	}
+	return 0;
+}
+
+static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, struct nx_error **err)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
+	const char *path = argv[0];
 	nx_str code, input;
 	int rc;
 
@@ -66,6 +92,8 @@ static int build(struct nx_cli *c, const char *path, yyjson_mut_val **ret, struc
 			return rc;
 		nx_json_add_str(d, o, "stdin", input);
 	}
+	if ((rc = add_inputs(c, d, o, argc - 1, argv + 1, err)) < 0)
+		return rc;
 	if (policy)
 		nx_json_add_strz(d, o, "policy", policy);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
@@ -125,7 +153,7 @@ static int exit_status(yyjson_val *answer)
 		int64_t code = nx_json_int(answer, "exit_code", 1), sig = nx_json_int(answer, "signal", 0);
 		return sig > 0 ? (int)(128 + sig) : (int)(code > 0 ? code : 1);
 	}
-	return 125;
+	return nx_str_eqz(status, "compile_error") ? 1 : 125;
 }
 
 static int run(struct nx_cli *c, int argc, char **argv)
@@ -134,9 +162,9 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	yyjson_mut_val *body;
 	yyjson_val *answer;
 
-	if (argc != 1)
+	if (argc < 1)
 		return nx_cli_usage(&nx_verb_exec, "name one program, or - for standard input");
-	if (build(c, argv[0], &body, &err) < 0)
+	if (build(c, argc, argv, &body, &err) < 0)
 		return nx_cli_misuse(c, &nx_verb_exec, err);
 	if (nx_cli_call(c, "POST", "/v1/sandbox/executions", body, &answer, &err) < 0)
 		return nx_cli_fail(c, err);
@@ -155,12 +183,14 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 const struct nx_verb nx_verb_exec = {
 	.name = "exec",
-	.usage = "exec [options] FILE|-",
+	.usage = "exec [options] FILE|- [INPUT ...]",
 	.summary = "run a program in the sandbox",
 	.examples = "  nexus exec program.py\n"
 		    "  echo 'print(6*7)' | nexus exec -\n"
-		    "  nexus exec --time 5 --memory 128 crunch.py\n",
-	.more = "Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",
+		    "  nexus exec --time 5 --memory 128 crunch.py\n"
+		    "  nexus exec totals.sql sales.csv people.csv\n",
+	.more = "INPUT is a file that the program finds in its directory; for SQL each CSV file is a table named as the file.\n"
+		"Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",
 	.options = options,
 	.alone = true,
 	.run = run,

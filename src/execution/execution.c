@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 static const char *const status_names[NX_EXEC_STATUS_MAX] = {
-	"ok", "error", "timeout", "memory_limit", "cpu_limit", "output_limit", "process_limit", "blocked", "cancelled",
+	"ok",           "error",         "timeout", "memory_limit", "cpu_limit",
+	"output_limit", "process_limit", "blocked", "cancelled",    "compile_error",
 };
 
 const char *nx_exec_status_name(enum nx_exec_status s)
@@ -83,7 +84,9 @@ static int check_request(struct nx_run *r, struct nx_error **err)
 	int result = nx_language_need(x->language, &r->language, &r->program, err);
 	if (result == 0)
 		result = check_constraints(c, &x->constraints, err);
-	return result == 0 ? check_files(c, x, err) : result;
+	if (result == 0)
+		result = check_files(c, x, err);
+	return result == 0 && r->language->has_tables ? nx_sql_tables(x, r->scratch, &r->load, err) : result;
 }
 
 static void admit_job(struct nx_job *j)

@@ -40,6 +40,7 @@ enum nx_exec_status {
 	NX_EXEC_PROCESS_LIMIT,
 	NX_EXEC_BLOCKED, /* refused by the scanner; nothing ran */
 	NX_EXEC_CANCELLED,
+	NX_EXEC_COMPILE_ERROR, /* the compiler refused it; nothing ran */
 	NX_EXEC_STATUS_MAX
 };
 const char *nx_exec_status_name(enum nx_exec_status s);

@@ -27,15 +27,27 @@
 
 struct nx_language {
 	const char *name, *package;
-	const char *const *programs; /* candidates by preference, absolute, ended by NULL; NULL: not in this version */
+	const char *const *programs; /* candidates by preference, absolute, ended by NULL */
 	const char *source;          /* name of the program's file below /code */
+	const char *stdin_name;      /* and of its standard input */
 	const char *const *args;     /* between program and source, ended by NULL */
+	const char *script;          /* run by /bin/sh with the program as $0; NULL: the program itself is run */
+	const char *made;            /* what the script compiles, below the box; NULL: nothing */
+	unsigned min_major, min_minor;
+	bool has_heap_limit; /* V8 */
+	bool has_tables;     /* SQL: the program is standard input, CSV files are tables */
 };
-/* NX_EINVAL (unknown, with the nearest name), NX_EUNSUPPORTED (a later version), NX_EMISSING (with the package). */
+/* NX_EINVAL (unknown, with the nearest name), NX_EMISSING (not there or too old, with the package). */
 int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err);
 size_t nx_language_list(struct nx_exec_language *ret, size_t max); /* asks each program for its version */
-int nx_language_start(const struct nx_language *l, const char *program, bool has_stdin, struct nx_spawn_start *ret,
-		      struct nx_error **err);
+int nx_language_start(const struct nx_language *l, const char *program, int64_t memory_mb, bool has_stdin,
+		      struct nx_spawn_start *ret, struct nx_error **err);
+
+/* ---- sql_tables.c ---- */
+
+/* What the shell of SQLite reads before the program, in `a`. NX_EINVAL: two files of one name, a name of SQLite's own, no
+ * header; NX_EENCODING: a header that is not UTF-8. On a worker: it reads every file. */
+int nx_sql_tables(const struct nx_exec *x, struct nx_arena *a, nx_str *ret, struct nx_error **err);
 
 /* ---- spawner_client.c ---- */
 
@@ -89,6 +101,7 @@ struct nx_run {
 	int ending;                              /* enum nx_exec_status that we asked for, or -1 */
 	const struct nx_language *language;
 	const char *program;
+	nx_str load; /* SQL: what makes the tables; in scratch */
 	struct nx_spawn_features features;
 	int box, pidfd;
 	struct nx_pump *out_pump, *err_pump;

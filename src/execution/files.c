@@ -82,7 +82,9 @@ static int write_code(struct nx_run *r, struct nx_error **err)
 		return nx_error_set_errno(err, errno, "open the program's directory");
 	int result = write_file(code, nx_str_z(r->language->source), r->x->code, 0644, NULL, NULL, err);
 	if (result == 0 && r->x->stdin_text.n)
-		result = write_file(code, NX_STR("stdin"), r->x->stdin_text, 0644, NULL, NULL, err);
+		result = write_file(code, nx_str_z(r->language->stdin_name), r->x->stdin_text, 0644, NULL, NULL, err);
+	if (result == 0 && r->load.n)
+		result = write_file(code, NX_STR("load.sql"), r->load, 0644, NULL, NULL, err);
 	return result;
 }
 

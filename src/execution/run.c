@@ -58,10 +58,11 @@ void nx_run_end(struct nx_run *r, enum nx_exec_status why)
 
 /* ---- prepare ---- */
 
-static int64_t input_bytes(const struct nx_exec *x)
+static int64_t input_bytes(const struct nx_run *r)
 {
+	const struct nx_exec *x = r->x;
 	const int64_t page = 4096;
-	int64_t n = (int64_t)(x->code.n + x->stdin_text.n) + 2 * page;
+	int64_t n = (int64_t)(x->code.n + x->stdin_text.n + r->load.n) + 3 * page;
 	for (size_t i = 0; i < x->nfiles; i++)
 		n += (int64_t)x->files[i].bytes.n + page;
 	return n;
@@ -116,7 +117,7 @@ void nx_run_prepare(struct nx_run *r)
 		.memory_bytes = k->max_memory_mb << 20,
 		.cpu_percent = k->max_cpu_percent,
 		.max_processes = c->sandbox_max_processes,
-		.box_bytes = c->sandbox_work_bytes + input_bytes(r->x) + BOX_SLACK,
+		.box_bytes = c->sandbox_work_bytes + input_bytes(r) + BOX_SLACK,
 		.box_inodes = BOX_INODES,
 		.file_bytes = c->sandbox_work_bytes,
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
@@ -235,7 +236,8 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 	nx_spawn_init(&m, NX_SPAWN_START, r->number);
 	if (open_pump(r, &fds[2], &r->out_pump, err) < 0 || open_pump(r, &fds[3], &r->err_pump, err) < 0 ||
 	    nx_run_write_inputs(r, err) < 0 ||
-	    nx_language_start(r->language, r->program, r->x->stdin_text.n > 0, &m.start, err) < 0)
+	    nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, r->x->stdin_text.n > 0,
+			      &m.start, err) < 0)
 		return nx_error_code(*err);
 	int n = nx_spawner_send(r->e->spawner, &m);
 	if (n < 0)
@@ -256,18 +258,33 @@ void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds)
 
 /* ---- the verdict ---- */
 
+/* V8 ends itself when its heap, whose limit follows from that of the run, is full. */
+static bool heap_is_full(const struct nx_run *r)
+{
+	return r->language->has_heap_limit && r->x->result.signal == SIGABRT &&
+	       nx_str_find(nx_buf_str(&r->err_out), NX_STR("heap out of memory")) >= 0;
+}
+
+/* The compiler failed, so that there is nothing to run. */
+static bool is_not_compiled(const struct nx_run *r)
+{
+	return r->language->made && faccessat(r->box, r->language->made, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static enum nx_exec_status judge_exit(struct nx_run *r, const struct nx_spawn_exited *e)
 {
 	struct nx_exec_result *res = &r->x->result;
 	res->exit_code = WIFEXITED(e->wait_status) ? WEXITSTATUS(e->wait_status) : -1;
 	res->signal = WIFSIGNALED(e->wait_status) ? WTERMSIG(e->wait_status) : 0;
-	if (e->memory_hit)
+	if (e->memory_hit || heap_is_full(r))
 		return NX_EXEC_MEMORY_LIMIT;
 	if (res->signal == SIGXCPU)
 		return NX_EXEC_CPU_LIMIT;
 	if (res->exit_code == 0)
 		return NX_EXEC_OK;
-	return e->processes_hit ? NX_EXEC_PROCESS_LIMIT : NX_EXEC_ERROR;
+	if (e->processes_hit)
+		return NX_EXEC_PROCESS_LIMIT;
+	return is_not_compiled(r) ? NX_EXEC_COMPILE_ERROR : NX_EXEC_ERROR;
 }
 
 static int judge(struct nx_run *r, const struct nx_spawn_exited *e, enum nx_exec_status *ret, struct nx_error **err)

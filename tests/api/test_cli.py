@@ -129,6 +129,18 @@ def test_documents(cli, tmp_path):
         assert r.returncode == 1 and "NX-NOT-FOUND" in r.stderr, (words, r.stderr)
 
 
+@pytest.mark.parametrize("name,code,needs,out", [
+    ("a.mjs", "import os from 'os'\nconsole.log(6 * 7, typeof os)", "node", "42 object\n"),
+    ("a.c", '#include <stdio.h>\nint main(void) { return puts("42") < 0; }', "gcc", "42\n"),
+    ("a.sql", "SELECT n FROM t ORDER BY n DESC;", "sqlite3", "n\n10\n9\n")])
+def test_exec_knows_the_language_by_the_name(cli, tmp_path, name, code, needs, out):
+    if not shutil.which(needs):
+        pytest.skip(f"{needs} is not installed")
+    (tmp_path / name).write_text(code)
+    (tmp_path / "t.csv").write_text("n\n9\n10\n")
+    assert ok(cli("exec", "--quiet", tmp_path / name, tmp_path / "t.csv")) == out
+
+
 def test_exec(cli, tmp_path):
     program = tmp_path / "p.py"
     program.write_text("import sys\nprint(sys.stdin.read().upper(), end='')\nsys.exit(7)\n")
@@ -141,6 +153,7 @@ def test_exec(cli, tmp_path):
     r = cli("exec", "--policy", "strict", "-", input="import ctypes\nimport os\nos.system('rm -rf /')\n")
     assert r.returncode == 125 and "line " in r.stderr
     assert cli("exec", "nowhere.py").returncode == 1
+    assert cli("exec", program, "nowhere.csv").returncode == 1
 
 
 def test_scan(cli, tmp_path):

@@ -54,6 +54,35 @@ def test_languages_say_what_is_there(client):
     assert got["python"]["available"] and got["shell"]["available"]
 
 
+PROGRAMS = {
+    "javascript": ("console.log(6 * 7)", "42\n"),
+    "c": ('#include <stdio.h>\nint main(void) { printf("%d\\n", 6 * 7); return 0; }', "42\n"),
+    "sql": ("SELECT sum(n) AS total FROM sales WHERE n > 9;", "total\n42\n"),
+}
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_other_languages_run_or_say_what_is_missing(client, language):
+    code, out = PROGRAMS[language]
+    body = {"language": language, "code": code, "files": [{"path": "sales.csv", "content_base64": "bgo5CjMwCjEyCg=="}]}
+    told = {x["name"]: x for x in client.get("/v1/sandbox/languages").json()["items"]}[language]
+    r = client.post("/v1/sandbox/executions", body)
+    if not told["available"]:
+        assert r.status_code == 503 and r.json()["code"] == "NX-MISSING" and told["package"] in r.json()["hint"], r.text
+        pytest.skip(f"{language} cannot be run here: apt-get install {told['package']}")
+    assert r.status_code == 200, r.text
+    got = r.json()
+    assert got["status"] == "ok" and got["stdout"] == out, got
+    assert got["scan"]["is_safe"] and (got["scan"]["scanned"] or not got["scan"]["findings"])
+
+
+def test_what_does_not_compile_has_a_status_of_its_own(client):
+    if not {x["name"]: x for x in client.get("/v1/sandbox/languages").json()["items"]}["c"]["available"]:
+        pytest.skip("c cannot be run here: apt-get install gcc libc6-dev")
+    got = run(client, "int main(void) { return x; }", "c")
+    assert got["status"] == "compile_error" and got["exit_code"] == 1 and "undeclared" in got["stderr"]
+
+
 def test_output_is_streamed(client):
     body = {"language": "shell", "stream": True, "code": "for i in 1 2 3; do echo line $i; sleep 0.1; done; echo oops >&2"}
     with client.events("/v1/sandbox/executions", method="POST", json=body) as s:

@@ -257,6 +257,7 @@ export const ar: Record<Key, Message> = {
   "exec.process_limit": "حدّ العمليات",
   "exec.blocked": "حجبه الفاحص",
   "exec.cancelled": "أُلغي",
+  "exec.compile_error": "لم يُترجَم",
 
   "agents.title": "الوكلاء",
   "agents.can": "يستطيع",

@@ -244,6 +244,7 @@ export const en = {
   "exec.process_limit": "Process limit",
   "exec.blocked": "Blocked by the scanner",
   "exec.cancelled": "Cancelled",
+  "exec.compile_error": "Not compiled",
 
   "agents.title": "Agents",
   "agents.can": "Can",
