@@ -11,6 +11,9 @@
 
 #define COLUMNS_MAX 2000 /* SQLITE_MAX_COLUMN */
 #define DIGITS_MAX 15    /* what a double keeps */
+#define NAME_MAX_BYTES 256
+#define NAME_TRIES 8
+#define SCRIPT_MAX (8 << 20)
 
 struct column {
 	nx_str name;
@@ -75,11 +78,18 @@ static bool is_plain_number(nx_str s)
 	return i == s.n && digits <= DIGITS_MAX;
 }
 
+static bool begins_like_a_number(nx_str s)
+{
+	size_t i = 0;
+	while (i < s.n && s.p[i] && strchr("+-. \t", s.p[i]))
+		i++;
+	return i < s.n && s.p[i] >= '0' && s.p[i] <= '9';
+}
+
 static void look_at(struct column *c, nx_str value)
 {
 	c->has_empty |= value.n == 0;
-	if (!c->is_text && value.n && strchr("+-. \t0123456789", value.p[0]) && value.p[0])
-		c->is_text = !is_plain_number(value);
+	c->is_text |= begins_like_a_number(value) && !is_plain_number(value);
 }
 
 static bool is_taken(const struct table *t, nx_str name)
@@ -103,19 +113,27 @@ static nx_str unquote(struct nx_arena *a, struct field f)
 	return nx_str_n(z, n);
 }
 
-/* A column without a name is called by its number; the second of a name gets "_2". */
-static bool add_column(struct table *t, struct field f)
+/* A column without a name is called by its number; one whose name is taken gets its number after the name. */
+static int add_column(struct table *t, struct field f, const char *what, struct nx_error **err)
 {
 	nx_str name = unquote(t->arena, f);
+	size_t number = t->n + 1;
 	if (name.p && name.n == 0)
-		name = nx_str_z(nx_arena_printf(t->arena, "column_%zu", t->n + 1));
+		name = nx_str_z(nx_arena_printf(t->arena, "column_%zu", number));
+	if (name.n > NAME_MAX_BYTES)
+		return nx_error_set(err, NX_EINVAL, "%s has a column whose name is longer than %d bytes", what,
+				    NAME_MAX_BYTES);
 	nx_str wanted = name;
-	for (size_t k = 2; name.p && is_taken(t, name); k++)
-		name = nx_str_z(nx_arena_printf(t->arena, "%.*s_%zu", NX_FMT(wanted), k));
+	for (size_t tries = 0; name.p && is_taken(t, name); tries++, number++) {
+		if (tries == NAME_TRIES)
+			return nx_error_set(err, NX_EINVAL, "%s has too many columns with the name \"%.*s\"", what,
+					    (int)nx_min(wanted.n, (size_t)64), wanted.p);
+		name = nx_str_z(nx_arena_printf(t->arena, "%.*s_%zu", NX_FMT(wanted), number));
+	}
 	if (!name.p)
-		return false;
+		return nx_error_set(err, NX_ENOMEM, "no memory for the columns of %s", what);
 	t->columns[t->n++].name = name;
-	return true;
+	return 0;
 }
 
 static int read_header(struct table *t, nx_str *rest, const char *what, struct nx_error **err)
@@ -134,8 +152,8 @@ static int read_header(struct table *t, nx_str *rest, const char *what, struct n
 		f = take_field(rest);
 		if (!nx_utf8_valid(f.raw) || nx_str_find(f.raw, nx_str_n("", 1)) >= 0)
 			return nx_error_set(err, NX_EENCODING, "the first line of %s is not UTF-8", what);
-		if (!add_column(t, f))
-			return nx_error_set(err, NX_ENOMEM, "no memory for the columns of %s", what);
+		if (add_column(t, f, what, err) < 0)
+			return nx_error_code(*err);
 	}
 	return 0;
 }
@@ -177,6 +195,27 @@ static void put_argument(struct nx_buf *b, nx_str s)
 	nx_buf_addc(b, '"');
 }
 
+/* An empty value in a column of numbers is none. */
+static void put_empty(struct nx_buf *b, const struct table *t, nx_str name)
+{
+	bool is_first = true;
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->columns[i].is_text || !t->columns[i].has_empty)
+			continue;
+		nx_buf_addz(b, is_first ? "UPDATE " : ", ");
+		if (is_first) {
+			put_name(b, name);
+			nx_buf_addz(b, " SET ");
+		}
+		put_name(b, t->columns[i].name);
+		nx_buf_addz(b, " = NULLIF(");
+		put_name(b, t->columns[i].name);
+		nx_buf_addz(b, ", '')");
+		is_first = false;
+	}
+	nx_buf_addz(b, is_first ? "" : ";\n");
+}
+
 static void put_table(struct nx_buf *b, const struct table *t, nx_str name, nx_str path)
 {
 	nx_buf_addz(b, "CREATE TABLE ");
@@ -191,17 +230,7 @@ static void put_table(struct nx_buf *b, const struct table *t, nx_str name, nx_s
 	nx_buf_addc(b, ' ');
 	put_argument(b, name);
 	nx_buf_addc(b, '\n');
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->columns[i].is_text || !t->columns[i].has_empty)
-			continue;
-		nx_buf_addz(b, "UPDATE ");
-		put_name(b, name);
-		nx_buf_addz(b, " SET ");
-		put_name(b, t->columns[i].name);
-		nx_buf_addz(b, " = NULL WHERE ");
-		put_name(b, t->columns[i].name);
-		nx_buf_addz(b, " = '';\n");
-	}
+	put_empty(b, t, name);
 }
 
 static int add_table(struct nx_buf *b, nx_str name, nx_str path, nx_str bytes, struct nx_error **err)
@@ -216,6 +245,9 @@ static int add_table(struct nx_buf *b, nx_str name, nx_str path, nx_str bytes, s
 	if (r == 0) {
 		read_rows(&t, bytes);
 		put_table(b, &t, name, path);
+		if (b->n > SCRIPT_MAX)
+			r = nx_error_set(err, NX_ELIMIT, "the names of the columns are longer than %d bytes together",
+					 SCRIPT_MAX);
 	}
 	nx_arena_free(scratch);
 	return r;

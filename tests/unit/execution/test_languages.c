@@ -258,10 +258,10 @@ TEST(csv_files_and_stdin_are_tables)
 		{NX_STR("notes.txt"), NX_STR("no table")},
 	};
 	run_with(&t, "sql",
-		 "SELECT zip, \"na\"\"me\", \"a \"\"b\"\"\" IS NULL AS e, id_2, column_6 FROM \"it's\" WHERE id > 9;\n"
+		 "SELECT zip, \"na\"\"me\", \"a \"\"b\"\"\" IS NULL AS e, id_5, column_6 FROM \"it's\" WHERE id > 9;\n"
 		 "SELECT zip, n FROM \"it's\" JOIN stdin USING (id);\nSELECT avg(\"a \"\"b\"\"\") AS a FROM \"it's\";",
 		 "id,n\n9,nine\n", f, 2);
-	expect(&t, "ok", "zip,\"na\"\"me\",e,id_2,column_6\n123,\"y,\ny\",1,3,\nzip,n\n007,nine\na\n1.5\n");
+	expect(&t, "ok", "zip,\"na\"\"me\",e,id_5,column_6\n123,\"y,\ny\",1,3,\nzip,n\n007,nine\na\n1.5\n");
 	ASSERT_EQ(t.x.result.nartifacts, 0);
 	trial_done(&t);
 }
@@ -341,14 +341,25 @@ static void refuse_files(struct nx_exec_file *f, size_t n, const char *pointer)
 	trial_done(&t);
 }
 
+static char *wide_csv(size_t n)
+{
+	static char text[8192];
+	memset(text, ',', sizeof(text));
+	text[n] = '\0';
+	return text;
+}
+
 TEST(files_that_cannot_be_tables_are_refused)
 {
 	NEEDS("sql");
 	struct nx_exec_file twice[] = {{NX_STR("a.csv"), NX_STR("x\n1\n")}, {NX_STR("b/A.CSV"), NX_STR("x\n1\n")}};
 	struct nx_exec_file own = {NX_STR("sqlite_x.csv"), NX_STR("x\n1\n")}, empty = {NX_STR("e.csv"), NX_STR("")};
+	struct nx_exec_file many = {NX_STR("m.csv"), NX_STR("")};
 	refuse_files(twice, 2, "/files/1/path");
 	refuse_files(&own, 1, "/files/0/path");
 	refuse_files(&empty, 1, "/files/0");
+	many.bytes = nx_str_z(wide_csv(2001));
+	refuse_files(&many, 1, "/files/0");
 }
 
 /* ---- all ---- */
