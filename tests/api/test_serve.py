@@ -146,7 +146,8 @@ def can_hide_files():
 
 @pytest.mark.skipif(not can_hide_files(), reason="no mount namespace can be had here")
 def test_without_an_interpreter_its_language_is_refused_and_the_rest_runs(nexus, start, tmp_path):
-    hide = " && ".join(f"{{ test ! -e {p} || mount --bind /dev/null {p}; }}" for p in ["/usr/bin/python3", "/usr/local/bin/python3"])
+    hidden = [f"{d}/{p}" for d in ("/usr/bin", "/usr/local/bin") for p in ("python3", "node", "nodejs", "gcc", "sqlite3")]
+    hide = " && ".join(f"{{ test ! -e {p} || mount --bind /dev/null {p}; }}" for p in hidden)
     program = tmp_path / "nexus"
     program.write_text(f"#!/bin/sh\nexec unshare -m sh -c '{hide} && exec \"$@\"' sh {nexus} \"$@\"\n")
     program.chmod(0o755)
@@ -156,6 +157,10 @@ def test_without_an_interpreter_its_language_is_refused_and_the_rest_runs(nexus,
         assert r.status_code == 503 and r.json()["code"] == "NX-MISSING", r.text
         assert "python" in r.json()["detail"] and "apt-get install" in r.json()["hint"]
         told = {x["name"]: x for x in c.get("/v1/sandbox/languages").json()["items"]}
+        for language, package in (("javascript", "nodejs"), ("c", "gcc libc6-dev"), ("sql", "sqlite3")):
+            r = c.post("/v1/sandbox/executions", {"language": language, "code": ""})
+            assert r.status_code == 503 and r.json()["code"] == "NX-MISSING" and package in r.json()["hint"], r.text
+            assert told[language]["available"] is False and told[language]["package"] == package
         assert told["python"]["available"] is False and told["shell"]["available"] is True
         assert c.post("/v1/sandbox/executions", {"language": "shell", "code": "echo 1"}).json()["stdout"] == "1\n"
         task = c.post("/v1/tasks", {"input": "x", "wait": True, "plan": {"steps": [
