@@ -31,6 +31,7 @@ struct nx_language {
 	const char *source;          /* name of the program's file below /code */
 	const char *stdin_name;      /* and of its standard input */
 	const char *const *args;     /* between program and source, ended by NULL */
+	const char *env;             /* one more variable, or NULL */
 	const char *script;          /* run by /bin/sh with the program as $0; NULL: the program itself is run */
 	const char *made;            /* what the script compiles, below the box; NULL: nothing */
 	unsigned min_major, min_minor;

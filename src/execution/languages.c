@@ -53,6 +53,7 @@ static const struct nx_language languages[] = {
 	 .stdin_name = "stdin",
 	 .args = no_args,
 	 .min_major = 18,
+	 .env = "NODE_PATH=/work",
 	 .has_heap_limit = true},
 	{.name = "c",
 	 .package = "gcc libc6-dev",
@@ -81,7 +82,6 @@ static const char *const guest_env[] = {
 	"TMPDIR=/tmp",
 	"PYTHONPATH=/work",
 	"PYTHONUTF8=1",
-	"NODE_PATH=/work",
 	"TERM=dumb",
 	"TZ=UTC",
 };
@@ -280,6 +280,10 @@ int nx_language_start(const struct nx_language *l, const char *program, int64_t 
 	bool ok = add_arguments(l, program, memory_mb, ret);
 	for (ret->envc = 0; ok && ret->envc < nx_countof(guest_env); ret->envc++)
 		ok = nx_spawn_append(ret->env, &used, guest_env[ret->envc]);
+	if (ok && l->env) {
+		ok = nx_spawn_append(ret->env, &used, l->env);
+		ret->envc++;
+	}
 	ret->has_stdin = has_stdin || l->has_tables;
 	return ok ? 0 : nx_error_set(err, NX_EINTERNAL, "arguments of %s do not fit", l->name);
 }
