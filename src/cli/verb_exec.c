@@ -20,19 +20,9 @@ static const struct nx_cli_option options[] = {
 
 static const char *language_of(const char *path)
 {
-	nx_str s = nx_str_z(path);
+	const char *known = nx_cli_language_of(path);
 
-	if (language)
-		return language;
-	if (nx_str_ends(s, NX_STR(".sh")) || nx_str_ends(s, NX_STR(".bash")))
-		return "shell";
-	if (nx_str_ends(s, NX_STR(".js")) || nx_str_ends(s, NX_STR(".mjs")) || nx_str_ends(s, NX_STR(".cjs")))
-		return "javascript";
-	if (nx_str_ends(s, NX_STR(".c")))
-		return "c";
-	if (nx_str_ends(s, NX_STR(".sql")))
-		return "sql";
-	return "python";
+	return language ? language : known ? known : "python";
 }
 
 static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *option, const char *text,

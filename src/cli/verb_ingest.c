@@ -3,13 +3,8 @@
 #include "cli/verbs.h"
 #include "knowledge/knowledge.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <sys/stat.h>
-
 #define BATCH_DOCUMENTS 32
 #define BATCH_BYTES (512 << 10)
-#define MAX_FILES 100000
 
 static bool no_wait;
 static const struct nx_cli_option options[] = {
@@ -17,59 +12,11 @@ static const struct nx_cli_option options[] = {
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
-struct files {
-	char **paths;
-	size_t n, cap;
-};
-
-static int add_file(struct nx_cli *c, struct files *f, const char *path, struct nx_error **err)
-{
-	if (f->n == MAX_FILES)
-		return nx_error_set(err, NX_ELIMIT, "more than %d files: ingest them in parts", MAX_FILES);
-	if (f->n == f->cap) {
-		size_t cap = f->cap ? f->cap * 2 : 64;
-		char **p = nx_arena_realloc(c->arena, f->paths, f->cap * sizeof(*p), cap * sizeof(*p));
-		if (!p)
-			return nx_error_set(err, NX_ENOMEM, "list the files");
-		f->paths = p;
-		f->cap = cap;
-	}
-	f->paths[f->n] = nx_arena_strdup(c->arena, path);
-	return f->paths[f->n++] ? 0 : nx_error_set(err, NX_ENOMEM, "list the files");
-}
-
 static bool known_type(const char *name)
 {
 	nx_str s = nx_str_z(name);
 
 	return nx_str_ends(s, NX_STR(".txt")) || nx_str_ends(s, NX_STR(".md")) || nx_str_ends(s, NX_STR(".jsonl"));
-}
-
-static int walk(struct nx_cli *c, struct files *f, const char *path, unsigned depth, struct nx_error **err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return nx_error_set_errno(err, errno, "%s", path);
-	if (!S_ISDIR(st.st_mode))
-		return add_file(c, f, path, err);
-	if (depth > 16)
-		return nx_error_set(err, NX_ELIMIT, "%s: more than 16 directories deep", path);
-	struct dirent **names;
-	int n = scandir(path, &names, NULL, alphasort), rc = 0;
-	if (n < 0)
-		return nx_error_set_errno(err, errno, "%s", path);
-	for (int i = 0; i < n; i++) {
-		char *child = nx_arena_printf(c->arena, "%s/%s", path, names[i]->d_name);
-		bool dir = names[i]->d_type == DT_DIR;
-		if (rc == 0 && !child)
-			rc = nx_error_set(err, NX_ENOMEM, "list the files");
-		else if (rc == 0 && names[i]->d_name[0] != '.' && (dir || known_type(child)))
-			rc = walk(c, f, child, depth + 1, err);
-		free(names[i]);
-	}
-	free(names);
-	return rc;
 }
 
 struct totals {
@@ -116,7 +63,7 @@ static int send_batch(struct nx_cli *c, const struct nx_document *docs, size_t n
 	return 0;
 }
 
-static int read_all(struct nx_cli *c, const struct files *f, struct nx_document **ret, size_t *ret_n,
+static int read_all(struct nx_cli *c, const struct nx_cli_files *f, struct nx_document **ret, size_t *ret_n,
 		    struct nx_error **err)
 {
 	struct nx_document *all = NULL;
@@ -171,7 +118,7 @@ static void print_totals(struct nx_cli *c, const struct totals *t, size_t files)
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	struct files f = {0};
+	struct nx_cli_files f = {0};
 	struct totals t = {0};
 	struct nx_document *docs = NULL;
 	struct nx_error *err = NULL;
@@ -180,7 +127,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_ingest, "name files or directories");
 	for (int i = 0; i < argc; i++)
-		if (walk(c, &f, argv[i], 0, &err) < 0)
+		if (nx_cli_find_files(c, argv[i], known_type, &f, &err) < 0)
 			return nx_cli_fail(c, err);
 	if (f.n == 0) {
 		nx_error_set(&err, NX_ENOTFOUND, "no .txt, .md or .jsonl file there");

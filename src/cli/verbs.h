@@ -10,6 +10,18 @@
  */
 int nx_cli_print_task(struct nx_cli *c, yyjson_val *task, bool answer_only, nx_str shown);
 
+/* "python" for "x.py"; NULL when the ending tells nothing. */
+const char *nx_cli_language_of(const char *path);
+
+struct nx_cli_files {
+	char **paths;
+	size_t n, cap;
+};
+/* Adds the file, "-", or of a directory every file below it that is wanted, in order of names; what begins with a dot is
+ * left out. A file that is named itself is taken as it is. NX_ELIMIT, NX_ENOTFOUND, … */
+int nx_cli_find_files(struct nx_cli *c, const char *path, bool (*is_wanted)(const char *path), struct nx_cli_files *ret,
+		      struct nx_error **err);
+
 extern const struct nx_verb nx_verb_agent, nx_verb_ask, nx_verb_bench, nx_verb_completion, nx_verb_config,
 	nx_verb_doctor, nx_verb_exec, nx_verb_explain, nx_verb_ingest, nx_verb_key, nx_verb_model_worker,
 	nx_verb_recall, nx_verb_remember, nx_verb_routes, nx_verb_scan, nx_verb_search, nx_verb_serve, nx_verb_spawner,

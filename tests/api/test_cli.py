@@ -168,6 +168,37 @@ def test_scan(cli, tmp_path):
     assert cli("scan", "nowhere.py", url=NOWHERE).returncode == 1
 
 
+def test_scan_of_a_directory_as_text_and_as_sarif(cli, tmp_path):
+    below = tmp_path / "src/deep"
+    below.mkdir(parents=True)
+    (below / "bad.py").write_text("import os\nos.system('rm -rf /')\n")
+    (tmp_path / "src/good.sh").write_text("echo hello\n")
+    (tmp_path / "src/notes.txt").write_text("import os\n")
+    (tmp_path / "src/.hidden.py").write_text("import os\n")
+    r = cli("scan", "--policy", "strict", tmp_path / "src", url=NOWHERE)
+    assert r.returncode == 1 and "deep/bad.py:2:" in r.stdout and "good.sh: risk none" in r.stdout
+    assert "notes" not in r.stdout and "hidden" not in r.stdout
+
+    r = cli("scan", "--format", "sarif", tmp_path / "src", url=NOWHERE)
+    log = json.loads(r.stdout)
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-2.1.0.json")
+    run = log["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert run["tool"]["driver"]["name"] and len({rule["id"] for rule in rules}) == len(rules) > 0
+    assert all(rule["shortDescription"]["text"] and rule["help"]["text"] for rule in rules)
+    for found in run["results"]:
+        assert rules[found["ruleIndex"]]["id"] == found["ruleId"] and found["message"]["text"]
+        assert found["level"] in ("note", "warning", "error")
+        place = found["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"].endswith("deep/bad.py") and place["region"]["startLine"] in (1, 2)
+    assert any(found["level"] == "error" for found in run["results"])
+
+    assert cli("scan", "--format", "xml", tmp_path / "src", url=NOWHERE).returncode == 2
+    (tmp_path / "empty").mkdir()
+    r = cli("scan", tmp_path / "empty", url=NOWHERE)
+    assert r.returncode == 1 and ".py" in r.stderr
+
+
 def test_memory(cli):
     assert "remembered" in ok(cli("remember", "--user", "cli", "--importance", "0.9", "The review is on Sunday"))
     assert "Sunday" in ok(cli("recall", "--user", "cli", "review"))
