@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { apiKey, keyNeeded } from "./api";
 import { useTongue, type Key } from "./i18n";
 import { connected, startLive } from "./live";
@@ -84,10 +84,11 @@ export function App(): JSX.Element {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => startLive(), [key]);
-  useEffect(() => {
+  // Before the screen is painted: later it would take the focus from who has begun to work on it.
+  useLayoutEffect(() => {
     document.title = `${t(`nav.${screens.includes(name as never) ? name : "ask"}` as Key)} · NEXUS`;
     // After a change of screens readers go on from the top of the new one.
-    if (!first.current && document.activeElement?.tagName !== "TEXTAREA") main.current?.focus({ preventScroll: true });
+    if (!first.current) main.current?.focus({ preventScroll: true });
     if (!first.current) main.current?.scrollTo(0, 0);
     first.current = false;
   }, [name, id]);

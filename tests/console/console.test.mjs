@@ -1,7 +1,7 @@
 /** The console in a real browser against the real program: what a person does with it. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { documents, openPage, slowPlan, startBrowser, startServer, until } from "./harness.mjs";
+import { documents, openPage, slowPlan, soon, startBrowser, startServer, until } from "./harness.mjs";
 
 let server, browser;
 before(async () => {
@@ -31,30 +31,35 @@ onPage("a question is asked and its plan and answer are seen", { path: "#/ask" }
   await page.fill("#question", "What is 12.5% of 840?");
   await page.keyboard.press("Enter");
   await page.locator(".run .answer").waitFor();
-  assert.equal((await page.locator(".run .answer .prose").innerText()).trim(), "105");
-  assert.equal(await page.locator(".run .step.state-succeeded").count(), 1);
-  assert.equal(await page.inputValue("#question"), "");
+  await soon(async () => {
+    assert.equal((await page.locator(".run .answer .prose").innerText()).trim(), "105");
+    assert.equal(await page.locator(".run .step.state-succeeded").count(), 1);
+    assert.equal(await page.inputValue("#question"), "");
+  });
 });
 
 onPage("citations lead to what the sources say", { path: "#/ask" }, async (page) => {
   await page.fill("#question", "Who designed the tide gauge of Aden?");
   await page.click("button[type=submit]");
   await page.locator(".run .sources").waitFor();
-  assert.match(await page.locator(".run .answer .prose").innerText(), /Salma Haddad/);
+  await soon(async () => assert.match(await page.locator(".run .answer .prose").innerText(), /Salma Haddad/));
   const quote = page.locator(".run .sources blockquote").first();
   assert.equal(await quote.isVisible(), false);
+  await page.locator('.run[aria-busy="false"]').waitFor(); // what still grows moves away from the pointer
   await page.locator(".run .cite").first().click();
-  assert.equal(await quote.isVisible(), true);
+  await quote.waitFor();
   assert.match(await quote.innerText(), /Salma Haddad/);
   await page.locator(".run .sources a").first().click();
   await page.locator(".document").waitFor();
-  assert.match(await page.locator("main").innerText(), /tide gauge/i);
+  await soon(async () => assert.match(await page.locator("main").innerText(), /tide gauge/i));
 });
 
 onPage("each action shows lines for a terminal that do the same", { path: "#/ask" }, async (page) => {
   await page.fill("#question", "it's 1+1");
   await page.keyboard.press("Enter");
+  await page.locator('.run[aria-busy="false"]').waitFor(); // what still grows moves away from the pointer
   await page.locator(".run .equivalents summary").click();
+  await page.locator(".run .equivalent pre").first().waitFor();
   const [curl, cli] = await page.locator(".run .equivalent pre").allInnerTexts();
   assert.match(curl, /^curl -sS \S+\/v1\/tasks \\\n/);
   assert.match(curl, /it'\\''s 1\+1/);
@@ -66,18 +71,20 @@ onPage("a plan is watched while it runs", { path: "#/tasks" }, async (page) => {
   await page.goto(`${server.url}/#/tasks/${body.id}`);
   await page.locator('.timeline .state-running .bar[data-step="left"]').waitFor();
   await page.locator(".task > .row .state-succeeded").waitFor();
-  assert.equal(await page.locator(".timeline-row.state-succeeded").count(), 4);
+  await soon(async () => assert.equal(await page.locator(".timeline-row.state-succeeded").count(), 4));
   await page.getByRole("tab", { name: "Plan" }).click();
   const box = async (id) => page.locator(`.node[data-step="${id}"]`).boundingBox();
   const [first, left, right, last] = [await box("first"), await box("left"), await box("right"), await box("last")];
   assert.ok(first.x < left.x && left.x < last.x && left.x === right.x && left.y !== right.y);
   await page.getByRole("tab", { name: "Events" }).click();
-  assert.ok((await page.locator(".events li").count()) >= 8);
-  assert.match(await page.locator(".events").innerText(), /task\.succeeded/);
+  await soon(async () => {
+    assert.ok((await page.locator(".events li").count()) >= 8);
+    assert.match(await page.locator(".events").innerText(), /task\.succeeded/);
+  });
   await page.getByRole("tab", { name: "Trace" }).click();
   await until(async () => (await page.locator(".timeline-row").count()) >= 5, "the spans");
   await page.getByRole("tab", { name: "JSON" }).click();
-  assert.match(await page.locator(".tab-panel pre").innerText(), new RegExp(body.id));
+  await soon(async () => assert.match(await page.locator(".tab-panel pre").innerText(), new RegExp(body.id)));
 });
 
 onPage("a task is cancelled after a question", { path: "#/tasks" }, async (page) => {
@@ -117,7 +124,7 @@ onPage("the list follows what happens, pauses, filters and finds by id", { path:
   await page.getByLabel("Find by id").fill(first.id);
   await page.keyboard.press("Enter");
   await page.waitForURL(`**/#/tasks/${first.id}`);
-  assert.match(await page.locator(".answer").innerText(), /333/);
+  await soon(async () => assert.match(await page.locator(".answer").innerText(), /333/));
 });
 
 onPage("pages of tasks are loaded one after the other", { path: "#/health" }, async (page) => {
@@ -130,23 +137,18 @@ onPage("pages of tasks are loaded one after the other", { path: "#/health" }, as
   assert.equal(new Set(ids).size, ids.length);
 });
 
-onPage("hundreds of events do not freeze the page", { path: "#/tasks" }, async (page) => {
+onPage("hundreds of events are a few requests", { path: "#/tasks" }, async (page) => {
   await page.locator(".live.on").waitFor();
-  await page.evaluate(() => {
-    window.longest = 0;
-    let last = performance.now();
-    setInterval(() => {
-      const now = performance.now();
-      window.longest = Math.max(window.longest, now - last);
-      last = now;
-    }, 10);
-  });
+  const refreshMs = 400; // of screens/tasks.tsx
+  let requests = 0;
+  page.on("request", (r) => new URL(r.url()).pathname === "/v1/tasks" && requests++);
+  const begin = Date.now();
   await Promise.all(Array.from({ length: 8 }, async () => {
     for (let i = 0; i < 50; i++) await server.post("/v1/tasks", { input: `${i} * 3`, wait: true });
   }));
   await page.locator(".task-row", { hasText: "49 * 3" }).first().waitFor();
-  const longest = await page.evaluate(() => window.longest);
-  assert.ok(longest < 1000, `the page stood still for ${longest} ms`);
+  const most = (Date.now() - begin) / refreshMs + 1;
+  assert.ok(requests >= 1 && requests <= most, `${requests} requests where ${most} were due`);
 });
 
 onPage("passages are found, with their scores, and documents are added", { path: "#/knowledge" }, async (page) => {
@@ -157,8 +159,10 @@ onPage("passages are found, with their scores, and documents are added", { path:
   await page.getByLabel("Mode").selectOption("text");
   await page.getByRole("button", { name: "Search" }).click();
   await page.locator(".hit").first().waitFor();
-  assert.match(await page.locator(".hit").first().innerText(), /painted green/);
-  assert.match(await page.locator(".hit .scores").first().innerText(), /words/);
+  await soon(async () => {
+    assert.match(await page.locator(".hit").first().innerText(), /painted green/);
+    assert.match(await page.locator(".hit .scores").first().innerText(), /words/);
+  });
 });
 
 onPage("memory is stored and recalled", { path: "#/memory" }, async (page) => {
@@ -169,35 +173,50 @@ onPage("memory is stored and recalled", { path: "#/memory" }, async (page) => {
   await page.getByRole("searchbox").fill("which harbour");
   await page.getByRole("button", { name: "Recall" }).click();
   await page.locator(".memory").first().waitFor();
-  assert.match(await page.locator(".memory").first().innerText(), /favourite harbour/);
+  await soon(async () => assert.match(await page.locator(".memory").first().innerText(), /favourite harbour/));
 });
 
 onPage("a program runs in the sandbox and its walls are named", { path: "#/sandbox" }, async (page) => {
   await page.getByLabel("Program").fill("import os, sys\nprint(6 * 7)\nprint('oops', file=sys.stderr)\n");
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await page.locator('.result[data-status="ok"]').waitFor();
-  const text = await page.locator(".result").innerText();
-  assert.match(text, /42/);
-  assert.match(text, /oops/);
-  assert.match(text, /exit status 0/);
-  assert.match(text, /py-import-os/);
-  assert.ok((await page.locator(".result table tr").count()) >= 5);
+  await soon(async () => {
+    const text = await page.locator(".result").innerText();
+    for (const said of [/42/, /oops/, /exit status 0/, /py-import-os/]) assert.match(text, said);
+    assert.ok((await page.locator(".result table tr").count()) >= 5);
+  });
   await page.getByLabel("Program").fill("import time\ntime.sleep(60)\n");
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await page.getByRole("button", { name: "Stop" }).click();
   await page.locator('.result[data-status="cancelled"]').waitFor();
 });
 
+onPage("what the scanner finds is marked in the program", { path: "#/sandbox" }, async (page) => {
+  const program = page.getByLabel("Program");
+  await program.fill("print(1)\n\nx = 5; eval(input())\n");
+  await page.locator('.editor .marked[data-line="3"] mark').waitFor();
+  assert.match(await page.locator(".editor .marked mark").innerText(), /^eval\(input\(\)\)/);
+  const [field, mark] = [await program.boundingBox(), await page.locator(".editor .marked").boundingBox()];
+  const line = await program.evaluate((e) => parseFloat(getComputedStyle(e).lineHeight));
+  assert.ok(Math.abs(mark.y - field.y - 2 * line) < line / 2, "the mark stands under the third line");
+  await page.locator(".found button").first().click();
+  assert.equal(await program.evaluate((e) => e.value.slice(e.selectionStart, e.selectionEnd)), "eval(input())");
+  await program.fill("print(1)\n");
+  await soon(async () => assert.equal(await page.locator(".editor .marked").count(), 0));
+});
+
 onPage("agents and tools are listed", { path: "#/agents" }, async (page) => {
   await page.locator(".agent").first().waitFor();
-  const text = await page.locator(".agent-list").innerText();
-  for (const name of ["researcher", "coder", "analyst", "librarian"]) assert.match(text, new RegExp(name));
-  assert.match(await page.locator("main").innerText(), /math\.eval/);
+  await soon(async () => {
+    const text = await page.locator(".agent-list").innerText();
+    for (const name of ["researcher", "coder", "analyst", "librarian"]) assert.match(text, new RegExp(name));
+    assert.match(await page.locator("main").innerText(), /math\.eval/);
+  });
 });
 
 onPage("health says whether the server is ready, and how it does", { path: "#/health" }, async (page) => {
   await page.locator('[data-ready="true"]').waitFor();
-  assert.equal(await page.locator(".index").count(), 3);
+  await soon(async () => assert.equal(await page.locator(".index").count(), 3));
   await until(async () => /\d+ MB/.test(await page.locator(".figure", { hasText: "Memory" }).innerText()), "the memory");
   await page.getByText("Requests by operation").waitFor();
 });
@@ -206,16 +225,16 @@ onPage("text of others is never markup, and what is invisible in it is shown", {
   const { body } = await server.post("/v1/tasks", { input: "<img src=x onerror=alert(1)> \u202Egnp.exe\u202C 1+1", wait: true });
   await page.goto(`${server.url}/#/tasks/${body.id}`);
   await page.locator(".question").waitFor();
-  const text = await page.locator(".question").innerText();
-  assert.match(text, /<img src=x onerror=alert\(1\)>/);
-  assert.match(text, /U\+202E/);
-  assert.match(text, /U\+202C/);
+  await soon(async () => {
+    const text = await page.locator(".question").innerText();
+    for (const said of [/<img src=x onerror=alert\(1\)>/, /U\+202E/, /U\+202C/]) assert.match(text, said);
+  });
   assert.equal(await page.locator("main img").count(), 0);
 });
 
 onPage("a wrong id and a wrong address are answered in words", { path: "#/tasks/0198c000-0000-7000-8000-000000000000" }, async (page, p) => {
   await page.getByRole("alert").waitFor();
-  assert.match(await page.getByRole("alert").innerText(), /NX-NOT-FOUND/);
+  await soon(async () => assert.match(await page.getByRole("alert").innerText(), /NX-NOT-FOUND/));
   await page.goto(`${server.url}/#/nowhere`);
   await page.getByText("There is no such page.").waitFor();
   p.errors.length = 0; // the browser's own line about the 404
@@ -224,14 +243,14 @@ onPage("a wrong id and a wrong address are answered in words", { path: "#/tasks/
 onPage("everything is reached by the keyboard", { path: "#/agents" }, async (page) => {
   await page.locator(".agent").first().waitFor();
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement?.className), "skip");
+  await soon(async () => assert.equal(await page.evaluate(() => document.activeElement?.className), "skip"));
   await page.keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+  await soon(async () => assert.equal(await page.evaluate(() => document.activeElement?.id), "main"));
   const { items } = await server.get("/v1/tasks?limit=1");
   await page.goto(`${server.url}/#/tasks/${items[0].id}`);
   await page.getByRole("tab", { name: "Timeline" }).focus();
   await page.keyboard.press("ArrowRight");
-  assert.equal(await page.getByRole("tab", { name: "Plan" }).getAttribute("aria-selected"), "true");
+  await page.getByRole("tab", { name: "Plan", selected: true }).waitFor();
 });
 
 test("two tabs share one stream of events", async () => {
@@ -276,8 +295,10 @@ test("where the server asks for a key, the console asks for it", async () => {
   await p.page.fill("#question", "40 + 2");
   await p.page.keyboard.press("Enter");
   await p.page.locator(".run .answer").waitFor();
-  assert.match(await p.page.locator(".run .answer").innerText(), /42/);
+  await soon(async () => assert.match(await p.page.locator(".run .answer").innerText(), /42/));
+  await p.page.locator('.run[aria-busy="false"]').waitFor();
   await p.page.locator(".run .equivalents summary").click();
+  await p.page.locator(".run .equivalent pre").first().waitFor();
   const line = await p.page.locator(".run .equivalent pre").first().innerText();
   assert.match(line, /\$NEXUS_KEY/);
   assert.ok(!line.includes(made.body.key));

@@ -86,6 +86,19 @@ export async function until(check, what, ms = 15_000) {
   }
 }
 
+/** Repeats what asserts something until it holds: a page is drawn a moment after what changed it. */
+export async function soon(check, ms = 15_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    try {
+      return await check();
+    } catch (e) {
+      if (Date.now() > end) throw e;
+    }
+    await new Promise((r) => setTimeout(r, 50));
+  }
+}
+
 export const documents = [
   { id: "gauge", title: "Tide gauge of Aden", text: "The tide gauge of Aden was designed by Salma Haddad in 1921. It stands at the old harbour. The gauge was restored in 1984." },
   { id: "haddad", title: "Salma Haddad", text: "Salma Haddad was an engineer born in Tripoli. She studied in Cairo and built harbours." },

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { documents, openPage, slowPlan, startBrowser, startServer, until } from "./harness.mjs";
+import { documents, openPage, slowPlan, soon, startBrowser, startServer, until } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let server, browser, planned, answered, cancelled;
@@ -59,7 +59,7 @@ for (const [lang, sign] of [["en", 1], ["ar", -1]]) {
     // Arrow keys move in the direction of the page.
     await page.getByRole("tab").nth(1).focus();
     await page.keyboard.press(sign > 0 ? "ArrowRight" : "ArrowLeft");
-    assert.equal(await page.getByRole("tab").nth(2).getAttribute("aria-selected"), "true");
+    await soon(async () => assert.equal(await page.getByRole("tab").nth(2).getAttribute("aria-selected"), "true"));
     // What is code stays as it is.
     await page.getByRole("tab").nth(5).click();
     assert.equal(await page.locator(".tab-panel pre").evaluate((e) => getComputedStyle(e).direction), "ltr");
@@ -76,7 +76,7 @@ test("the language is switched without a reload, and remembered", async () => {
   await page.getByRole("heading", { name: "Tasks" }).waitFor();
   await page.getByRole("button", { name: "العربية" }).click();
   await page.getByRole("heading", { name: "المهام" }).waitFor();
-  assert.equal(await page.evaluate(() => document.documentElement.dir), "rtl");
+  await soon(async () => assert.equal(await page.evaluate(() => document.documentElement.dir), "rtl"));
   await page.reload();
   await page.getByRole("heading", { name: "المهام" }).waitFor();
   await context.close();
@@ -98,8 +98,9 @@ test("Arabic counts have six forms", async () => {
     await page.route("**/v1/knowledge/search", (r) => r.fulfill({ json: answer(n) }), { times: 1 });
     await page.getByRole("searchbox").fill(`q${n}`);
     await page.keyboard.press("Enter");
-    await until(async () => (await page.locator(".hit").count()) === n && (await page.locator(".knowledge p[role=status]").count()) === 1, `${n} hits`);
-    said.push((await page.locator(".knowledge p[role=status]").innerText()).split(" خلال")[0].replace(/[\u200e\u200f]/g, ""));
+    await until(async () => (await page.locator(".hit").count()) === n, `${n} hits`);
+    const took = page.locator(".knowledge p[role=status]", { hasText: " خلال" }); // not that it is still loading
+    said.push((await took.innerText()).split(" خلال")[0].replace(/[\u200e\u200f]/g, ""));
   }
   assert.deepEqual(said, ["لم يُعثر على شيء", "نتيجة واحدة", "نتيجتان", "3 نتائج", "11 نتيجة", "100 نتيجة"]);
   await close();
@@ -110,7 +111,7 @@ test("text of a user runs in its own direction", async () => {
   for (const lang of ["en", "ar"]) {
     const { page, close } = await openPage(browser, server, { lang, path: `#/tasks/${body.id}` });
     await page.locator(".question .para").waitFor();
-    assert.equal(await page.locator(".question .para").evaluate((e) => getComputedStyle(e).direction), "rtl");
+    await soon(async () => assert.equal(await page.locator(".question .para").evaluate((e) => getComputedStyle(e).direction), "rtl"));
     await page.goto(`${server.url}/#/tasks/${answered}`);
     await page.locator(".question", { hasText: "tide gauge" }).waitFor();
     assert.equal(await page.locator(".question .para").evaluate((e) => getComputedStyle(e).direction), "ltr");
@@ -130,9 +131,9 @@ test("themes: the system's by default, and one's own choice above it", async () 
   assert.notEqual(dark, light);
   const button = page.getByRole("button", { name: /^Theme/ });
   await button.click();
-  assert.equal(await ground(), light);
+  await soon(async () => assert.equal(await ground(), light));
   await button.click();
-  assert.equal(await ground(), dark);
+  await soon(async () => assert.equal(await ground(), dark));
   await page.reload();
   await page.locator("#question").waitFor();
   assert.equal(await ground(), dark);
@@ -144,6 +145,7 @@ const screens = {
   ask: async (page) => {
     await page.fill("#question", "Who designed the tide gauge of Aden?");
     await page.keyboard.press("Enter");
+    await page.locator('.run[aria-busy="false"]').waitFor();
     await page.locator(".run .cite").first().click();
     await page.locator(".run .equivalents summary").click();
   },

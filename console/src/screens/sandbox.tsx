@@ -5,9 +5,10 @@ import { both, cli, curl, quote } from "../equivalents";
 import { useTongue } from "../i18n";
 import { readEvents } from "../sse";
 import { store, useStore } from "../store";
-import type { Execution, Language, Page, Scan } from "../types";
+import type { Execution, Finding, Language, Page, Scan } from "../types";
 import { Artifacts } from "../ui/answer";
 import { Equivalents, ErrorBox, Field, Icon, Select } from "../ui/basic";
+import { Editor } from "../ui/editor";
 import { Code, Id, Shown } from "../ui/text";
 
 const policies = ["strict", "standard", "off"] as const;
@@ -117,6 +118,27 @@ async function runCode(asked: Draft, signal: AbortSignal, show: (r: Running) => 
   }
 }
 
+const scanAfterMs = 400;
+
+/** What the scanner thinks of a program while it is written; nothing while it is being asked. */
+function useFindings({ language, code, policy }: Draft): Finding[] {
+  const [found, setFound] = useState<Finding[]>([]);
+  useEffect(() => {
+    setFound([]);
+    if (!code.trim() || policy === "off") return;
+    const stop = new AbortController();
+    const timer = window.setTimeout(() => {
+      json<Scan>("/v1/sandbox/scan", { body: { language, code, policy }, signal: stop.signal })
+        .then((s) => setFound(s.findings), () => undefined); // what is wrong with the program is said when it is run
+    }, scanAfterMs);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [language, code, policy]);
+  return found;
+}
+
 export function Sandbox(): JSX.Element {
   const { t } = useTongue();
   const d = useStore(draft);
@@ -127,6 +149,7 @@ export function Sandbox(): JSX.Element {
   const [problem, setProblem] = useState<unknown>(null);
   const [stop, setStop] = useState<AbortController | null>(null);
   const alive = useRef(new AbortController());
+  const findings = useFindings(d);
   useEffect(() => {
     json<Page<Language>>("/v1/sandbox/languages").then((p) => setLanguages(p.items), setProblem);
     return () => alive.current.abort();
@@ -174,8 +197,7 @@ export function Sandbox(): JSX.Element {
           {number(t("box.cpu"), d.cpu, (cpu) => set({ cpu }), 10000)}
         </div>
         <Field label={t("box.code")}>{(id) => (
-          <textarea id={id} class="code-input" dir="ltr" rows={10} spellcheck={false} autocapitalize="off" value={d.code} onInput={(e) => set({ code: e.currentTarget.value })}
-            onKeyDown={(e) => { if (e.key === "Enter" && (e.ctrlKey || e.metaKey) && !stop) { e.preventDefault(); void run(); } }} />)}</Field>
+          <Editor id={id} code={d.code} findings={findings} on={(code) => set({ code })} onRun={() => { if (!stop) void run(); }} />)}</Field>
         <details class="options"><summary>{t("box.stdin")}</summary>
           <Field label={t("box.stdin")}>{(id) => <textarea id={id} class="code-input" dir="ltr" rows={3} spellcheck={false} value={d.stdin} onInput={(e) => set({ stdin: e.currentTarget.value })} />}</Field></details>
         <div class="row">

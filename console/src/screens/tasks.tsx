@@ -58,6 +58,7 @@ function useListing(states: string[], paused: boolean): {
       const pages = await Promise.all(asked.map(async (s) =>
         [s, await json<Page<Task>>(address(s, kind === "more" ? cursors[s] ?? null : null))] as const));
       if (mine !== generation.current) return;
+      if (kind === "refresh" && pausedNow.current) return setWaiting((n) => n + 1); // paused after it was asked for
       setProblem(null);
       setListing((old) => {
         const fresh = pages.flatMap(([, p]) => p.items);
@@ -86,7 +87,8 @@ function useListing(states: string[], paused: boolean): {
       // Many events make one request.
       if (!timer) timer = window.setTimeout(() => {
         timer = 0;
-        void load("refresh", {});
+        if (pausedNow.current) setWaiting((n) => n + 1);
+        else void load("refresh", {});
       }, refreshMs);
     });
     return () => {

@@ -131,7 +131,8 @@ export function Confirm({ title, text, yes, no, on }: {
     };
   }, []);
   return (
-    <dialog ref={ref} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); on(false); }}>
+    <dialog ref={ref} aria-labelledby={id} onCancel={(e) => { e.preventDefault(); on(false); }}
+      onClose={() => ref.current && on(false) /* a browser closes it without asking when nothing was clicked before */}>
       <h2 id={id}>{title}</h2>
       <p>{text}</p>
       <div class="row end">
