@@ -105,10 +105,10 @@ static void admit_job(struct nx_job *j)
 	(void)nx_scan(x->language, x->code, &o, x->arena, &x->result.scan, &r->error);
 }
 
-static void pump_queue(struct nx_execution *e)
+void nx_execution_pump(struct nx_execution *e)
 {
 	struct nx_run *r;
-	while (nx_spawner_is_ready(e->spawner) && e->running < e->max_running && (r = TAILQ_FIRST(&e->queue))) {
+	while (e->backend->is_ready(e) && e->running < e->max_running && (r = TAILQ_FIRST(&e->queue))) {
 		TAILQ_REMOVE(&e->queue, r, in_queue);
 		e->queued--;
 		e->running++;
@@ -123,7 +123,7 @@ void nx_execution_release_slot(struct nx_run *r)
 		return;
 	r->holds_slot = false;
 	r->e->running--;
-	pump_queue(r->e);
+	nx_execution_pump(r->e);
 }
 
 static void record_as(struct nx_run *r, enum nx_exec_status s)
@@ -152,7 +152,7 @@ static void on_admitted(struct nx_job *j)
 		r->state = NX_RUN_QUEUED;
 		TAILQ_INSERT_TAIL(&e->queue, r, in_queue);
 		e->queued++;
-		pump_queue(e);
+		nx_execution_pump(e);
 	}
 }
 
@@ -179,11 +179,15 @@ static void deliver(struct nx_msg *m)
 	nx_error_free(err);
 }
 
-static void check_stopped(struct nx_execution *e)
+void nx_execution_check_stopped(struct nx_execution *e)
 {
 	if (!e->is_stopping || !TAILQ_EMPTY(&e->all))
 		return;
-	nx_spawner_detach(e->spawner);
+	if (!e->is_detached)
+		e->backend->detach(e);
+	e->is_detached = true;
+	if (!e->backend->is_idle(e))
+		return;
 	uv_mutex_lock(&e->lock);
 	e->is_stopped = true;
 	uv_cond_signal(&e->stopped_cond);
@@ -210,7 +214,7 @@ void nx_execution_finish(struct nx_run *r)
 		nx_loop_post(x->reply, &x->msg);
 	else
 		deliver(&x->msg);
-	check_stopped(e);
+	nx_execution_check_stopped(e);
 }
 
 /* ---- start and cancel ---- */
@@ -303,48 +307,14 @@ void nx_execution_cancel(struct nx_execution *e, nx_id id)
 	nx_loop_post(e->loop, &c->msg);
 }
 
-/* ---- the spawner's messages ---- */
-
-static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t nfds)
-{
-	struct nx_execution *e = ctx;
-	struct nx_run *r;
-	TAILQ_FOREACH(r, &e->all, in_all)
-	if (r->number == m->head.run)
-		break;
-	if (!r || !r->holds_slot)
-		return;
-	switch (m->head.type) {
-	case NX_SPAWN_PREPARED: nx_run_on_prepared(r, fds, nfds); break;
-	case NX_SPAWN_FAILED: nx_run_on_failed(r, &m->failed); break;
-	case NX_SPAWN_EXITED: nx_run_on_exited(r, &m->exited); break;
-	default: break;
-	}
-}
-
-static void on_ready(void *ctx)
-{
-	pump_queue(ctx);
-}
-
-static void on_lost(void *ctx)
-{
-	struct nx_execution *e = ctx;
-	struct nx_run *r, *next;
-	for (r = TAILQ_FIRST(&e->all); r; r = next) {
-		next = TAILQ_NEXT(r, in_all);
-		if (r->holds_slot)
-			nx_run_on_lost(r);
-	}
-}
+/* ---- the backend ---- */
 
 static void attach(struct nx_msg *m)
 {
 	struct nx_execution *e = nx_container_of(m, struct nx_execution, attach_msg);
 	nx_auto_error struct nx_error *err = NULL;
-	struct nx_spawner_events ev = {.on_message = on_message, .on_ready = on_ready, .on_lost = on_lost, .ctx = e};
-	if (nx_spawner_attach(e->spawner, e->loop, &ev, &err) < 0)
-		nx_log_error("execution", "the spawner cannot be watched", NX_LERR(err));
+	if (e->backend->attach(e, &err) < 0)
+		nx_log_error("execution", "no programs can be run", NX_LERR(err));
 }
 
 int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_spawner *sp, struct nx_workers *w,
@@ -359,6 +329,7 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	e->config = c;
 	e->store = s;
+	e->backend = &nx_backend_native;
 	e->spawner = sp;
 	e->workers = w;
 	e->loop = loop;
@@ -386,7 +357,7 @@ static void stop(struct nx_msg *m)
 		next = TAILQ_NEXT(r, in_all);
 		cancel_run(r);
 	}
-	check_stopped(e);
+	nx_execution_check_stopped(e);
 }
 
 void nx_execution_free(struct nx_execution *e)

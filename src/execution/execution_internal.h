@@ -69,6 +69,25 @@ int nx_spawner_send(struct nx_spawner *s, const union nx_spawn_msg *m); /* on th
 /* Any thread; waits up to 5 s for a spawner that has just been started. False when it did not come. */
 bool nx_spawner_hello(struct nx_spawner *s, struct nx_spawn_hello *ret);
 
+/* ---- backends ---- */
+
+struct nx_run;
+
+/*
+ * What runs programs: the spawner's sandboxes (backend_native.c) or the containers of an engine (docker.c). All on the
+ * loop. A run that was prepared ends in exactly one nx_run_on_failed or nx_run_on_exited, also when it is killed.
+ */
+struct nx_backend {
+	bool (*is_ready)(const struct nx_execution *e);        /* until it is, runs stay in the queue */
+	int (*check)(struct nx_run *r, struct nx_error **err); /* fills r->features, or refuses */
+	int (*prepare)(struct nx_run *r, const struct nx_spawn_prepare *p, struct nx_error **err);
+	void (*kill)(struct nx_run *r);
+	int (*attach)(struct nx_execution *e, struct nx_error **err);
+	void (*detach)(struct nx_execution *e);        /* no run is left */
+	bool (*is_idle)(const struct nx_execution *e); /* after detach: nothing of it is on its way to the loop */
+};
+extern const struct nx_backend nx_backend_native;
+
 /* ---- run.c ---- */
 
 enum nx_run_state {
@@ -122,6 +141,7 @@ struct nx_run {
 struct nx_execution {
 	const struct nx_config *config;
 	struct nx_store *store;
+	const struct nx_backend *backend;
 	struct nx_spawner *spawner;
 	struct nx_workers *workers;
 	struct nx_loop *loop;
@@ -130,7 +150,7 @@ struct nx_execution {
 	unsigned running, queued, max_running;
 	uint64_t last_number;
 	struct nx_msg attach_msg, stop_msg;
-	bool is_stopping;
+	bool is_stopping, is_detached;
 	uv_mutex_t lock; /* is_stopped only */
 	uv_cond_t stopped_cond;
 	bool is_stopped;
@@ -141,12 +161,16 @@ void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds);
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f);
 void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e);
 void nx_run_on_lost(struct nx_run *r);
-void nx_run_end(struct nx_run *r, enum nx_exec_status why); /* asks; EXITED follows */
-void nx_run_fail(struct nx_run *r);                         /* r->error is set: to done */
+void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes); /* 1 or 2 */
+int nx_run_running(struct nx_run *r, struct nx_error **err);   /* the program has been started: its clock runs */
+void nx_run_end(struct nx_run *r, enum nx_exec_status why);    /* asks; EXITED follows */
+void nx_run_fail(struct nx_run *r);                            /* r->error is set: to done */
 void nx_run_record(struct nx_run *r);
 void nx_run_close(struct nx_run *r); /* descriptors and pumps */
 void nx_execution_release_slot(struct nx_run *r);
-void nx_execution_finish(struct nx_run *r); /* posts done, forgets the run */
+void nx_execution_finish(struct nx_run *r);              /* posts done, forgets the run */
+void nx_execution_pump(struct nx_execution *e);          /* a slot or the backend is free */
+void nx_execution_check_stopped(struct nx_execution *e); /* the last run or the backend is done */
 
 /* ---- files.c, collect.c (worker, or the loop before the run) ---- */
 

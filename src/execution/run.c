@@ -51,9 +51,7 @@ void nx_run_end(struct nx_run *r, enum nx_exec_status why)
 	if (r->ending >= 0)
 		return;
 	r->ending = (int)why;
-	union nx_spawn_msg m;
-	nx_spawn_init(&m, NX_SPAWN_KILL, r->number);
-	(void)nx_spawner_send(r->e->spawner, &m); /* a spawner that is gone has taken its guests with it */
+	r->e->backend->kill(r);
 }
 
 /* ---- prepare ---- */
@@ -80,25 +78,6 @@ static bool is_cgroup(uint8_t mechanism)
 	return mechanism == NX_MECH_CGROUP_V1 || mechanism == NX_MECH_CGROUP_V2;
 }
 
-static int check_host(struct nx_run *r, struct nx_error **err)
-{
-	struct nx_spawn_hello hello;
-	if (!nx_spawner_hello(r->e->spawner, &hello))
-		return nx_error_set(err, NX_ESANDBOX, "the spawner does not answer");
-	r->features = hello.features;
-	if (!hello.features.usable) {
-		nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
-		return nx_error_hint(err, "nexus doctor");
-	}
-	if (hello.features.degraded && !r->e->config->sandbox_degraded) {
-		nx_error_set(err, NX_ESANDBOX,
-			     "this host cannot enforce every limit by cgroups and seccomp, and "
-			     "sandbox.degraded is false");
-		return nx_error_hint(err, "nexus doctor");
-	}
-	return 0;
-}
-
 void nx_run_prepare(struct nx_run *r)
 {
 	const struct nx_config *c = r->e->config;
@@ -107,7 +86,7 @@ void nx_run_prepare(struct nx_run *r)
 	r->state = NX_RUN_PREPARING;
 	r->prepare_us = nx_time_mono_us();
 	r->x->result.usage.queue_us = r->prepare_us - r->queued_us;
-	if (check_host(r, &r->error) < 0) {
+	if (r->e->backend->check(r, &r->error) < 0) {
 		nx_run_fail(r);
 		return;
 	}
@@ -123,11 +102,8 @@ void nx_run_prepare(struct nx_run *r)
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
-	int n = nx_spawner_send(r->e->spawner, &m);
-	if (n < 0) {
-		nx_error_set_errno(&r->error, -n, "ask the spawner for a sandbox");
+	if (r->e->backend->prepare(r, &m.prepare, &r->error) < 0)
 		nx_run_fail(r);
-	}
 }
 
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f)
@@ -147,24 +123,24 @@ void nx_run_on_lost(struct nx_run *r)
 
 /* ---- output ---- */
 
-static struct nx_buf *kept(struct nx_run *r, const struct nx_pump *p)
+void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes)
 {
-	return p == r->out_pump ? &r->out : &r->err_out;
-}
-
-static void keep_output(struct nx_run *r, struct nx_pump *p, const char *bytes, size_t n)
-{
-	struct nx_buf *b = kept(r, p);
-	bool is_out = p == r->out_pump;
+	bool is_out = fd == 1;
+	struct nx_buf *b = is_out ? &r->out : &r->err_out;
 	size_t max = (size_t)r->e->config->sandbox_max_output_bytes;
-	size_t room = b->n < max ? max - b->n : 0, take = nx_min(n, room);
-	if (take && nx_buf_add(b, bytes, take) && r->x->on_output)
-		r->x->on_output(r->x, is_out ? 1 : 2, nx_str_n(bytes, take));
-	if (take == n && !b->failed)
+	size_t room = b->n < max ? max - b->n : 0, take = nx_min(bytes.n, room);
+	if (take && nx_buf_add(b, bytes.p, take) && r->x->on_output)
+		r->x->on_output(r->x, fd, nx_str_n(bytes.p, take));
+	if (take == bytes.n && !b->failed)
 		return;
 	*(is_out ? &r->x->result.out_truncated : &r->x->result.err_truncated) = true;
 	if (r->state == NX_RUN_RUNNING)
 		nx_run_end(r, NX_EXEC_OUTPUT_LIMIT);
+}
+
+static void keep_output(struct nx_run *r, const struct nx_pump *p, const char *bytes, size_t n)
+{
+	nx_run_on_output(r, p == r->out_pump ? 1 : 2, nx_str_n(bytes, n));
 }
 
 /* False when nothing more will come. One block a turn, so that a flood does not hold the loop. */
@@ -227,12 +203,18 @@ static void on_wall(struct nx_timer *t)
 	nx_run_end(nx_container_of(t, struct nx_run, wall), NX_EXEC_TIMEOUT);
 }
 
+int nx_run_running(struct nx_run *r, struct nx_error **err)
+{
+	r->wall.fire = on_wall;
+	r->state = NX_RUN_RUNNING;
+	return nx_timer_start(&r->wall, r->x->constraints.max_time_us, err);
+}
+
 static int start(struct nx_run *r, int *fds, struct nx_error **err)
 {
 	union nx_spawn_msg m;
 	r->box = nx_steal_fd(&fds[0]);
 	r->pidfd = nx_steal_fd(&fds[1]);
-	r->wall.fire = on_wall;
 	nx_spawn_init(&m, NX_SPAWN_START, r->number);
 	if (open_pump(r, &fds[2], &r->out_pump, err) < 0 || open_pump(r, &fds[3], &r->err_pump, err) < 0 ||
 	    nx_run_write_inputs(r, err) < 0 ||
@@ -242,8 +224,7 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 	int n = nx_spawner_send(r->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "start the program");
-	r->state = NX_RUN_RUNNING;
-	return nx_timer_start(&r->wall, r->x->constraints.max_time_us, err);
+	return nx_run_running(r, err);
 }
 
 void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds)
