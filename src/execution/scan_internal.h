@@ -56,7 +56,7 @@ struct nx_rules {
 	size_t npatterns;
 };
 
-enum nx_rules_language { NX_RULES_PYTHON, NX_RULES_SHELL, NX_RULES_MAX };
+enum nx_rules_language { NX_RULES_PYTHON, NX_RULES_SHELL, NX_RULES_C, NX_RULES_MAX };
 /* Loaded once, kept for good. NX_EINTERNAL when the embedded file is wrong (a test reads both). */
 int nx_rules_get(enum nx_rules_language l, const struct nx_rules **ret, struct nx_error **err);
 /* The entries of exactly this name: *ret_n of them from the one returned. */
@@ -86,7 +86,11 @@ bool nx_scan_is_blocked(const struct nx_scan *s, nx_str name, const char *rule_i
 /* Parses `code` and walks it. NULL parser result counts as a parse error. */
 void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l);
 
+/* Every named node below root, itself included, in the order of the text. */
+void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx);
+
 void nx_scan_python(struct nx_scan *s, TSNode root);
 void nx_scan_shell(struct nx_scan *s, TSNode root);
+void nx_scan_c(struct nx_scan *s, TSNode root);
 
 #endif

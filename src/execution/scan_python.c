@@ -624,26 +624,12 @@ static void keep_node(struct py *p, TSNode n)
 	p->nodes[p->nnodes++] = n;
 }
 
-static void first_walk(struct py *p, TSNode root)
+static void visit(void *ctx, TSNode n)
 {
-	TSTreeCursor c = ts_tree_cursor_new(root);
-	bool down = true;
-	for (;;) {
-		if (down) {
-			TSNode n = ts_tree_cursor_current_node(&c);
-			if (ts_node_is_named(n)) {
-				note(p, n);
-				if (is_checked(p, n))
-					keep_node(p, n);
-			}
-			if (ts_tree_cursor_goto_first_child(&c))
-				continue;
-		}
-		down = ts_tree_cursor_goto_next_sibling(&c);
-		if (!down && !ts_tree_cursor_goto_parent(&c))
-			break;
-	}
-	ts_tree_cursor_delete(&c);
+	struct py *p = ctx;
+	note(p, n);
+	if (is_checked(p, n))
+		keep_node(p, n);
 }
 
 void nx_scan_python(struct nx_scan *s, TSNode root)
@@ -655,7 +641,7 @@ void nx_scan_python(struct nx_scan *s, TSNode root)
 	}
 	p->s = s;
 	learn_grammar(p, ts_node_language(root));
-	first_walk(p, root);
+	nx_scan_each(root, visit, p);
 	for (size_t i = 0; i < p->nnodes && s->result->nfindings < NX_SCAN_FINDINGS_MAX; i++)
 		check(p, p->nodes[i]);
 }

@@ -10,7 +10,7 @@ NX_ASSETS(scan_rules);
 
 static const char *const kind_names[] = {"import", "call",     "name", "attribute", "command",
 					 "pipe",   "redirect", "word", "fork_bomb"};
-static const char *const files[NX_RULES_MAX] = {"python.yaml", "shell.yaml"};
+static const char *const files[NX_RULES_MAX] = {"python.yaml", "shell.yaml", "c.yaml"};
 
 static struct {
 	pthread_mutex_t lock;   /* what follows; what is loaded never changes again */

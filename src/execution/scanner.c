@@ -8,6 +8,19 @@
 
 const TSLanguage *tree_sitter_python(void);
 const TSLanguage *tree_sitter_bash(void);
+const TSLanguage *tree_sitter_c(void);
+
+static const struct {
+	const char *name;
+	const TSLanguage *(*grammar)(void);
+	void (*walk)(struct nx_scan *s, TSNode root);
+} languages[NX_RULES_MAX] = {
+	[NX_RULES_PYTHON] = {"python", tree_sitter_python, nx_scan_python},
+	[NX_RULES_SHELL] = {"shell", tree_sitter_bash, nx_scan_shell},
+	[NX_RULES_C] = {"c", tree_sitter_c, nx_scan_c},
+};
+/* They can be run, and nobody reads them. */
+static const char *const without_rules[] = {"javascript", "sql"};
 
 const char *const nx_scan_policy_names[] = {"strict", "standard", "off", NULL};
 
@@ -102,7 +115,7 @@ static TSTree *parse(struct nx_scan *s, enum nx_rules_language l)
 	TSTree *tree = NULL;
 	if (!parser)
 		return NULL;
-	if (ts_parser_set_language(parser, l == NX_RULES_PYTHON ? tree_sitter_python() : tree_sitter_bash())) {
+	if (ts_parser_set_language(parser, languages[l].grammar())) {
 		ts_parser_set_timeout_micros(parser, PARSE_MAX_US);
 		tree = ts_parser_parse_string(parser, NULL, s->code.p ? s->code.p : "", (uint32_t)s->code.n);
 	}
@@ -121,11 +134,27 @@ void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l)
 	}
 	TSNode root = ts_tree_root_node(tree);
 	s->result->parse_errors |= ts_node_has_error(root);
-	if (l == NX_RULES_PYTHON)
-		nx_scan_python(s, root);
-	else
-		nx_scan_shell(s, root);
+	languages[l].walk(s, root);
 	ts_tree_delete(tree);
+}
+
+void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx)
+{
+	TSTreeCursor c = ts_tree_cursor_new(root);
+	bool down = true;
+	for (;;) {
+		if (down) {
+			TSNode n = ts_tree_cursor_current_node(&c);
+			if (ts_node_is_named(n))
+				visit(ctx, n);
+			if (ts_tree_cursor_goto_first_child(&c))
+				continue;
+		}
+		down = ts_tree_cursor_goto_next_sibling(&c);
+		if (!down && !ts_tree_cursor_goto_parent(&c))
+			break;
+	}
+	ts_tree_cursor_delete(&c);
 }
 
 static int by_place(const void *a, const void *b)
@@ -138,20 +167,27 @@ static int by_place(const void *a, const void *b)
 	return strcmp(x->rule, y->rule);
 }
 
+static bool is_without_rules(nx_str language)
+{
+	for (size_t i = 0; i < nx_countof(without_rules); i++)
+		if (nx_str_eqz(language, without_rules[i]))
+			return true;
+	return false;
+}
+
 int nx_scan(nx_str language, nx_str code, const struct nx_scan_options *o, struct nx_arena *a,
 	    struct nx_scan_result *ret, struct nx_error **err)
 {
-	static const char *const names[] = {"python", "shell", "javascript", "c", "sql"};
 	size_t l = 0;
-	while (l < nx_countof(names) && !nx_str_eqz(language, names[l]))
+	while (l < NX_RULES_MAX && !nx_str_eqz(language, languages[l].name))
 		l++;
 	*ret = (struct nx_scan_result){.is_safe = true};
-	if (l == nx_countof(names))
+	if (l == NX_RULES_MAX && !is_without_rules(language))
 		return nx_error_set(err, NX_EINVAL, "language \"%.*s\" is not known",
 				    (int)nx_min(language.n, (size_t)64), language.p ? language.p : "");
 	if (o->policy == NX_SCAN_OFF)
 		return 0;
-	if (l >= NX_RULES_MAX) {
+	if (l == NX_RULES_MAX) {
 		ret->is_safe = o->policy != NX_SCAN_STRICT;
 		return 0;
 	}

@@ -1,4 +1,4 @@
-/* Any bytes as a program in either language, under every policy: findings are bounded, placed and in order. */
+/* Any bytes as a program in any language that has rules, under every policy: findings are bounded, placed and in order. */
 #include "execution/scan_internal.h"
 
 #include "base/assert.h"
@@ -22,7 +22,7 @@ static void check(const struct nx_scan_result *r, nx_str code)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const nx_str languages[] = {NX_STR("python"), NX_STR("shell")};
+	static const nx_str languages[] = {NX_STR("python"), NX_STR("shell"), NX_STR("c")};
 	nx_str names[] = {NX_STR("os"), NX_STR("open")};
 	if (size < 1 || size > 65536)
 		return 0;
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	nx_str code = nx_str_n((const char *)data + 1, size - 1);
 	struct nx_scan_result r;
-	if (a && nx_scan(languages[data[0] & 1], code, &o, a, &r, NULL) == 0)
+	if (a && nx_scan(languages[data[0] & 8 ? 2 : data[0] & 1], code, &o, a, &r, NULL) == 0)
 		check(&r, code);
 	return 0;
 }

@@ -343,6 +343,69 @@ TEST(globs_match_as_they_should)
 	ASSERT_TRUE(nx_glob_match(NX_STR("/"), NX_STR("/")));
 }
 
+static void c(const char *code, const char *rule)
+{
+	finds_in("c", code, rule);
+}
+
+TEST(c_is_read_by_what_it_calls)
+{
+	c("#include <stdlib.h>\nint main(void) { return system(\"ls\"); }", "c-call-shell");
+	c("int main(void) { FILE *f = popen(\"id\", \"r\"); }", "c-call-shell");
+	c("int main(void) { execl(\"/bin/sh\", \"sh\", (char *)0); }", "c-call-exec");
+	c("int main(void) { char *a[] = {\"x\"}; posix_spawn(0, \"/bin/x\", 0, 0, a, 0); }", "c-call-exec");
+	c("int main(void) { fork(); }", "c-call-fork");
+	c("int main(void) { for (;;) fork(); }", "c-fork-bomb");
+	c("int main(void) { while (1) { if (fork() < 0) break; } }", "c-fork-bomb");
+	c("int main(void) { do { fork(); } while (1); }", "c-fork-bomb");
+	c("int main(void) { kill(-1, 9); }", "c-call-kill");
+	c("int main(void) { return setuid(0); }", "c-call-ids");
+	c("int main(void) { return ptrace(0, 1, 0, 0); }", "c-call-ptrace");
+	c("int main(void) { return syscall(57); }", "c-call-syscall");
+	c("int main(void) { return socket(2, 1, 0); }", "c-call-network");
+	c("#include <sys/socket.h>\n", "c-include-network");
+	c("#include \"sys/ptrace.h\"\n", "c-include-ptrace");
+	c("int main(void) { return dlopen(\"x.so\", 1) != 0; }", "c-call-load");
+	c("int main(void) { mmap(0, 4096, PROT_READ | PROT_EXEC, 0x22, -1, 0); }", "c-call-executable-memory");
+	c("int main(void) { __asm__ volatile(\"syscall\"); }", "c-asm");
+	c("int main(void) { return getenv(\"HOME\") != 0; }", "c-call-environment");
+	c("extern char **environ; int main(void) { puts(environ[0]); }", "c-name-environ");
+}
+
+TEST(c_paths_are_joined_as_the_compiler_joins_them)
+{
+	c("int main(void) { fopen(\"/etc/passwd\", \"r\"); }", "c-open-system");
+	c("int main(void) { fopen(\"/et\" \"c/shadow\", \"r\"); }", "c-open-system");
+	c("int main(void) { openat(-100, \"/proc/self/mem\", 0); }", "c-open-system");
+	c("int main(void) { fopen(\"../../secret\", \"r\"); }", "c-open-traversal");
+	c("int main(void) { unlink(\"/etc/hosts\"); }", "c-remove-system");
+}
+
+TEST(c_is_followed_through_macros_and_pointers)
+{
+	c("#define RUN system\nint main(void) { return RUN(\"ls\"); }", "c-call-shell");
+	c("#define A B\n#define B system\nint main(void) { return A(\"ls\"); }", "c-call-shell");
+	c("int main(void) { int (*f)(const char *) = system; return f(\"ls\"); }", "c-call-shell");
+	c("int main(void) { int (*f)(const char *); f = &system; return (*f)(\"ls\"); }", "c-call-shell");
+	c("int main(void) { return (system)(\"ls\"); }", "c-call-shell");
+	c("struct ops { int (*run)(const char *); }; struct ops o = {.run = system};", "c-name-shell");
+	c("#define A A\nint main(void) { return A(); }\n#include <sys/socket.h>\n", "c-include-network");
+}
+
+TEST(a_shell_command_inside_c_is_read_as_shell)
+{
+	c("int main(void) { return system(\"rm -rf /\"); }", "sh-rm-root");
+}
+
+TEST(ordinary_c_is_clean)
+{
+	clean("c",
+	      "#include <stdio.h>\n#include <string.h>\n"
+	      "static int twice(int n) { return 2 * n; }\n"
+	      "int main(void) { char line[64]; while (fgets(line, sizeof(line), stdin)) printf(\"%d\\n\", twice((int)strlen(line)));\n"
+	      "FILE *f = fopen(\"out.txt\", \"w\"); fputs(\"/etc is a directory\", f); return fclose(f); }\n");
+}
+
 TEST(the_json_has_violations_and_findings)
 {
 	struct nx_scan_result r;

@@ -1,0 +1,292 @@
+/*
+ * C: calls by the name of what is called, also through a macro or a variable that stands for it; headers; inline assembly;
+ * and names that are used without being called, because a pointer may call them later. Texts that are constant are joined
+ * as the compiler joins them, and what goes to a shell is read as shell.
+ */
+#include "execution/scan_internal.h"
+
+#include <stdio.h>
+
+#define ALIASES_MAX 1024
+#define FOLLOW_MAX 16 /* macros of macros */
+#define ARGUMENTS_MAX 8
+#define TEXT_MAX 1024
+
+struct alias {
+	nx_str name, target;
+};
+
+struct c_walk {
+	struct nx_scan *s;
+	struct alias *aliases;
+	size_t n;
+};
+
+static bool is_type(TSNode n, const char *type)
+{
+	return !ts_node_is_null(n) && strcmp(ts_node_type(n), type) == 0;
+}
+
+static TSNode child(TSNode n, const char *field)
+{
+	return ts_node_child_by_field_name(n, field, (uint32_t)strlen(field));
+}
+
+static nx_str text(const struct c_walk *w, TSNode n)
+{
+	return ts_node_is_null(n) ? NX_STR("") : nx_str_trim(nx_scan_text(w->s, n));
+}
+
+/* ---- which names stand for which ---- */
+
+static const struct alias *find_alias(const struct c_walk *w, nx_str name)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (nx_str_eq(w->aliases[i].name, name))
+			return &w->aliases[i];
+	return NULL;
+}
+
+static nx_str follow(const struct c_walk *w, nx_str name)
+{
+	const struct alias *a;
+
+	for (int i = 0; i < FOLLOW_MAX && (a = find_alias(w, name)); i++)
+		name = a->target;
+	return name;
+}
+
+static void add_alias(struct c_walk *w, nx_str name, nx_str target)
+{
+	if (w->n < ALIASES_MAX && name.n && target.n && !nx_str_eq(name, target))
+		w->aliases[w->n++] = (struct alias){name, target};
+}
+
+static bool is_identifier(nx_str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(s.p[i] == '_' || (s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') ||
+		      (i > 0 && s.p[i] >= '0' && s.p[i] <= '9')))
+			return false;
+	return s.n > 0;
+}
+
+/* The name that a declarator declares: "f" of "int (*f)(const char *)". */
+static TSNode declared(TSNode n)
+{
+	while (!ts_node_is_null(n) && !is_type(n, "identifier")) {
+		TSNode inner = child(n, "declarator");
+		n = ts_node_is_null(inner) ? ts_node_named_child(n, 0) : inner;
+	}
+	return n;
+}
+
+/* `#define S system`, `int (*s)(const char *) = system;`, `s = &system;` */
+static void note(void *ctx, TSNode n)
+{
+	struct c_walk *w = ctx;
+	TSNode name, value;
+
+	if (is_type(n, "preproc_def")) {
+		name = child(n, "name");
+		value = child(n, "value");
+	} else if (is_type(n, "init_declarator")) {
+		name = declared(child(n, "declarator"));
+		value = child(n, "value");
+	} else if (is_type(n, "assignment_expression")) {
+		name = child(n, "left");
+		value = child(n, "right");
+	} else {
+		return;
+	}
+	if (is_type(value, "pointer_expression"))
+		value = child(value, "argument");
+	if (is_identifier(text(w, value)))
+		add_alias(w, text(w, name), text(w, value));
+}
+
+/* ---- constant texts ---- */
+
+struct folded {
+	char p[TEXT_MAX];
+	size_t n;
+};
+
+static nx_str folded_str(const struct folded *f)
+{
+	return nx_str_n(f->p, f->n);
+}
+
+static void fold_piece(const struct c_walk *w, TSNode n, struct folded *ret)
+{
+	nx_str t = nx_scan_text(w->s, n);
+
+	if (is_type(n, "escape_sequence"))
+		t = t.n == 2 && (t.p[1] == '\\' || t.p[1] == '"' || t.p[1] == '\'' || t.p[1] == '?')
+			    ? nx_str_slice(t, 1, 2)
+			    : NX_STR(" ");
+	t.n = nx_min(t.n, sizeof(ret->p) - ret->n);
+	memcpy(ret->p + ret->n, t.p, t.n);
+	ret->n += t.n;
+}
+
+/* A text, or several side by side. False for what is not constant. */
+static bool fold(const struct c_walk *w, TSNode n, struct folded *ret)
+{
+	if (is_type(n, "string_literal")) {
+		for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
+			fold_piece(w, ts_node_named_child(n, i), ret);
+		return true;
+	}
+	if (!is_type(n, "concatenated_string"))
+		return false;
+	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
+		if (is_type(ts_node_named_child(n, i), "string_literal") && !fold(w, ts_node_named_child(n, i), ret))
+			return false;
+	return true;
+}
+
+static TSNode argument(TSNode call, uint32_t i)
+{
+	TSNode list = child(call, "arguments");
+
+	return ts_node_is_null(list) ? list : ts_node_named_child(list, i);
+}
+
+/* ---- what the rules say ---- */
+
+static bool path_matches(const struct c_walk *w, TSNode call, const struct nx_str_list *paths)
+{
+	for (uint32_t i = 0; i < ARGUMENTS_MAX; i++) {
+		struct folded f = {.n = 0};
+		if (fold(w, argument(call, i), &f) && nx_list_globs(paths, folded_str(&f)))
+			return true;
+	}
+	return false;
+}
+
+static bool in_endless_loop(const struct c_walk *w, TSNode n)
+{
+	for (TSNode a = ts_node_parent(n); !ts_node_is_null(a); a = ts_node_parent(a)) {
+		TSNode condition = child(a, "condition");
+		nx_str c = text(w, condition);
+		if ((is_type(a, "while_statement") || is_type(a, "do_statement")) &&
+		    (nx_str_eqz(c, "(1)") || nx_str_eqz(c, "(true)")))
+			return true;
+		if (is_type(a, "for_statement") && (ts_node_is_null(condition) || nx_str_eqz(c, "1")))
+			return true;
+	}
+	return false;
+}
+
+static bool applies(const struct c_walk *w, const struct nx_rule *r, TSNode at)
+{
+	bool is_call = is_type(at, "call_expression");
+
+	if (r->paths.n && !(is_call && path_matches(w, at, &r->paths)))
+		return false;
+	return !r->within_loop || in_endless_loop(w, at);
+}
+
+static void try_name(struct c_walk *w, enum nx_rule_kind kind, nx_str name, TSNode at)
+{
+	size_t n;
+	const struct nx_rule_name *e = nx_rules_find(w->s->rules, kind, name, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (applies(w, e[i].rule, at))
+			nx_scan_find(w->s, e[i].rule, at);
+	for (size_t i = 0; i < w->s->rules->npatterns && kind == NX_RULE_CALL; i++)
+		if (nx_glob_match(w->s->rules->patterns[i].name, name) && applies(w, w->s->rules->patterns[i].rule, at))
+			nx_scan_find(w->s, w->s->rules->patterns[i].rule, at);
+}
+
+static void check_blocked(struct c_walk *w, nx_str name, TSNode at)
+{
+	if (nx_scan_is_blocked(w->s, name, NULL))
+		nx_scan_find_own(w->s, "blocked-operation", NX_SEV_CRITICAL, at,
+				 NX_STR("uses what the request's blocked_operations name"), NX_STR("do without it"));
+}
+
+/* What system() and popen() are given is a program too. */
+static void check_shell(struct c_walk *w, TSNode call)
+{
+	TSNode at = argument(call, 0);
+	struct folded f = {.n = 0};
+
+	if (!fold(w, at, &f) || w->s->depth >= NX_SCAN_NESTED_MAX)
+		return;
+	struct nx_scan inner = *w->s;
+	inner.code = nx_str_dup(w->s->arena, folded_str(&f));
+	inner.outer = w->s;
+	inner.reported = &at;
+	inner.depth++;
+	if (!inner.code.p || nx_rules_get(NX_RULES_SHELL, &inner.rules, NULL) < 0) {
+		w->s->out_of_memory = true;
+		return;
+	}
+	nx_scan_walk(&inner, NX_RULES_SHELL);
+	w->s->out_of_memory |= inner.out_of_memory;
+}
+
+static void check_call(struct c_walk *w, TSNode n)
+{
+	TSNode function = child(n, "function");
+
+	while (is_type(function, "parenthesized_expression") || is_type(function, "pointer_expression"))
+		function = ts_node_named_child(function, 0);
+	if (!is_type(function, "identifier"))
+		return;
+	nx_str name = follow(w, text(w, function));
+	try_name(w, NX_RULE_CALL, name, n);
+	check_blocked(w, name, n);
+	if (nx_str_eqz(name, "system") || nx_str_eqz(name, "popen"))
+		check_shell(w, n);
+}
+
+/* <sys/socket.h> and "sys/socket.h" are sys/socket.h. */
+static void check_include(struct c_walk *w, TSNode n)
+{
+	TSNode path = child(n, "path");
+	nx_str t = text(w, path);
+
+	if (t.n > 2)
+		try_name(w, NX_RULE_IMPORT, nx_str_slice(t, 1, t.n - 1), path);
+}
+
+static void check_identifier(struct c_walk *w, TSNode n)
+{
+	TSNode parent = ts_node_parent(n);
+
+	if (is_type(parent, "call_expression") && ts_node_eq(child(parent, "function"), n))
+		return;
+	try_name(w, NX_RULE_NAME, text(w, n), n);
+}
+
+static void check(void *ctx, TSNode n)
+{
+	struct c_walk *w = ctx;
+
+	if (w->s->result->nfindings == NX_SCAN_FINDINGS_MAX)
+		return;
+	if (is_type(n, "call_expression"))
+		check_call(w, n);
+	else if (is_type(n, "preproc_include"))
+		check_include(w, n);
+	else if (is_type(n, "gnu_asm_expression"))
+		try_name(w, NX_RULE_NAME, NX_STR("asm"), n);
+	else if (is_type(n, "identifier"))
+		check_identifier(w, n);
+}
+
+void nx_scan_c(struct nx_scan *s, TSNode root)
+{
+	struct c_walk w = {.s = s, .aliases = nx_arena_array(s->arena, struct alias, ALIASES_MAX)};
+
+	if (!w.aliases) {
+		s->out_of_memory = true;
+		return;
+	}
+	nx_scan_each(root, note, &w);
+	nx_scan_each(root, check, &w);
+}
