@@ -75,17 +75,9 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void raise_oom_score(void)
-{
-	nx_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, "500", 3); /* guests go first when the host runs out of memory */
-}
-
 static void detach_from_host(const struct nx_guest *g)
 {
 	reset_signals();
-	raise_oom_score();
 	if (setsid() < 0)
 		give_up("setsid", errno);
 	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);

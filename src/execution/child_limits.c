@@ -36,7 +36,8 @@ int nx_guest_limits(const struct nx_guest *g, const char **ret_stage)
 		int what;
 		int64_t soft, hard;
 	} limits[] = {
-		{"RLIMIT_CORE", RLIMIT_CORE, 0, 0},
+		{"RLIMIT_CORE", RLIMIT_CORE, 1,
+		 1}, /* at 0 a handler in core_pattern would still be run, as root; see core(5) */
 		{"RLIMIT_NOFILE", RLIMIT_NOFILE, 1024, 1024},
 		{"RLIMIT_FSIZE", RLIMIT_FSIZE, g->file_bytes, g->file_bytes},
 		{"RLIMIT_NPROC", RLIMIT_NPROC, g->nproc, g->nproc},

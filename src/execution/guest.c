@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #define NPROC_SLACK 16
+#define OOM_SCORE "500" /* guests go first when the host runs out of memory */
 
 static void close_fd(int *fd)
 {
@@ -114,6 +115,8 @@ static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_
 	e->pidfd = (int)syscall(SYS_pidfd_open, e->pid, 0);
 	if (e->pidfd < 0)
 		return nx_fault_at_set(fault, "open a pidfd", errno);
+	/* From outside, because what a privileged writer sets is also the least that the guest can go back to. */
+	(void)write_file(o->proc_fd, e->pid, "oom_score_adj", OOM_SCORE);
 	if (o->host->userns && write_maps(o, e->pid, fault) < 0)
 		return -1;
 	return send(e->ctl, "g", 1, MSG_NOSIGNAL) == 1 ? 0 : nx_fault_at_set(fault, "let the guest go on", errno);

@@ -128,6 +128,30 @@ void run_shell(struct trial *t, struct box *b, const char *code)
 	trial_run(t);
 }
 
+void holds_in(struct box *b, const char *language, const char *code, const char *input)
+{
+	struct trial t;
+	trial_init(&t, b, language, code);
+	t.x.stdin_text = nx_str_z(input);
+	trial_run(&t);
+	if (strcmp(trial_out(&t), "held\n") != 0)
+		print_message("%s, stderr: %.*s\n", trial_status(&t), NX_FMT(t.x.result.err_out));
+	ASSERT_STREQ(trial_out(&t), "held\n");
+	trial_done(&t);
+}
+
+void holds_c(struct box *b, const char *name, const char *input)
+{
+	char path[128];
+	nx_str code;
+	if (access("/usr/bin/gcc", X_OK) < 0)
+		SKIP("no compiler is here: apt-get install gcc libc6-dev");
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	snprintf(path, sizeof(path), "tests/unit/execution/walls/%s", name);
+	ASSERT_OK(nx_file_read(a, path, 65536, &code, NULL));
+	holds_in(b, "c", nx_str_zdup(a, code), input);
+}
+
 const char *trial_out(const struct trial *t)
 {
 	return nx_str_zdup(t->arena, t->x.result.out);

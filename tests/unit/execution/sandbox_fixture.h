@@ -42,6 +42,9 @@ void trial_done(struct trial *t);
 /* One run with defaults, for its status and output. The caller calls trial_done. */
 void run_python(struct trial *t, struct box *b, const char *code);
 void run_shell(struct trial *t, struct box *b, const char *code);
+/* The program prints "held": C programs are those of tests/unit/execution/walls/. */
+void holds_in(struct box *b, const char *language, const char *code, const char *input);
+void holds_c(struct box *b, const char *name, const char *input);
 const char *trial_out(const struct trial *t);
 const char *trial_status(const struct trial *t);
 
