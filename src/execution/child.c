@@ -63,7 +63,7 @@ static int seat_fds(const struct nx_guest *g)
 	return close_range(BOX_FD + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static void reset_signals(void)
+void nx_guest_reset_signals(void)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -74,7 +74,7 @@ static void reset_signals(void)
 
 static void detach_from_host(const struct nx_guest *g)
 {
-	reset_signals();
+	nx_guest_reset_signals();
 	if (setsid() < 0)
 		give_up("setsid", errno);
 	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);

@@ -82,9 +82,21 @@ static bool is_cgroup(uint8_t mechanism)
  * interpreter, and comes too late for one that is warm. */
 static bool is_start_module(nx_str path)
 {
-	static const char *const names[] = {"_collections_abc", "_sitebuiltins", "abc",           "codecs", "encodings",
-					    "genericpath",      "importlib",     "io",            "os",     "posixpath",
-					    "site",             "sitecustomize", "usercustomize", "stat",   "zipimport"};
+	static const char *const names[] = {"_collections_abc",
+					    "_sitebuiltins",
+					    "abc",
+					    "codecs",
+					    "encodings",
+					    "genericpath",
+					    "importlib",
+					    "io",
+					    "os",
+					    "posixpath",
+					    "site",
+					    "sitecustomize",
+					    "usercustomize",
+					    "stat",
+					    "zipimport"};
 	size_t n = 0;
 	while (n < path.n && path.p[n] != '.' && path.p[n] != '/')
 		n++;

@@ -212,6 +212,7 @@ extern struct nx_guest_env nx_guest_env;
 /* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. 0 in the guest's pid 1, -1 with
  * errno. */
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
+void nx_guest_reset_signals(void); /* all by default, none blocked */
 /* Pid 1 of the guest: puts up the walls and forks. Returns in pid 2 alone. */
 void nx_guest_enter(const struct nx_guest *g);
 /* Pid 2: waits for the program to start. */
@@ -259,6 +260,8 @@ struct nx_probe {
 /* Finds out what works and takes the spawner there. Never fails: host.refusal tells why nothing can be run. */
 void nx_probe(struct nx_probe *p, uid_t uid_base);
 void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret);
+void nx_probe_add_check(struct nx_spawn_hello *hello, const char *what, bool ok, const char *fix, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* ---- watch.c: what stands in for cgroups ---- */
 

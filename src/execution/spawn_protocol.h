@@ -94,7 +94,7 @@ struct nx_spawn_prepare {
 	int64_t file_bytes; /* RLIMIT_FSIZE */
 	int64_t cpu_us;     /* CPU time of all processes together; the watchdog ends the run above it */
 	int64_t wall_us;    /* a backstop: the server's own clock is the first to act */
-	uint8_t warm;       /* the program is Python's, as nx_language_start starts it: from a zygote where one is ready */
+	uint8_t warm; /* the program is Python's, as nx_language_start starts it: from a zygote where one is ready */
 };
 
 struct nx_spawn_prepared {

@@ -516,6 +516,11 @@ static int greet(uid_t uid_base)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_HELLO, 0);
 	nx_probe_hello(&S.probe, &m.hello);
+	bool is_warm = S.plan.is_possible && S.probe.cgroups.mode == NX_CGROUP_V1;
+	nx_probe_add_check(&m.hello, "warm python", is_warm,
+			   S.plan.is_possible ? "run as root, where cgroup v1 can be written"
+					      : "apt-get install libpython3-dev",
+			   "%s", S.plan.is_possible && !is_warm ? "needs a set of cgroups (v1)" : S.plan.detail);
 	return nx_spawn_send(SERVER_FD, &m, NULL, 0);
 }
 

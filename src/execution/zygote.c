@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,26 +34,39 @@ struct setup {
 	struct nx_host host;
 	pid_t spawner;
 	uint32_t ninstructions, nprocs;
-	char library[64];
+	char library[128];
 	struct nx_spawn_start start;
 	struct sock_filter instructions[BPF_MAXINSNS];
 };
 
 /* ---- what can be kept ready ---- */
 
-/* "python3.11" leads to "libpython3.11.so.1.0". */
-static bool library_of(const char *program, char *ret, size_t size)
+/* The minor version of what `program` is a link to; 0: it is no python3.8 or newer. */
+static unsigned version_of(const char *program)
 {
 	char real[4096];
-	if (!realpath(program, real))
-		return false;
-	const char *name = strrchr(real, '/');
+	const char *name = realpath(program, real) ? strrchr(real, '/') : NULL;
 	unsigned minor;
 	int end = 0;
-	if (!name || sscanf(name, "/python3.%u%n", &minor, &end) != 1 || name[end] || minor < 8)
-		return false;
-	snprintf(ret, size, "libpython3.%u.so.1.0", minor);
-	return true;
+	bool is_python = name && sscanf(name, "/python3.%u%n", &minor, &end) == 1 && !name[end];
+	return is_python && minor >= 8 ? minor : 0;
+}
+
+/* Where the distributions put it; guests see these places. */
+static bool find_library(unsigned minor, char *ret, size_t size)
+{
+	static const char *const places[] = {"/usr/local/lib", "/usr/lib/*-linux-*", "/usr/lib64", "/usr/lib"};
+	for (size_t i = 0; i < nx_countof(places); i++) {
+		char pattern[128];
+		glob_t found;
+		snprintf(pattern, sizeof(pattern), "%s/libpython3.%u.so.1.0", places[i], minor);
+		if (glob(pattern, GLOB_NOSORT, NULL, &found) == 0) {
+			int n = snprintf(ret, size, "%s", found.gl_pathv[0]);
+			globfree(&found);
+			return n > 0 && (size_t)n < size;
+		}
+	}
+	return false;
 }
 
 void nx_zygote_plan(struct nx_zygote_plan *ret)
@@ -73,10 +87,15 @@ void nx_zygote_plan(struct nx_zygote_plan *ret)
 		nx_error_free(err);
 		return;
 	}
-	if (!library_of(program, ret->library, sizeof(ret->library))) {
-		snprintf(ret->detail, sizeof(ret->detail), "%s is not a python3 of 3.8 or newer", program);
+	unsigned minor = version_of(program);
+	if (!minor || !find_library(minor, ret->library, sizeof(ret->library))) {
+		if (minor)
+			snprintf(ret->detail, sizeof(ret->detail), "libpython3.%u.so.1.0 is not there", minor);
+		else
+			snprintf(ret->detail, sizeof(ret->detail), "%s is no python3.8 or newer", program);
 		return;
 	}
+	snprintf(ret->detail, sizeof(ret->detail), "%s", ret->library);
 	ret->start = m.start;
 	ret->exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	ret->is_possible = ret->exe >= 0;
@@ -139,14 +158,14 @@ static int seat_streams(void)
 	return dup2(out[1], 1) < 0 || dup2(out[1], 2) < 0 ? -1 : 0;
 }
 
-static void __attribute__((noreturn))
-execute(const struct nx_zygote_plan *plan, int *fds, size_t nfds)
+static void __attribute__((noreturn)) execute(const struct nx_zygote_plan *plan, int *fds, size_t nfds)
 {
 	static struct nx_spawn_start start;
 	static char name[] = "nexus", verb[] = "spawner", what[] = "zygote";
 	char *argv[] = {name, verb, what, NULL}, *envp[NX_SPAWN_ARGS_MAX + 1];
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	nx_keeper_spare_me();
+	nx_guest_reset_signals(); /* what the spawner ignores Python would take for its user's wish */
 	start = plan->start;
 	int exe = fcntl(plan->exe, F_DUPFD_CLOEXEC, 2 * HIGH_FD);
 	if (exe < 0 || !nx_spawn_split(start.env, start.envc, envp) || pretend_box() < 0 || seat_streams() < 0)
@@ -172,7 +191,8 @@ static int open_procs(const int *dirs, size_t ndirs, int *fds, size_t *nfds)
 	return 0;
 }
 
-struct nx_zygote *nx_zygote_new(const struct nx_zygote_plan *plan, const int *dirs, size_t ndirs, struct nx_fault_at *ret)
+struct nx_zygote *nx_zygote_new(const struct nx_zygote_plan *plan, const int *dirs, size_t ndirs,
+				struct nx_fault_at *ret)
 {
 	int pair[2], fds[PROCS_FD - SOCK_FD + NX_CG_MAX];
 	size_t nfds = 0;

@@ -33,15 +33,16 @@ struct nx_zygote {
  * leaves the host's file system. */
 struct nx_zygote_plan {
 	bool is_possible;
-	char detail[160]; /* why not */
+	char detail[160]; /* the library, or why not */
 	int exe;
 	struct nx_spawn_start start;
-	char library[64];
+	char library[128];
 };
 void nx_zygote_plan(struct nx_zygote_plan *ret);
 
 /* Starts one that will sit in these cgroups (descriptors of the directories, -1 for none). NULL on failure. */
-struct nx_zygote *nx_zygote_new(const struct nx_zygote_plan *plan, const int *dirs, size_t ndirs, struct nx_fault_at *ret);
+struct nx_zygote *nx_zygote_new(const struct nx_zygote_plan *plan, const int *dirs, size_t ndirs,
+				struct nx_fault_at *ret);
 void nx_zygote_free(struct nx_zygote *z);
 /* Reads what it says about itself; never waits. */
 void nx_zygote_greet(struct nx_zygote *z);
