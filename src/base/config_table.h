@@ -63,6 +63,8 @@ X(monitoring_keep, "monitoring.keep", TIME, "168h", 60e3, 3650*864e5, 0, "how lo
 X(monitoring_queue_bytes, "monitoring.queue_bytes", SIZE, "4MiB", 64*NX_KIB, NX_GIB, 0, "spans and log lines that may wait to be written; what is over is dropped and counted") \
 X(sandbox_backend, "sandbox.backend", STR, "native", 0, 0, 0, "native or docker") \
 X(sandbox_degraded, "sandbox.degraded", BOOL, "true", 0, 0, 0, "run, and report it, when the host cannot enforce a limit; false: refuse") \
+X(sandbox_docker_image, "sandbox.docker_image", STR, "python:3-slim", 0, 0, 0, "image that the Docker backend runs programs in; needs /bin/sh and the interpreters; pulled when it is missing") \
+X(sandbox_docker_socket, "sandbox.docker_socket", STR, "/var/run/docker.sock", 0, 0, 0, "socket of the Docker engine") \
 X(sandbox_max_artifact_bytes, "sandbox.max_artifact_bytes", SIZE, "16MiB", 0, NX_GIB, 0, "artifacts kept of one run, together") \
 X(sandbox_max_code_bytes, "sandbox.max_code_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "longest program") \
 X(sandbox_max_cpu_percent, "sandbox.max_cpu_percent", INT, "400", 1, 10000, 0, "most CPU a run may ask for, in percent of one core") \

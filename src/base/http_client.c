@@ -337,8 +337,9 @@ static int copy_request(struct nx_http_call *call, const struct nx_http_request 
 	q->method = nx_arena_strdup(a, r->method);
 	q->url = nx_arena_strdup(a, r->url);
 	q->headers = call->request_headers = copy_headers(a, r->headers);
+	q->unix_socket = r->unix_socket ? nx_arena_strdup(a, r->unix_socket) : NULL;
 	q->body = r->body.p ? nx_str_dup(a, r->body) : NX_STR_NULL;
-	if (!q->method || !q->url || !q->headers || (r->body.p && !q->body.p))
+	if (!q->method || !q->url || !q->headers || (r->body.p && !q->body.p) || (r->unix_socket && !q->unix_socket))
 		return nx_error_set(err, NX_ENOMEM, "no memory for a request to %s", call->origin);
 	if (q->connect_timeout_us <= 0)
 		q->connect_timeout_us = DEFAULT_CONNECT_US;
@@ -365,6 +366,8 @@ static int call_new(struct nx_http_client *c, const struct nx_http_request *r, s
 	int code = nx_http_check_request(r, err);
 	if (code == 0)
 		code = nx_http_origin(call->arena, r->url, &call->origin, err);
+	if (code == 0 && r->unix_socket && !(call->origin = nx_arena_strdup(call->arena, r->unix_socket)))
+		code = nx_error_set(err, NX_ENOMEM, "no memory for a request");
 	if (code == 0)
 		code = copy_request(call, r, err);
 	if (code < 0) {

@@ -18,6 +18,7 @@ struct nx_http_client;
 
 struct nx_http_request {
 	const char *method, *url;
+	const char *unix_socket;    /* path of a socket to connect to, whatever host the URL names; NULL: none */
 	const char *const *headers; /* "Name: value", ended by NULL; may be NULL */
 	nx_str body;                /* p NULL: none */
 	int64_t connect_timeout_us; /* 0: 10 s */

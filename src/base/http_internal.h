@@ -35,7 +35,8 @@ struct nx_http_call {
 	struct nx_arena *arena;
 	struct nx_http_request request;
 	const char **request_headers; /* request.headers is this */
-	const char *origin; /* "https://host:port" of url: what errors name, because paths and users may hold secrets */
+	const char
+		*origin; /* "https://host:port" of url, or the socket: what errors name, for paths may hold secrets */
 	int64_t deadline_us;
 	unsigned hops;
 

@@ -234,7 +234,12 @@ static bool set_target(struct nx_http_call *call)
 	bool failed = false;
 	SET(CURLOPT_URL, call->request.url);
 	SET(CURLOPT_USERAGENT, USER_AGENT);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	if (call->request.unix_socket) {
+		SET(CURLOPT_UNIX_SOCKET_PATH, call->request.unix_socket);
+		SET(CURLOPT_NOPROXY, "*");
+	} else {
+		SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	}
 	/* curl keeps the loaded certificates for all handles of the multi only where no directory of them is given. */
 	SET(CURLOPT_CAPATH, NULL);
 	if (call->client->ca_file)

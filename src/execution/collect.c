@@ -43,7 +43,7 @@ static int open_beneath(int dir, const char *name, int flags)
 static bool is_unchanged_input(const struct nx_run *r, const struct stat *st)
 {
 	int64_t ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-	for (size_t i = 0; i < r->x->nfiles; i++)
+	for (size_t i = 0; r->inputs && i < r->x->nfiles; i++)
 		if (r->inputs[i].inode == st->st_ino && r->inputs[i].ctime_ns == ctime_ns)
 			return true;
 	return false;

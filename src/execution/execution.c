@@ -1,4 +1,5 @@
 /* The queue of runs: admission, slots, cancellation, the way to `done`. One loop owns it all. */
+#include "execution/docker_internal.h"
 #include "execution/execution_internal.h"
 
 #include <errno.h>
@@ -81,7 +82,8 @@ static int check_request(struct nx_run *r, struct nx_error **err)
 			     (long long)c->sandbox_max_code_bytes);
 		return nx_error_at(err, "/code");
 	}
-	int result = nx_language_need(x->language, &r->language, &r->program, err);
+	int result = r->e->docker ? nx_language_named(x->language, &r->language, err)
+				  : nx_language_need(x->language, &r->language, &r->program, err);
 	if (result == 0)
 		result = check_constraints(c, &x->constraints, err);
 	if (result == 0)
@@ -262,7 +264,7 @@ void nx_execution_start(struct nx_execution *e, struct nx_exec *x)
 	r->x = x;
 	r->e = e;
 	r->ending = -1;
-	r->box = r->pidfd = -1;
+	r->box = r->pidfd = r->leavings = -1;
 	r->created_us = nx_time_wall_us();
 	x->msg.run = begin;
 	nx_loop_post(e->loop, &x->msg);
@@ -340,6 +342,16 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 		free(e);
 		return nx_error_set(err, NX_ENOMEM, "no memory for execution");
 	}
+	if (strcmp(c->sandbox_backend, "docker") == 0) {
+		e->backend = &nx_backend_docker;
+		r = nx_docker_new(e, &e->docker, err);
+	}
+	if (r < 0) {
+		uv_cond_destroy(&e->stopped_cond);
+		uv_mutex_destroy(&e->lock);
+		free(e);
+		return r;
+	}
 	e->attach_msg.run = attach;
 	nx_loop_post(loop, &e->attach_msg);
 	if (s)
@@ -370,6 +382,7 @@ void nx_execution_free(struct nx_execution *e)
 	while (!e->is_stopped)
 		uv_cond_wait(&e->stopped_cond, &e->lock);
 	uv_mutex_unlock(&e->lock);
+	nx_docker_free(e->docker);
 	uv_cond_destroy(&e->stopped_cond);
 	uv_mutex_destroy(&e->lock);
 	free(e);
@@ -387,6 +400,8 @@ size_t nx_execution_checks(struct nx_execution *e, struct nx_exec_check *ret, si
 	static const char *const names[] = {"sandbox",       "user namespaces", "network namespaces",
 					    "private /proc", "cgroup memory",   "cgroup pids",
 					    "cgroup cpu",    "seccomp",         "landlock"};
+	if (e->docker)
+		return nx_docker_checks(e->docker, ret, max);
 	if (!nx_spawner_hello(e->spawner, &hello)) {
 		if (max)
 			ret[0] = (struct nx_exec_check){.what = "sandbox",

@@ -39,6 +39,7 @@ struct nx_language {
 	bool has_heap_limit; /* V8 */
 	bool has_tables;     /* SQL: the program is standard input, CSV files are tables */
 };
+int nx_language_named(nx_str name, const struct nx_language **ret, struct nx_error **err); /* NX_EINVAL: unknown */
 /* NX_EINVAL (unknown, with the nearest name), NX_EMISSING (not there or too old, with the package). */
 int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err);
 size_t nx_language_list(struct nx_exec_language *ret, size_t max); /* asks each program for its version */
@@ -87,7 +88,8 @@ struct nx_backend {
 	void (*detach)(struct nx_execution *e);        /* no run is left */
 	bool (*is_idle)(const struct nx_execution *e); /* after detach: nothing of it is on its way to the loop */
 };
-extern const struct nx_backend nx_backend_native;
+extern const struct nx_backend nx_backend_native, nx_backend_docker;
+struct nx_container;
 
 /* ---- run.c ---- */
 
@@ -125,6 +127,9 @@ struct nx_run {
 	nx_str load; /* SQL: what makes the tables; in scratch */
 	struct nx_spawn_features features;
 	int box, pidfd;
+	struct nx_container *container; /* of the Docker backend, until it has told how it ended */
+	int leavings;                   /* its work directory as an archive; -1: none */
+	bool is_made;                   /* it has what the language compiles */
 	struct nx_pump *out_pump, *err_pump;
 	struct nx_buf out, err_out;
 	struct nx_run_input *inputs; /* in x->arena */
@@ -144,6 +149,7 @@ struct nx_execution {
 	struct nx_store *store;
 	const struct nx_backend *backend;
 	struct nx_spawner *spawner;
+	struct nx_docker *docker; /* NULL: its backend is not the one */
 	struct nx_workers *workers;
 	struct nx_loop *loop;
 	TAILQ_HEAD(, nx_run) all;   /* every run that is not done */
@@ -184,6 +190,10 @@ int nx_artifacts_open(struct nx_store *s, struct nx_error **err);
 /* sweep.c: removes artifacts older than now that have no row, on a worker, in its own time. */
 void nx_artifacts_sweep(struct nx_store *store, struct nx_workers *w);
 const char *nx_mime_of(nx_str path, nx_str head);
+
+/* docker_files.c, on a worker: unpacks r->leavings as r->box, in a directory that nx_docker_forget removes. */
+int nx_docker_unpack(struct nx_run *r, struct nx_error **err);
+void nx_docker_forget(struct nx_run *r);
 
 /* ---- record.c (worker and writer) ---- */
 

@@ -211,20 +211,28 @@ static const struct nx_language *find_language(nx_str name)
 	return NULL;
 }
 
-int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err)
+int nx_language_named(nx_str name, const struct nx_language **ret, struct nx_error **err)
 {
 	const char *names[nx_countof(languages)];
-	const struct nx_language *l = find_language(name);
-	if (!l) {
-		for (size_t i = 0; i < nx_countof(languages); i++)
-			names[i] = languages[i].name;
-		const char *nearest = nx_str_nearest(name, names, nx_countof(names));
-		nx_error_set(err, NX_EINVAL, "language \"%.*s\" is not known", (int)nx_min(name.n, (size_t)64),
-			     name.p ? name.p : "");
-		nx_error_at(err, "/language");
-		return nearest ? nx_error_hint(err, "did you mean \"%s\"?", nearest)
-			       : nx_error_hint(err, "python, shell, javascript, c and sql can be run");
-	}
+	*ret = find_language(name);
+	if (*ret)
+		return 0;
+	for (size_t i = 0; i < nx_countof(languages); i++)
+		names[i] = languages[i].name;
+	const char *nearest = nx_str_nearest(name, names, nx_countof(names));
+	nx_error_set(err, NX_EINVAL, "language \"%.*s\" is not known", (int)nx_min(name.n, (size_t)64),
+		     name.p ? name.p : "");
+	nx_error_at(err, "/language");
+	return nearest ? nx_error_hint(err, "did you mean \"%s\"?", nearest)
+		       : nx_error_hint(err, "python, shell, javascript, c and sql can be run");
+}
+
+int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err)
+{
+	const struct nx_language *l;
+	int r = nx_language_named(name, &l, err);
+	if (r < 0)
+		return r;
 	const char *program = find_program(l);
 	if (!program) {
 		nx_error_set(err, NX_EMISSING, "no interpreter for %s: %s is not there", l->name, l->programs[0]);

@@ -38,6 +38,8 @@ void nx_run_close(struct nx_run *r)
 		(void)close(nx_steal_fd(&r->box));
 	if (r->pidfd >= 0)
 		(void)close(nx_steal_fd(&r->pidfd));
+	if (r->leavings >= 0)
+		(void)close(nx_steal_fd(&r->leavings));
 	nx_timer_stop(&r->wall);
 }
 
@@ -288,7 +290,7 @@ static bool heap_is_full(const struct nx_run *r)
 /* The compiler failed, so that there is nothing to run. */
 static bool is_not_compiled(const struct nx_run *r)
 {
-	return r->language->made && faccessat(r->box, r->language->made, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+	return r->language->made && !r->is_made && faccessat(r->box, r->language->made, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
 }
 
 static enum nx_exec_status judge_exit(struct nx_run *r, const struct nx_spawn_exited *e)
@@ -370,8 +372,9 @@ static void collect_job(struct nx_job *j)
 	res->err_out = nx_utf8_repair(r->x->arena, nx_buf_str(&r->err_out));
 	if (!res->out.p || !res->err_out.p)
 		nx_error_set(&r->error, NX_ENOMEM, "no memory for the output of a run");
-	else
+	else if (nx_docker_unpack(r, &r->error) == 0)
 		(void)nx_run_collect(r, &r->error);
+	nx_docker_forget(r);
 }
 
 static void on_collected(struct nx_job *j)
