@@ -103,12 +103,12 @@ static struct nx_cgroup *grow(struct nx_cgroups *g, struct nx_fault_at *ret)
 	return c;
 }
 
-static void read_totals(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret)
+void nx_cgroup_totals(enum nx_cgroup_mode mode, const int dir[NX_CG_MAX], struct nx_cgroup_usage *ret)
 {
 	char text[2048];
 	*ret = (struct nx_cgroup_usage){.cpu_us = -1, .peak_bytes = -1};
-	bool v2 = g->mode == NX_CGROUP_V2;
-	int memory = c->dir[v2 ? 0 : NX_CG_MEMORY], pids = c->dir[v2 ? 0 : NX_CG_PIDS];
+	bool v2 = mode == NX_CGROUP_V2;
+	int memory = dir[v2 ? 0 : NX_CG_MEMORY], pids = dir[v2 ? 0 : NX_CG_PIDS];
 	if (memory >= 0) {
 		ret->peak_bytes = nx_cg_read_int(memory, v2 ? "memory.peak" : "memory.max_usage_in_bytes");
 		if (nx_cg_read(memory, v2 ? "memory.events" : "memory.oom_control", text, sizeof(text)) == 0)
@@ -116,12 +116,17 @@ static void read_totals(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgr
 	}
 	if (pids >= 0 && nx_cg_read(pids, "pids.events", text, sizeof(text)) == 0)
 		ret->refused = nx_max(nx_cgroup_parse_key(text, "max"), 0);
-	if (v2 && nx_cg_read(c->dir[0], "cpu.stat", text, sizeof(text)) == 0)
+	if (v2 && nx_cg_read(dir[0], "cpu.stat", text, sizeof(text)) == 0)
 		ret->cpu_us = nx_cgroup_parse_key(text, "usage_usec");
-	if (!v2 && c->dir[NX_CG_CPUACCT] >= 0) {
-		int64_t ns = nx_cg_read_int(c->dir[NX_CG_CPUACCT], "cpuacct.usage");
+	if (!v2 && dir[NX_CG_CPUACCT] >= 0) {
+		int64_t ns = nx_cg_read_int(dir[NX_CG_CPUACCT], "cpuacct.usage");
 		ret->cpu_us = ns < 0 ? -1 : ns / 1000;
 	}
+}
+
+static void read_totals(const struct nx_cgroups *g, const struct nx_cgroup *c, struct nx_cgroup_usage *ret)
+{
+	nx_cgroup_totals(g->mode, c->dir, ret);
 }
 
 static void set_bases(struct nx_cgroups *g, struct nx_cgroup *c)

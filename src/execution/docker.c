@@ -133,10 +133,12 @@ static void on_pulled(void *ctx, const struct nx_docker_answer *a)
 {
 	struct nx_docker *d = ctx;
 	struct nx_error *err = NULL;
-	if (nx_docker_check(a, "pull the image", &err) < 0)
+	if (nx_docker_check(a, "pull the image", &err) < 0) {
+		nx_error_wrap(&err, "%s", d->image);
 		give_up(d, err);
-	else
+	} else {
 		ask_image(d, on_pulled_image);
+	}
 }
 
 static void pull(struct nx_docker *d)

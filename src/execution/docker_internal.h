@@ -8,8 +8,11 @@
  * connection of ours: when this process dies, however it dies, the shell reads the end and the container goes.
  *
  *   create ─> attach (stays open) ─> start ─> archive: code, inputs ─> exec: create ─> exec: start (output streams)
- *     every 0.5 s: stats, exec: inspect;  events: oom
- *   ended, or a limit: exec: inspect ─> stats ─> pause what is left ─> archive: /work ─> EXITED ─> kill, removed by the engine
+ *     every 0.5 s: usage, exec: inspect;  events: oom
+ *   ended, or a limit: exec: inspect ─> usage ─> pause what is left ─> archive: /work ─> EXITED ─> kill, removed by the engine
+ *
+ * Usage comes from the container's cgroups where they are on this host, else from the engine's statistics, which it
+ * refreshes once a second.
  *
  * The engine is trusted with isolation, its answers are not trusted with our memory: all are bounded, and what is decoded
  * from a program's output is fuzzed. Threads: an HTTP client of its own; its callbacks post to the execution loop, which
@@ -20,6 +23,7 @@
 
 #include "base/http_client.h"
 #include "execution/execution_internal.h"
+#include "execution/sandbox_internal.h"
 
 #define NX_DOCKER_API "/v1.41"
 #define NX_DOCKER_KEEPER "65533:65533" /* who waits in a container */
@@ -37,9 +41,9 @@ struct nx_docker {
 	char home[17]; /* names the data directory in labels: its containers are ours, and no other server's */
 	enum nx_docker_state state;
 	struct nx_spawn_features features;
-	char why[256];     /* when it is down */
+	char why[256];    /* when it is down */
 	char missing[40]; /* of limits that the engine cannot hold */
-	unsigned calls;    /* on their way */
+	unsigned calls;   /* on their way */
 	bool is_detached;
 	uint64_t events;    /* the call that listens; 0: none */
 	struct nx_buf line; /* of events, so far */
@@ -90,11 +94,23 @@ bool nx_docker_demux_feed(struct nx_docker_demux *x, nx_str bytes, void (*on_byt
 
 struct nx_docker_stats {
 	int64_t cpu_us, memory_bytes, peak_bytes, processes; /* peak: 0 where the kernel does not tell */
+	int64_t oom_kills, refused;                          /* from cgroups only */
 };
 bool nx_docker_read_stats(struct nx_arena *a, nx_str json, struct nx_docker_stats *ret);
 bool nx_docker_read_id(struct nx_arena *a, nx_str json, char ret[NX_DOCKER_ID_MAX]); /* {"Id":"hex"} */
 /* A name that may stand in a path and in a query as it is: host:port/path:tag or @sha256:… */
 bool nx_docker_is_image(const char *name);
+
+/* ---- docker_cgroup.c ---- */
+
+struct nx_docker_cgroup {
+	enum nx_cgroup_mode mode; /* none: it is not to be seen from here */
+	int dir[NX_CG_MAX];
+};
+#define NX_DOCKER_CGROUP_NONE ((struct nx_docker_cgroup){NX_CGROUP_NONE, {-1, -1, -1, -1}})
+bool nx_docker_cgroup_open(struct nx_docker_cgroup *g, int64_t pid, const char *id);
+bool nx_docker_cgroup_read(const struct nx_docker_cgroup *g, struct nx_docker_stats *ret);
+void nx_docker_cgroup_close(struct nx_docker_cgroup *g);
 
 /* ---- docker_json.c: what is asked ---- */
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define TICK_US (NX_USEC_PER_SEC / 2)
+#define REFUSED_MAX 32  /* forks, before the run is ended */
 #define CROWDED_TICKS 4 /* at the limit of processes, before the run is ended */
 #define OUTPUT_SLACK (INT64_C(1) << 20)
 #define KILLED_CODE 137    /* 128 and SIGKILL */
@@ -19,14 +20,15 @@ struct nx_container {
 	struct nx_run *run; /* NULL: it has heard how it ended */
 	enum phase phase;
 	unsigned calls; /* on their way, of this container */
-	char name[48], exec[NX_DOCKER_ID_MAX];
+	char name[48], id[NX_DOCKER_ID_MAX], exec[NX_DOCKER_ID_MAX];
+	struct nx_docker_cgroup cgroup;
 	struct nx_spawn_prepare limits;
 	uint64_t attached, streaming; /* calls */
 	struct nx_docker_demux demux;
 	struct nx_buf refusal; /* what came in the place of a stream */
 	struct nx_timer timer; /* while it runs: the next look; 0 when it is to end */
-	unsigned archives;     /* that are being put */
-	bool is_asked_to_end, is_looking, is_frozen, has_code, memory_hit, processes_hit, is_made;
+	unsigned waits;        /* that are being put */
+	bool is_asked_to_end, is_looking, has_code, memory_hit, processes_hit, is_made;
 	int exit_code, crowded;
 	int64_t started_us, ended_us, cpu_base_us, cpu_us, peak_bytes, processes;
 	enum nx_spawn_end end;
@@ -51,6 +53,7 @@ static void free_container(struct nx_container *c)
 	nx_timer_stop(&c->timer);
 	TAILQ_REMOVE(&c->d->containers, c, in_all);
 	nx_buf_done(&c->refusal);
+	nx_docker_cgroup_close(&c->cgroup);
 	if (c->leavings >= 0)
 		(void)close(c->leavings);
 	free(c);
@@ -263,19 +266,26 @@ static void freeze(struct nx_container *c)
 
 /* ---- looking ---- */
 
+static void keep_sample(struct nx_container *c, const struct nx_docker_stats *s)
+{
+	c->cpu_us = nx_max(c->cpu_us, s->cpu_us);
+	c->peak_bytes = nx_max(c->peak_bytes, s->memory_bytes);
+	c->peak_bytes = nx_max(c->peak_bytes, s->peak_bytes);
+	c->processes = s->processes;
+	c->memory_hit |= s->oom_kills > 0;
+	bool is_full = s->processes >= c->limits.max_processes + NX_DOCKER_EXTRA_PROCESSES;
+	c->processes_hit |= is_full || s->refused > 0;
+	c->crowded = is_full ? c->crowded + 1 : 0;
+	if (s->refused > REFUSED_MAX)
+		c->crowded = CROWDED_TICKS + 1;
+}
+
 static void keep_stats(struct nx_container *c, const struct nx_docker_answer *a)
 {
 	struct nx_docker_stats s;
 	nx_auto_arena struct nx_arena *arena = nx_arena_new(0);
-	if (!arena || a->error || a->status != 200 || !nx_docker_read_stats(arena, a->body, &s))
-		return;
-	c->cpu_us = nx_max(c->cpu_us, s.cpu_us);
-	c->peak_bytes = nx_max(c->peak_bytes, s.memory_bytes);
-	c->peak_bytes = nx_max(c->peak_bytes, s.peak_bytes);
-	c->processes = s.processes;
-	bool is_full = s.processes >= c->limits.max_processes + NX_DOCKER_EXTRA_PROCESSES;
-	c->processes_hit |= is_full;
-	c->crowded = is_full ? c->crowded + 1 : 0;
+	if (arena && !a->error && a->status == 200 && nx_docker_read_stats(arena, a->body, &s))
+		keep_sample(c, &s);
 }
 
 #define STATS "/stats?stream=false&one-shot=true"
@@ -315,21 +325,34 @@ static void on_exec_looked(struct nx_container *c, const struct nx_docker_answer
 		(void)nx_timer_start(&c->timer, TICK_US / 10, NULL); /* it has closed its output, or is about to end */
 }
 
-static void on_stats(struct nx_container *c, const struct nx_docker_answer *a)
+static void judge_usage(struct nx_container *c)
 {
-	keep_stats(c, a);
-	if (c->cpu_us - c->cpu_base_us > c->limits.cpu_us)
+	if (c->memory_hit)
+		end_for(c, NX_SPAWN_END_MEMORY);
+	else if (c->cpu_us - c->cpu_base_us > c->limits.cpu_us)
 		end_for(c, NX_SPAWN_END_CPU);
 	else if (c->crowded > CROWDED_TICKS)
 		end_for(c, NX_SPAWN_END_PROCESSES);
 }
 
+static void on_stats(struct nx_container *c, const struct nx_docker_answer *a)
+{
+	keep_stats(c, a);
+	judge_usage(c);
+}
+
 static void look(struct nx_container *c)
 {
+	struct nx_docker_stats s;
 	if (c->is_looking)
 		return;
 	c->is_looking = true;
-	ask(c, "GET", STATS, NX_STR_NULL, on_stats);
+	if (nx_docker_cgroup_read(&c->cgroup, &s)) {
+		keep_sample(c, &s);
+		judge_usage(c);
+	} else {
+		ask(c, "GET", STATS, NX_STR_NULL, on_stats);
+	}
 	if (c->phase == RUNNING)
 		ask_exec(c, on_exec_looked);
 }
@@ -374,14 +397,30 @@ static void on_inspected(struct nx_container *c, const struct nx_docker_answer *
 	freeze(c);
 }
 
-static void on_last_stats(struct nx_container *c, const struct nx_docker_answer *a)
+static void on_last_usage(struct nx_container *c)
 {
-	keep_stats(c, a);
 	/* The peak is the kernel's own. At the limit, and killed: nobody else did that. */
 	c->memory_hit |=
 		c->exit_code == KILLED_CODE && c->end == NX_SPAWN_END_EXIT && c->peak_bytes >= c->limits.memory_bytes;
+	ask(c, "GET", "/json", NX_STR_NULL, on_inspected);
+}
+
+static void on_last_stats(struct nx_container *c, const struct nx_docker_answer *a)
+{
+	keep_stats(c, a);
 	if (c->run)
-		ask(c, "GET", "/json", NX_STR_NULL, on_inspected);
+		on_last_usage(c);
+}
+
+static void take_last_usage(struct nx_container *c)
+{
+	struct nx_docker_stats s;
+	if (nx_docker_cgroup_read(&c->cgroup, &s)) {
+		keep_sample(c, &s);
+		on_last_usage(c);
+	} else {
+		ask(c, "GET", STATS, NX_STR_NULL, on_last_stats);
+	}
 }
 
 static void on_last_code(struct nx_container *c, const struct nx_docker_answer *a)
@@ -389,7 +428,7 @@ static void on_last_code(struct nx_container *c, const struct nx_docker_answer *
 	if (!read_exec(c, a) || !c->has_code)
 		c->exit_code = KILLED_CODE;
 	if (c->run)
-		ask(c, "GET", STATS, NX_STR_NULL, on_last_stats);
+		take_last_usage(c);
 }
 
 static void finish(struct nx_container *c)
@@ -400,7 +439,7 @@ static void finish(struct nx_container *c)
 	if (c->run->ending == NX_EXEC_CANCELLED)
 		say_exited(c);
 	else if (c->has_code)
-		ask(c, "GET", STATS, NX_STR_NULL, on_last_stats);
+		take_last_usage(c);
 	else
 		ask_exec(c, on_last_code);
 }
@@ -441,13 +480,10 @@ static void on_stream_end(struct nx_container *c, const struct nx_docker_answer 
 	}
 }
 
-static void on_base_stats(struct nx_container *c, const struct nx_docker_answer *a)
+static void start_program(struct nx_container *c)
 {
 	char path[160];
 	struct nx_error *err = NULL;
-	if (!c->run)
-		return;
-	keep_stats(c, a);
 	c->cpu_base_us = c->cpu_us;
 	snprintf(path, sizeof(path), "/exec/%s/start", c->exec);
 	struct nx_docker_ask q = {
@@ -464,10 +500,18 @@ static void on_base_stats(struct nx_container *c, const struct nx_docker_answer 
 		fail(c, err);
 }
 
+static void on_base_stats(struct nx_container *c, const struct nx_docker_answer *a)
+{
+	keep_stats(c, a);
+	if (c->run)
+		start_program(c);
+}
+
 /* ---- making ---- */
 
 static void on_exec(struct nx_container *c, const struct nx_docker_answer *a)
 {
+	struct nx_docker_stats s;
 	nx_auto_arena struct nx_arena *arena = nx_arena_new(0);
 	struct nx_error *err = NULL;
 	if (failed(c, a, "prepare the program"))
@@ -477,19 +521,41 @@ static void on_exec(struct nx_container *c, const struct nx_docker_answer *a)
 		fail(c, err);
 		return;
 	}
-	ask(c, "GET", STATS, NX_STR_NULL, on_base_stats);
+	if (nx_docker_cgroup_read(&c->cgroup, &s)) {
+		keep_sample(c, &s);
+		start_program(c);
+	} else {
+		ask(c, "GET", STATS, NX_STR_NULL, on_base_stats);
+	}
 }
 
-static void on_put(struct nx_container *c, const struct nx_docker_answer *a)
+static void prepare_program(struct nx_container *c)
 {
 	nx_str json;
 	struct nx_error *err = NULL;
-	if (failed(c, a, "take the program's files") || --c->archives)
-		return;
 	if (nx_docker_exec_json(c->run, c->run->scratch, &json, &err) < 0)
 		fail(c, err);
 	else
 		ask(c, "POST", "/exec", json, on_exec);
+}
+
+static void on_put(struct nx_container *c, const struct nx_docker_answer *a)
+{
+	if (!failed(c, a, "take the program's files") && --c->waits == 0)
+		prepare_program(c);
+}
+
+/* {"State":{"Pid":4711}} */
+static void on_started_state(struct nx_container *c, const struct nx_docker_answer *a)
+{
+	yyjson_val *v;
+	nx_auto_arena struct nx_arena *arena = nx_arena_new(0);
+	if (failed(c, a, "show a container"))
+		return;
+	if (arena && nx_json_read(arena, a->body, NULL, &v, NULL) == 0)
+		(void)nx_docker_cgroup_open(&c->cgroup, nx_json_int(nx_json_get(v, "State"), "Pid", 0), c->id);
+	if (--c->waits == 0)
+		prepare_program(c);
 }
 
 static void put(struct nx_container *c, const char *where, nx_str tar)
@@ -510,7 +576,10 @@ static void on_started(struct nx_container *c, const struct nx_docker_answer *a)
 		fail(c, err);
 		return;
 	}
-	c->archives = c->run->x->nfiles ? 2 : 1;
+	c->waits = c->run->x->nfiles ? 3 : 2;
+	ask(c, "GET", "/json", NX_STR_NULL, on_started_state);
+	if (!c->run)
+		return;
 	put(c, "/code", nx_buf_str(&code));
 	if (c->run && c->run->x->nfiles)
 		put(c, "/work", nx_buf_str(&work));
@@ -537,6 +606,13 @@ static void on_created(struct nx_container *c, const struct nx_docker_answer *a)
 	}
 	if (failed(c, a, "create a container"))
 		return;
+	nx_auto_arena struct nx_arena *arena = nx_arena_new(0);
+	if (!arena || !nx_docker_read_id(arena, a->body, c->id)) {
+		struct nx_error *err = NULL;
+		nx_error_set(&err, NX_ESANDBOX, "the engine did not name the container");
+		fail(c, err);
+		return;
+	}
 	snprintf(path, sizeof(path), "/containers/%s/attach?stream=1&stdin=1", c->name);
 	struct nx_docker_ask q = {.method = "POST", .path = path, .timeout_us = -1};
 	c->attached = start_step(c, &q, on_attached_end, on_attached_bytes);
@@ -559,7 +635,7 @@ int nx_docker_prepare(struct nx_run *r, const struct nx_spawn_prepare *p, struct
 		free(s);
 		return nx_error_set(err, NX_ENOMEM, "no memory for a container");
 	}
-	*c = (struct nx_container){.d = d, .run = r, .limits = *p, .leavings = -1};
+	*c = (struct nx_container){.d = d, .run = r, .limits = *p, .leavings = -1, .cgroup = NX_DOCKER_CGROUP_NONE};
 	*s = (struct step){.c = c, .then = on_created};
 	nx_id_format(r->x->id, id);
 	snprintf(c->name, sizeof(c->name), "nexus-%s", id);

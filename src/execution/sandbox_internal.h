@@ -131,6 +131,8 @@ struct nx_cgroup_usage {
 	int64_t oom_kills, refused; /* processes killed for memory; forks refused */
 };
 void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret);
+/* Since the cgroups were made; of anybody's, by their directories (v2: dir[0]). */
+void nx_cgroup_totals(enum nx_cgroup_mode mode, const int dir[NX_CG_MAX], struct nx_cgroup_usage *ret);
 void nx_cgroups_close(struct nx_cgroups *g); /* removes every set */
 
 /* ---- keeper.c ---- */
