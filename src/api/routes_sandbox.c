@@ -59,7 +59,6 @@ static const struct nx_field run_fields[] = {
 	{.name = "stdout", .type = NX_T_STRING, .max_len = (size_t)256 << 20},
 	{.name = "stderr", .type = NX_T_STRING, .max_len = (size_t)256 << 20},
 	{.name = "truncated", .type = NX_T_BOOL},
-	{.name = "warm", .type = NX_T_BOOL, .help = "its interpreter had been started before"},
 	{.name = "usage", .type = NX_T_OBJECT, .schema = &usage_schema},
 	{.name = "enforced", .type = NX_T_MAP, .max_len = 64, .help = "what held each limit"},
 	{.name = "scan", .type = NX_T_OBJECT, .schema = &scan_schema},

@@ -137,7 +137,7 @@ static const struct nx_field run_fields[] = {
 	 .type = NX_T_BOOL,
 	 .offset = offsetof(struct run_body, warm),
 	 .def = 1,
-	 .help = "take an interpreter that has been started before, where there is one"},
+	 .help = "take a prepared interpreter when there is one"},
 	{.name = "policy",
 	 .type = NX_T_ENUM,
 	 .names = nx_scan_policy_names,
@@ -456,7 +456,6 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		.code = b->code,
 		.stdin_text = b->stdin_text,
 		.policy = (enum nx_scan_policy)b->policy,
-		.is_cold = !b->warm,
 		.hook = r->hook,
 		.done = run_done,
 	};

@@ -39,7 +39,6 @@
 	X(sandbox_pipe)      \
 	X(sandbox_spawn)     \
 	X(sandbox_workdir)   \
-	X(sandbox_zygote)    \
 	X(store_begin)       \
 	X(store_checkpoint)  \
 	X(store_commit)      \

@@ -6,7 +6,7 @@
 #define INPUT_MAX (64 << 20)
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *policy;
-static bool quiet, cold;
+static bool quiet;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
 	{"stdin", "FILE", "its standard input", &stdin_file, NULL},
@@ -14,7 +14,6 @@ static const struct nx_cli_option options[] = {
 	{"memory", "MIB", "memory of all its processes (512)", &memory, NULL},
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
-	{"cold", NULL, "start an interpreter for it, though a warm one may be there", NULL, &cold},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -87,8 +86,6 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 		return rc;
 	if (policy)
 		nx_json_add_strz(d, o, "policy", policy);
-	if (cold)
-		yyjson_mut_obj_add_bool(d, o, "warm", false);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
 	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||

@@ -1,6 +1,5 @@
 /* Sets of cgroups: made, limited, read, given back. */
 #include "execution/cgroup_internal.h"
-#include "execution/zygote.h"
 
 #include "base/fault.h"
 #include "base/macros.h"
@@ -25,7 +24,6 @@ static void close_dirs(struct nx_cgroup *c)
 
 static void destroy(struct nx_cgroups *g, struct nx_cgroup *c)
 {
-	nx_zygote_free(nx_steal(c->zygote));
 	nx_keeper_free(nx_steal(c->keeper));
 	close_dirs(c);
 	for (int i = 0; i < NX_CG_MAX; i++)
@@ -156,25 +154,14 @@ static bool is_settled(struct nx_cgroups *g, const struct nx_cgroup *c)
 	       nx_cgroup_parse_key(text, "shmem") < SETTLED_BYTES;
 }
 
-static struct nx_cgroup *find_free(struct nx_cgroups *g, bool with_zygote)
-{
-	struct nx_cgroup *second = NULL;
-	for (unsigned i = 0; i < g->nsets; i++) {
-		struct nx_cgroup *c = &g->sets[i];
-		if (c->busy || !is_settled(g, c))
-			continue;
-		if ((c->zygote && c->zygote->state == NX_ZYGOTE_READY) == with_zygote)
-			return c;
-		second = c;
-	}
-	return second;
-}
-
-struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, bool with_zygote, struct nx_fault_at *ret)
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret)
 {
 	if (g->mode == NX_CGROUP_NONE)
 		return NULL;
-	struct nx_cgroup *c = find_free(g, with_zygote);
+	struct nx_cgroup *c = NULL;
+	for (unsigned i = 0; i < g->nsets && !c; i++)
+		if (!g->sets[i].busy && is_settled(g, &g->sets[i]))
+			c = &g->sets[i];
 	if (!c && !(c = grow(g, ret)))
 		return NULL;
 	if (!c->name[0] && create(g, c, ret) < 0)
@@ -247,8 +234,7 @@ static int limit_cpu(struct nx_cgroups *g, struct nx_cgroup *c, int64_t percent,
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret)
 {
-	/* The reaper, and the keeper and the zygote that share the set. */
-	int64_t pids = p->max_processes + 1 + (c->keeper != NULL) + (c->zygote != NULL);
+	int64_t pids = p->max_processes + 1 + (c->keeper != NULL); /* the reaper, and the keeper that shares the set */
 	int dir = c->dir[g->mode == NX_CGROUP_V2 ? 0 : NX_CG_PIDS];
 	if (g->has[NX_CG_PIDS] && c->pids_set != pids) {
 		if (write_checked(dir, "pids.max", pids, ret) < 0)

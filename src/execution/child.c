@@ -36,7 +36,10 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)into_cgroup;
 	}
-	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		nx_guest_main(g);
+	return (pid_t)pid;
 }
 
 static void __attribute__((noreturn)) give_up(const char *stage, int errnum)
@@ -63,7 +66,7 @@ static int seat_fds(const struct nx_guest *g)
 	return close_range(BOX_FD + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
-void nx_guest_reset_signals(void)
+static void reset_signals(void)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -74,7 +77,7 @@ void nx_guest_reset_signals(void)
 
 static void detach_from_host(const struct nx_guest *g)
 {
-	nx_guest_reset_signals();
+	reset_signals();
 	if (setsid() < 0)
 		give_up("setsid", errno);
 	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
@@ -110,42 +113,27 @@ static void put_up_walls(const struct nx_guest *g)
 		give_up("seccomp", -r);
 }
 
-void nx_guest_await(union nx_spawn_msg *ret)
+static void __attribute__((noreturn)) run_program(void)
 {
+	static union nx_spawn_msg m;
+	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
 	ssize_t n;
 	(void)close(STATUS_FD);
 	(void)close(BOX_FD);
 	(void)setsid();
 	do
-		n = read(CTL_FD, ret, sizeof(*ret));
+		n = read(CTL_FD, &m, sizeof(m));
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		_exit(1); /* the spawner is gone, or wants it so */
-	if (nx_spawn_check(ret, (size_t)n, true) || ret->head.type != NX_SPAWN_START)
+	if (nx_spawn_check(&m, (size_t)n, true) || m.head.type != NX_SPAWN_START ||
+	    !nx_spawn_split(m.start.args, m.start.argc, argv) || !nx_spawn_split(m.start.env, m.start.envc, envp))
 		give_up("read the program to start", EPROTO);
-}
-
-static void enter_place(const struct nx_spawn_start *s)
-{
 	if (chdir("/work") < 0)
 		give_up("enter the work directory", errno);
-	int in = s->has_stdin ? open("/code/stdin", O_RDONLY) : 0;
+	int in = m.start.has_stdin ? open("/code/stdin", O_RDONLY) : 0;
 	if (in < 0 || (in > 0 && (dup2(in, 0) < 0 || close(in) < 0)))
 		give_up("open standard input", errno);
-}
-
-void nx_guest_begin(const union nx_spawn_msg *m)
-{
-	enter_place(&m->start);
-	(void)close(CTL_FD);
-}
-
-void nx_guest_exec(union nx_spawn_msg *m)
-{
-	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
-	if (!nx_spawn_split(m->start.args, m->start.argc, argv) || !nx_spawn_split(m->start.env, m->start.envc, envp))
-		give_up("read the program to start", EPROTO);
-	enter_place(&m->start);
 	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
 	execve(argv[0], argv, envp);
 	give_up("exec", errno);
@@ -191,7 +179,7 @@ static void __attribute__((noreturn)) reap(pid_t program)
 	_exit(0);
 }
 
-void nx_guest_enter(const struct nx_guest *g)
+void nx_guest_main(const struct nx_guest *g)
 {
 	struct nx_guest mine = *g;
 	char go;
@@ -207,15 +195,7 @@ void nx_guest_enter(const struct nx_guest *g)
 	if (program < 0)
 		give_up("fork", errno);
 	if (program == 0)
-		return;
+		run_program();
 	(void)close(BOX_FD);
 	reap(program);
-}
-
-void nx_guest_main(const struct nx_guest *g)
-{
-	static union nx_spawn_msg m;
-	nx_guest_enter(g);
-	nx_guest_await(&m);
-	nx_guest_exec(&m);
 }

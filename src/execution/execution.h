@@ -85,7 +85,6 @@ struct nx_exec_result {
 	int signal;          /* 0: none */
 	nx_str out, err_out; /* valid UTF-8: invalid bytes were replaced */
 	bool out_truncated, err_truncated;
-	bool is_warm; /* the interpreter had been started before: execution/zygote.h */
 	struct nx_exec_usage usage;
 	struct nx_exec_enforced enforced;
 	struct nx_scan_result scan;
@@ -104,7 +103,6 @@ struct nx_exec {
 	size_t nfiles;
 	enum nx_scan_policy policy;
 	struct nx_exec_constraints constraints;
-	bool is_cold; /* an interpreter of its own from the start; else a warm one where there is one */
 	struct nx_tx_hook *hook;
 	void (*on_output)(struct nx_exec *x, int fd, nx_str bytes); /* as it comes, on the loop; may be NULL */
 	void (*done)(struct nx_exec *x,

@@ -35,7 +35,6 @@ struct nx_language {
 	const char *script;          /* run by /bin/sh with the program as $0; NULL: the program itself is run */
 	const char *made;            /* what the script compiles, below the box; NULL: nothing */
 	unsigned min_major, min_minor;
-	bool has_zygote;     /* can be warm: zygote.h */
 	bool has_heap_limit; /* V8 */
 	bool has_tables;     /* SQL: the program is standard input, CSV files are tables */
 };

@@ -1,5 +1,5 @@
 /* The spawner's side of making a guest: box, pipes, clone, uid map, the word to go on. */
-#include "execution/zygote.h"
+#include "execution/sandbox_internal.h"
 
 #include "base/fault.h"
 #include "base/macros.h"
@@ -98,18 +98,11 @@ static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, str
 {
 	if (!o->is_trial && NX_FAULT(sandbox_spawn))
 		return nx_fault_at_set(fault, "clone", EAGAIN);
-	if (o->zygote) {
-		pid_t warm = nx_zygote_clone(o->zygote, g, fault);
-		if (warm > 0)
-			return warm;
-	}
 	if (o->cgroup && o->cgroup->keeper)
 		return nx_keeper_clone(o->cgroup->keeper, g, fault);
 	int into = o->cgroup ? o->cgroup->dir[0] : -1;
 	g->leave_cgroupns = into >= 0 && o->host->cgroupns;
 	pid_t pid = nx_guest_clone(g, into, false);
-	if (pid == 0)
-		nx_guest_main(g);
 	return pid < 0 ? nx_fault_at_set(fault, "clone", errno) : pid;
 }
 

@@ -41,7 +41,7 @@ static int send_guest(int sock, const struct nx_guest *g)
 	return sendmsg(sock, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*g) ? 0 : -1;
 }
 
-bool nx_guest_receive(int sock, struct nx_guest *g)
+static bool recv_guest(int sock, struct nx_guest *g)
 {
 	int fds[GUEST_FDS];
 	union {
@@ -67,7 +67,7 @@ bool nx_guest_receive(int sock, struct nx_guest *g)
 	return true;
 }
 
-void nx_guest_close(const struct nx_guest *g)
+static void close_guest(const struct nx_guest *g)
 {
 	(void)close(g->ctl);
 	(void)close(g->status);
@@ -76,8 +76,8 @@ void nx_guest_close(const struct nx_guest *g)
 	(void)close(g->err);
 }
 
-/* Guests undo this for themselves. */
-void nx_keeper_spare_me(void)
+/* The kernel must not choose the keeper when a guest's cgroup runs out of memory; guests undo this for themselves. */
+static void spare_me(void)
 {
 	nx_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0)
@@ -91,17 +91,15 @@ static void __attribute__((noreturn)) keeper_main(int sock)
 	    close_range(SOCK_FD + 1, ~0U, 0) < 0)
 		_exit(1);
 	prctl(PR_SET_NAME, "nexus-keeper");
-	nx_keeper_spare_me();
+	spare_me();
 
 	bool has_net = nx_guest_env.host->netns && unshare(CLONE_NEWNET) == 0;
 	struct nx_guest g;
-	while (nx_guest_receive(SOCK_FD, &g)) {
+	while (recv_guest(SOCK_FD, &g)) {
 		g.has_net = has_net;
 		pid_t pid = nx_guest_clone(&g, -1, true);
-		if (pid == 0)
-			nx_guest_main(&g);
 		int32_t answer = pid > 0 ? pid : -errno;
-		nx_guest_close(&g);
+		close_guest(&g);
 		if (send(SOCK_FD, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
 			break;
 	}
@@ -145,13 +143,8 @@ void nx_keeper_free(struct nx_keeper *k)
 
 pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_fault_at *ret)
 {
-	return nx_keeper_ask(k->sock, g, ret);
-}
-
-pid_t nx_keeper_ask(int sock, const struct nx_guest *g, struct nx_fault_at *ret)
-{
 	int32_t answer = -EPIPE;
-	if (send_guest(sock, g) < 0 || recv(sock, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
+	if (send_guest(k->sock, g) < 0 || recv(k->sock, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
 		return nx_fault_at_set(ret, "ask the keeper", EPIPE);
 	return answer > 0 ? answer : nx_fault_at_set(ret, "clone", -answer);
 }

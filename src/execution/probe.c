@@ -222,7 +222,8 @@ static void list_features(const struct nx_probe *p, struct nx_spawn_features *f)
 		      !h->seccomp;
 }
 
-void nx_probe_add_check(struct nx_spawn_hello *hello, const char *what, bool ok, const char *fix, const char *fmt, ...)
+static void __attribute__((format(printf, 5, 6)))
+add_check(struct nx_spawn_hello *hello, const char *what, bool ok, const char *fix, const char *fmt, ...)
 {
 	if (hello->nchecks == NX_SPAWN_CHECKS_MAX)
 		return;
@@ -241,29 +242,28 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 	const struct nx_host *h = &p->host;
 	list_features(p, &ret->features);
 	snprintf(ret->refusal, sizeof(ret->refusal), "%s", h->refusal);
-	nx_probe_add_check(ret, "sandbox", h->namespaces, "run as root, or allow user namespaces", "%s",
-			   h->refusal[0] ? h->refusal
-			   : h->is_root  ? "as root, a user of its own for each run"
-					 : "as an ordinary user");
-	nx_probe_add_check(ret, "user namespaces", h->userns,
-			   "sysctl -w user.max_user_namespaces=10000 "
-			   "kernel.apparmor_restrict_unprivileged_userns=0",
-			   "%s",
-			   h->userns ? "guests have no uid of the host"
-				     : "guests run under a uid of the host that nobody else has");
-	nx_probe_add_check(ret, "network namespaces", h->netns, "sysctl -w user.max_net_namespaces=10000", "%s",
-			   h->netns ? "guests see an empty network" : "seccomp refuses sockets instead");
-	nx_probe_add_check(ret, "private /proc", h->proc, "run outside a container, or with an unmasked /proc", "%s",
-			   h->proc ? "guests see their own processes only" : "guests have no /proc");
+	add_check(ret, "sandbox", h->namespaces, "run as root, or allow user namespaces", "%s",
+		  h->refusal[0] ? h->refusal
+		  : h->is_root  ? "as root, a user of its own for each run"
+				: "as an ordinary user");
+	add_check(ret, "user namespaces", h->userns,
+		  "sysctl -w user.max_user_namespaces=10000 "
+		  "kernel.apparmor_restrict_unprivileged_userns=0",
+		  "%s",
+		  h->userns ? "guests have no uid of the host"
+			    : "guests run under a uid of the host that nobody else has");
+	add_check(ret, "network namespaces", h->netns, "sysctl -w user.max_net_namespaces=10000", "%s",
+		  h->netns ? "guests see an empty network" : "seccomp refuses sockets instead");
+	add_check(ret, "private /proc", h->proc, "run outside a container, or with an unmasked /proc", "%s",
+		  h->proc ? "guests see their own processes only" : "guests have no /proc");
 	for (int c = 0; c <= NX_CG_CPU; c++) {
 		char what[40];
 		snprintf(what, sizeof(what), "cgroup %s", nx_controller_names[c]);
-		nx_probe_add_check(ret, what, p->cgroups.mode != NX_CGROUP_NONE && p->cgroups.has[c], p->cgroups.fix,
-				   "%s", p->cgroups.detail);
+		add_check(ret, what, p->cgroups.mode != NX_CGROUP_NONE && p->cgroups.has[c], p->cgroups.fix, "%s",
+			  p->cgroups.detail);
 	}
-	nx_probe_add_check(ret, "seccomp", h->seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "%u instructions",
-			   p->seccomp.prog.len);
-	nx_probe_add_check(ret, "landlock", h->landlock_abi > 0,
-			   "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm=",
-			   h->landlock_abi ? "ABI %d" : "none (a second wall only)", h->landlock_abi);
+	add_check(ret, "seccomp", h->seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "%u instructions",
+		  p->seccomp.prog.len);
+	add_check(ret, "landlock", h->landlock_abi > 0, "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm=",
+		  h->landlock_abi ? "ABI %d" : "none (a second wall only)", h->landlock_abi);
 }

@@ -80,44 +80,6 @@ static bool is_cgroup(uint8_t mechanism)
 	return mechanism == NX_MECH_CGROUP_V1 || mechanism == NX_MECH_CGROUP_V2;
 }
 
-/* What is imported before the program begins: a file of that name in the work directory would have been read by a cold
- * interpreter, and comes too late for one that is warm. */
-static bool is_start_module(nx_str path)
-{
-	static const char *const names[] = {"_collections_abc",
-					    "_sitebuiltins",
-					    "abc",
-					    "codecs",
-					    "encodings",
-					    "genericpath",
-					    "importlib",
-					    "io",
-					    "os",
-					    "posixpath",
-					    "site",
-					    "sitecustomize",
-					    "usercustomize",
-					    "stat",
-					    "zipimport"};
-	size_t n = 0;
-	while (n < path.n && path.p[n] != '.' && path.p[n] != '/')
-		n++;
-	for (size_t i = 0; i < nx_countof(names); i++)
-		if (nx_str_eqz(nx_str_n(path.p, n), names[i]))
-			return true;
-	return false;
-}
-
-static bool may_be_warm(const struct nx_exec *x, const struct nx_language *l)
-{
-	if (x->is_cold || !l->has_zygote)
-		return false;
-	for (size_t i = 0; i < x->nfiles; i++)
-		if (is_start_module(x->files[i].path))
-			return false;
-	return true;
-}
-
 void nx_run_prepare(struct nx_run *r)
 {
 	const struct nx_config *c = r->e->config;
@@ -141,7 +103,6 @@ void nx_run_prepare(struct nx_run *r)
 		.file_bytes = c->sandbox_work_bytes,
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
-		.warm = may_be_warm(r->x, r->language),
 	};
 	if (r->e->backend->prepare(r, &m.prepare, &r->error) < 0)
 		nx_run_fail(r);
@@ -391,7 +352,6 @@ void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
 	if (r->state != NX_RUN_PREPARING && r->state != NX_RUN_RUNNING)
 		return;
 	r->state = NX_RUN_COLLECTING;
-	r->x->result.is_warm = e->is_warm;
 	nx_timer_stop(&r->wall);
 	drain(r, r->out_pump);
 	drain(r, r->err_pump);

@@ -99,7 +99,6 @@ struct nx_cgroup {
 	int dir[NX_CG_MAX]; /* v1: a directory a controller, -1 where it is missing; v2: dir[0] */
 	char name[96];
 	struct nx_keeper *keeper;              /* v1 */
-	struct nx_zygote *zygote;              /* v1; NULL: none yet, or no longer */
 	int64_t memory_set, pids_set, cpu_set; /* limits in force; 0: none */
 	int64_t cpu_base_us, oom_base, refused_base, peak_base;
 };
@@ -117,9 +116,8 @@ struct nx_cgroups {
 /* Opens the hierarchies below the spawner's own cgroups, tries each controller, removes what dead spawners left. Must run
  * before the spawner leaves the host's file system. Never fails: the mode tells. */
 void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd);
-/* A free set, made when there is none, if possible one with a zygote that is ready, or one without. NULL in mode none, or with
- * *ret set when it cannot be made. */
-struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, bool with_zygote, struct nx_fault_at *ret);
+/* A free set, made when there is none. NULL in mode none, or with *ret set when it cannot be made. */
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret);
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret);
 void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
@@ -147,12 +145,6 @@ struct nx_keeper *nx_keeper_new(struct nx_fault_at *ret);
 void nx_keeper_free(struct nx_keeper *k);
 /* Has the guest cloned inside the keeper's cgroups, as a child of the caller. Its pid, or -1. */
 pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_fault_at *ret);
-/* For who answers as a keeper does: the order by one end of a socket pair, and the order taken from the other. */
-pid_t nx_keeper_ask(int sock, const struct nx_guest *g, struct nx_fault_at *ret);
-bool nx_guest_receive(int sock, struct nx_guest *g);
-void nx_guest_close(const struct nx_guest *g);
-/* The kernel must not choose the caller when a guest's cgroup runs out of memory. */
-void nx_keeper_spare_me(void);
 
 /* ---- template.c: the read-only file system that all guests share ---- */
 
@@ -211,19 +203,9 @@ struct nx_guest_env {
 };
 extern struct nx_guest_env nx_guest_env;
 
-/* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. 0 in the guest's pid 1, -1 with
- * errno. */
+/* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. -1 with errno. */
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
-void nx_guest_reset_signals(void); /* all by default, none blocked */
-/* Pid 1 of the guest: puts up the walls and forks. Returns in pid 2 alone. */
-void nx_guest_enter(const struct nx_guest *g);
-/* Pid 2: waits for the program to start. */
-void nx_guest_await(union nx_spawn_msg *ret);
-/* Pid 2: becomes that program... */
-void nx_guest_exec(union nx_spawn_msg *m) __attribute__((noreturn));
-/* ... or, being it already, takes its place: work directory and standard input. */
-void nx_guest_begin(const union nx_spawn_msg *m);
-/* All of it, by exec. */
+/* Pid 1 of the guest. Never returns. */
 void nx_guest_main(const struct nx_guest *g) __attribute__((noreturn));
 int nx_guest_mounts(const struct nx_host *h, int box, const char **ret_stage);
 int nx_guest_limits(const struct nx_guest *g, const char **ret_stage);
@@ -241,7 +223,6 @@ struct nx_guest_order {
 	const struct nx_host *host;
 	struct nx_cgroups *cgroups;
 	struct nx_cgroup *cgroup; /* NULL: none */
-	struct nx_zygote *zygote; /* clones the guest; NULL, or when it cannot: the keeper */
 	const struct nx_spawn_prepare *prepare;
 	uid_t uid;   /* as the spawner sees it */
 	int proc_fd; /* the host's /proc */
@@ -262,8 +243,6 @@ struct nx_probe {
 /* Finds out what works and takes the spawner there. Never fails: host.refusal tells why nothing can be run. */
 void nx_probe(struct nx_probe *p, uid_t uid_base);
 void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret);
-void nx_probe_add_check(struct nx_spawn_hello *hello, const char *what, bool ok, const char *fix, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
 
 /* ---- watch.c: what stands in for cgroups ---- */
 

@@ -94,7 +94,6 @@ struct nx_spawn_prepare {
 	int64_t file_bytes; /* RLIMIT_FSIZE */
 	int64_t cpu_us;     /* CPU time of all processes together; the watchdog ends the run above it */
 	int64_t wall_us;    /* a backstop: the server's own clock is the first to act */
-	uint8_t warm; /* the program is Python's, as nx_language_start starts it: from a zygote where one is ready */
 };
 
 struct nx_spawn_prepared {
@@ -125,7 +124,6 @@ struct nx_spawn_exited {
 	struct nx_spawn_head head;
 	uint8_t end;                       /* enum nx_spawn_end */
 	uint8_t memory_hit, processes_hit; /* the limit was met, whatever ended the program */
-	uint8_t is_warm;                   /* the guest was cloned from a zygote */
 	int32_t wait_status;
 	int32_t errnum;
 	char stage[48];

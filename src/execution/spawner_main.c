@@ -4,7 +4,7 @@
  * server's socket closes it ends every guest, removes every cgroup and exits.
  */
 #include "execution/execution.h"
-#include "execution/zygote.h"
+#include "execution/sandbox_internal.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -28,12 +28,9 @@ enum {
 	EVENTS_MAX = 64,
 	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
 	CROWDED_TICKS = 4,
-	WARM_TICK_MS = 1000,
-	WARM_IDLE_US = 60 * 1000000, /* without a warm run for so long, zygotes end */
-	ZYGOTE_FAILURES_MAX = 3,     /* before giving up */
 };
 
-enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_ZYGOTE };
+enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD };
 
 struct run {
 	uint64_t id; /* 0: free */
@@ -45,7 +42,7 @@ struct run {
 	bool reported;
 	struct nx_guest_status status;
 	struct nx_guest_error error;
-	bool has_status, has_error, is_warm;
+	bool has_status, has_error;
 	int64_t max_rss_bytes, max_cpu_us; /* what the watchdog saw */
 	int crowded;                       /* ticks at the limit of processes */
 	bool met_processes;
@@ -58,10 +55,6 @@ static struct {
 	unsigned active;
 	int epoll;
 	bool quit, is_warm;
-	struct nx_zygote_plan plan;
-	unsigned nzygotes, zygote_failures;
-	struct nx_cgroup *wants_zygote; /* the set that gets one when there is time */
-	int64_t warm_us;                /* when a warm run was last asked for */
 } S;
 
 static int watch(int fd, enum source src, const struct run *r)
@@ -123,7 +116,6 @@ static void report(struct run *r)
 	fill_usage(r, &m.exited);
 	m.exited.wait_status = r->status.wait_status;
 	m.exited.end = (uint8_t)r->end;
-	m.exited.is_warm = r->is_warm;
 	if (r->end == NX_SPAWN_END_EXIT && r->has_error) {
 		m.exited.end = NX_SPAWN_END_SETUP;
 		m.exited.errnum = r->error.errnum;
@@ -136,20 +128,6 @@ static void report(struct run *r)
 	say(&m, NULL, 0);
 }
 
-static void drop_zygote(struct nx_cgroup *c)
-{
-	(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, c->zygote->sock, NULL);
-	nx_zygote_free(nx_steal(c->zygote));
-	S.nzygotes--;
-}
-
-static void give_back(struct nx_cgroup *c)
-{
-	if (c && c->zygote && (c->zygote->state == NX_ZYGOTE_DEAD || c->zygote->forks >= NX_ZYGOTE_FORKS_MAX))
-		drop_zygote(c);
-	nx_cgroup_give(&S.probe.cgroups, c);
-}
-
 static void release(struct run *r)
 {
 	while (waitpid(r->ends.pid, NULL, 0) < 0 && errno == EINTR)
@@ -158,7 +136,7 @@ static void release(struct run *r)
 	unwatch(&r->ends.ctl);
 	unwatch(&r->ends.status);
 	nx_guest_ends_close(&r->ends);
-	give_back(r->cgroup);
+	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
 	*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
 	S.active--;
 	while (S.nruns > 0 && S.runs[S.nruns - 1].id == 0)
@@ -228,24 +206,10 @@ static void refuse(uint64_t id, const struct nx_fault_at *fault)
 	say(&m, NULL, 0);
 }
 
-/* The zygote that makes this guest; NULL: none is ready, and perhaps one will be for the next. */
-static struct nx_zygote *choose_zygote(const struct run *r)
-{
-	struct nx_cgroup *c = r->cgroup;
-	if (!r->limits.warm)
-		return NULL;
-	S.warm_us = nx_time_mono_us();
-	if (!c || S.probe.cgroups.mode != NX_CGROUP_V1 || !S.plan.is_possible)
-		return NULL;
-	if (!c->zygote && S.zygote_failures < ZYGOTE_FAILURES_MAX)
-		S.wants_zygote = c;
-	return c->zygote && c->zygote->state == NX_ZYGOTE_READY ? c->zygote : NULL;
-}
-
 static int make(struct run *r, struct nx_fault_at *fault)
 {
 	const struct nx_host *h = &S.probe.host;
-	r->cgroup = nx_cgroup_take(&S.probe.cgroups, r->limits.warm, fault);
+	r->cgroup = nx_cgroup_take(&S.probe.cgroups, fault);
 	if (!r->cgroup && S.probe.cgroups.mode != NX_CGROUP_NONE)
 		return -1;
 	if (r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, &r->limits, fault) < 0)
@@ -254,14 +218,12 @@ static int make(struct run *r, struct nx_fault_at *fault)
 		.host = h,
 		.cgroups = &S.probe.cgroups,
 		.cgroup = r->cgroup,
-		.zygote = choose_zygote(r),
 		.prepare = &r->limits,
 		.uid = h->outer_userns ? 0 : h->uid_base + (uid_t)(r - S.runs),
 		.proc_fd = S.probe.proc_fd,
 	};
 	if (nx_guest_make(&o, &r->ends, fault) < 0)
 		return -1;
-	r->is_warm = o.zygote && o.zygote->state == NX_ZYGOTE_READY;
 	if (watch(r->ends.ctl, SRC_CTL, r) < 0 || watch(r->ends.status, SRC_STATUS, r) < 0 ||
 	    watch(r->ends.pidfd, SRC_PIDFD, r) < 0)
 		return nx_fault_at_set(fault, "watch a guest", errno);
@@ -296,7 +258,7 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 		}
 		if (r->cgroup)
 			r->cgroup->broken = true;
-		give_back(r->cgroup);
+		nx_cgroup_give(&S.probe.cgroups, r->cgroup);
 		*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
 		S.active--;
 		return;
@@ -397,51 +359,6 @@ static void tick(void)
 	}
 }
 
-/* ---- zygotes ---- */
-
-/* While the program that came too early for it runs. */
-static void start_zygote(void)
-{
-	struct nx_cgroup *c = nx_steal(S.wants_zygote);
-	struct nx_fault_at fault = {0};
-	if (!c || c->zygote || !c->name[0])
-		return;
-	c->zygote = nx_zygote_new(&S.plan, c->dir, NX_CG_MAX, &fault);
-	if (!c->zygote) {
-		S.zygote_failures++;
-		return;
-	}
-	S.nzygotes++;
-	struct epoll_event ev = {.events = EPOLLIN,
-				 .data.u64 = (uint64_t)SRC_ZYGOTE << 60 | (uint64_t)(c - S.probe.cgroups.sets) << 32};
-	if (epoll_ctl(S.epoll, EPOLL_CTL_ADD, c->zygote->sock, &ev) < 0)
-		drop_zygote(c);
-}
-
-static void on_zygote(struct nx_cgroup *c)
-{
-	struct nx_zygote *z = c->zygote;
-	if (!z || z->state != NX_ZYGOTE_STARTING)
-		return;
-	nx_zygote_greet(z);
-	if (z->state == NX_ZYGOTE_STARTING)
-		return;
-	(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, z->sock, NULL); /* from now on it answers what it is asked */
-	if (z->state == NX_ZYGOTE_READY)
-		S.zygote_failures = 0;
-	else if (++S.zygote_failures && !c->busy)
-		drop_zygote(c);
-}
-
-static void retire_zygotes(void)
-{
-	if (nx_time_mono_us() - S.warm_us < WARM_IDLE_US)
-		return;
-	for (unsigned i = 0; i < S.probe.cgroups.nsets; i++)
-		if (S.probe.cgroups.sets[i].zygote && !S.probe.cgroups.sets[i].busy)
-			drop_zygote(&S.probe.cgroups.sets[i]);
-}
-
 /* ---- the loop ---- */
 
 static void dispatch(uint64_t what)
@@ -450,8 +367,6 @@ static void dispatch(uint64_t what)
 	enum source src = (enum source)(what >> 60);
 	if (src == SRC_SERVER)
 		on_server();
-	else if (src == SRC_ZYGOTE)
-		on_zygote(&S.probe.cgroups.sets[(what >> 32) & 0xffffff]);
 	else if (!r->id || (uint32_t)r->id != (uint32_t)what)
 		return; /* released, and perhaps taken again, by an earlier event of the same batch */
 	else if (src == SRC_CTL && r->ends.ctl >= 0)
@@ -468,7 +383,7 @@ static void warm_up(void)
 	struct nx_fault_at fault = {0};
 	S.is_warm = true;
 	if (S.probe.cgroups.mode == NX_CGROUP_V1)
-		nx_cgroup_give(&S.probe.cgroups, nx_cgroup_take(&S.probe.cgroups, false, &fault));
+		nx_cgroup_give(&S.probe.cgroups, nx_cgroup_take(&S.probe.cgroups, &fault));
 }
 
 static void serve(void)
@@ -476,7 +391,7 @@ static void serve(void)
 	struct epoll_event events[EVENTS_MAX];
 	int64_t next_tick = 0;
 	while (!S.quit) {
-		int timeout = S.active ? TICK_MS : !S.is_warm ? 0 : S.nzygotes ? WARM_TICK_MS : -1;
+		int timeout = S.active ? TICK_MS : S.is_warm ? -1 : 0;
 		int n = epoll_wait(S.epoll, events, EVENTS_MAX, timeout);
 		if (n < 0 && errno != EINTR)
 			break;
@@ -484,9 +399,6 @@ static void serve(void)
 			dispatch(events[i].data.u64);
 		if (n == 0 && !S.active && !S.is_warm)
 			warm_up();
-		start_zygote();
-		if (S.nzygotes)
-			retire_zygotes();
 		int64_t now = nx_time_mono_us();
 		if (S.active && now >= next_tick) {
 			tick();
@@ -508,7 +420,6 @@ static void end_all(void)
 
 static int greet(uid_t uid_base)
 {
-	nx_zygote_plan(&S.plan);
 	nx_probe(&S.probe, uid_base);
 	if (S.probe.host
 		    .is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
@@ -516,11 +427,6 @@ static int greet(uid_t uid_base)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_HELLO, 0);
 	nx_probe_hello(&S.probe, &m.hello);
-	bool is_warm = S.plan.is_possible && S.probe.cgroups.mode == NX_CGROUP_V1;
-	nx_probe_add_check(&m.hello, "warm python", is_warm,
-			   S.plan.is_possible ? "run as root, where cgroup v1 can be written"
-					      : "apt-get install libpython3-dev",
-			   "%s", S.plan.is_possible && !is_warm ? "needs a set of cgroups (v1)" : S.plan.detail);
 	return nx_spawn_send(SERVER_FD, &m, NULL, 0);
 }
 
@@ -542,8 +448,6 @@ static void prepare_process(void)
 int nx_spawner_main(int argc, char **argv)
 {
 	unsigned long uid_base = 0;
-	if (argc == 3 && strcmp(argv[2], "zygote") == 0)
-		return nx_zygote_main();
 	int type;
 	socklen_t size = sizeof(type);
 	if (argc != 3 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
