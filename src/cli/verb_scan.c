@@ -7,7 +7,7 @@
 static const char *policy, *language, *format;
 static const struct nx_cli_option options[] = {
 	{"policy", "NAME", "strict, standard (default) or off", &policy, NULL},
-	{"language", "NAME", "python, shell or c (default: by the file's name)", &language, NULL},
+	{"language", "NAME", "python, javascript, shell or c (default: by the file's name)", &language, NULL},
 	{"format", "NAME", "text (default), json (as --json: a line a file) or sarif", &format, NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -23,7 +23,7 @@ static bool is_program(const char *path)
 {
 	const char *known = nx_cli_language_of(path);
 
-	return known && (strcmp(known, "python") == 0 || strcmp(known, "shell") == 0 || strcmp(known, "c") == 0);
+	return known && strcmp(known, "sql") != 0; /* which has no rules */
 }
 
 static int find_policy(enum nx_scan_policy *ret, struct nx_error **err)
@@ -131,7 +131,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 		if (nx_cli_find_files(c, argv[i], is_program, &files, &err) < 0)
 			return nx_cli_misuse(c, &nx_verb_scan, err);
 	if (files.n == 0) {
-		nx_error_set(&err, NX_ENOTFOUND, "no .py, .sh, .bash or .c file there");
+		nx_error_set(&err, NX_ENOTFOUND, "no .py, .js, .mjs, .cjs, .sh, .bash or .c file there");
 		return nx_cli_fail(c, err);
 	}
 	for (size_t i = 0; i < files.n; i++)
@@ -150,7 +150,8 @@ const struct nx_verb nx_verb_scan = {
 		    "  nexus scan --policy strict src/\n"
 		    "  nexus scan --format sarif src/ > findings.sarif\n"
 		    "  nexus scan --json deploy.sh\n",
-	.more = "Of a directory, every .py, .sh, .bash and .c file below it is read; what begins with a dot is left out.\n"
+	.more = "Of a directory, every .py, .js, .mjs, .cjs, .sh, .bash and .c file below it is read; what begins with a dot\n"
+		"is left out.\n"
 		"Exit status: 0 when everything is safe under the policy, 1 when not.\n",
 	.options = options,
 	.run = run,

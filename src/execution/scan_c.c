@@ -204,8 +204,7 @@ static void try_name(struct c_walk *w, enum nx_rule_kind kind, nx_str name, TSNo
 static void check_blocked(struct c_walk *w, nx_str name, TSNode at)
 {
 	if (nx_scan_is_blocked(w->s, name, NULL))
-		nx_scan_find_own(w->s, "blocked-operation", NX_SEV_CRITICAL, at,
-				 NX_STR("uses what the request's blocked_operations name"), NX_STR("do without it"));
+		nx_scan_check(w->s, "blocked-operation", at);
 }
 
 /* What system() and popen() are given is a program too. */
@@ -214,19 +213,8 @@ static void check_shell(struct c_walk *w, TSNode call)
 	TSNode at = argument(call, 0);
 	struct folded f = {.n = 0};
 
-	if (!fold(w, at, &f) || w->s->depth >= NX_SCAN_NESTED_MAX)
-		return;
-	struct nx_scan inner = *w->s;
-	inner.code = nx_str_dup(w->s->arena, folded_str(&f));
-	inner.outer = w->s;
-	inner.reported = &at;
-	inner.depth++;
-	if (!inner.code.p || nx_rules_get(NX_RULES_SHELL, &inner.rules, NULL) < 0) {
-		w->s->out_of_memory = true;
-		return;
-	}
-	nx_scan_walk(&inner, NX_RULES_SHELL);
-	w->s->out_of_memory |= inner.out_of_memory;
+	if (fold(w, at, &f))
+		nx_scan_nested(w->s, NX_RULES_SHELL, folded_str(&f), at);
 }
 
 static void check_call(struct c_walk *w, TSNode n)
@@ -250,8 +238,17 @@ static void check_include(struct c_walk *w, TSNode n)
 	TSNode path = child(n, "path");
 	nx_str t = text(w, path);
 
-	if (t.n > 2)
-		try_name(w, NX_RULE_IMPORT, nx_str_slice(t, 1, t.n - 1), path);
+	if (t.n <= 2)
+		return;
+	nx_str header = nx_str_slice(t, 1, t.n - 1);
+	const struct nx_scan_options *o = w->s->options;
+	struct nx_str_list allowed = {(nx_str *)o->allowed_imports, o->nallowed_imports};
+	if (nx_list_has(&allowed, header))
+		return;
+	if (o->nallowed_imports)
+		nx_scan_check(w->s, "import-not-allowed", path);
+	check_blocked(w, header, path);
+	try_name(w, NX_RULE_IMPORT, header, path);
 }
 
 static void check_identifier(struct c_walk *w, TSNode n)

@@ -18,10 +18,15 @@ enum nx_rule_kind {
 	NX_RULE_COMMAND,   /* the name of a command */
 	NX_RULE_PIPE,      /* one of `from` before one of `to` */
 	NX_RULE_REDIRECT,  /* the target of a redirection */
-	NX_RULE_WORD,      /* any word of a command */
+	NX_RULE_WORD,      /* any word of a command; any constant text of another language */
 	NX_RULE_FORK_BOMB,
+	NX_RULE_CHECK, /* found by the walk itself: `what` is the check's name */
 	NX_RULE_MAX
 };
+
+enum nx_rules_language { NX_RULES_PYTHON, NX_RULES_JAVASCRIPT, NX_RULES_SHELL, NX_RULES_C, NX_RULES_MAX };
+
+enum nx_effect { NX_EFFECT_OTHER, NX_EFFECT_NETWORK, NX_EFFECT_MAX }; /* what a sandbox may or may not grant */
 
 struct nx_str_list {
 	nx_str *items;
@@ -39,7 +44,15 @@ struct nx_rule {
 	struct nx_str_list options;        /* letters of options that must be given */
 	struct nx_str_list argument_calls; /* an argument must call one of these */
 	struct nx_str_list from, to;
+	int64_t min_argument;        /* > 0: an argument must be a number of at least this */
+	enum nx_rules_language runs; /* the first argument is a program in this language; NX_RULES_MAX: none */
+	enum nx_effect effect;
 	bool exact, bare, within_loop;
+};
+
+struct nx_policy {
+	enum nx_severity blocks;                          /* from this severity on */
+	enum nx_severity blocks_when_held[NX_EFFECT_MAX]; /* of an effect that the sandbox does not grant */
 };
 
 struct nx_rule_name { /* the index: one entry a name, sorted */
@@ -54,11 +67,14 @@ struct nx_rules {
 	size_t nindex[NX_RULE_MAX];
 	struct nx_rule_name *patterns; /* calls with a star */
 	size_t npatterns;
+	const struct nx_rule **words; /* those of NX_RULE_WORD */
+	size_t nwords;
 };
 
-enum nx_rules_language { NX_RULES_PYTHON, NX_RULES_SHELL, NX_RULES_C, NX_RULES_MAX };
 /* Loaded once, kept for good. NX_EINTERNAL when the embedded file is wrong (a test reads both). */
 int nx_rules_get(enum nx_rules_language l, const struct nx_rules **ret, struct nx_error **err);
+/* Of a loaded set of rules. */
+const struct nx_policy *nx_policy_get(enum nx_scan_policy p);
 /* The entries of exactly this name: *ret_n of them from the one returned. */
 const struct nx_rule_name *nx_rules_find(const struct nx_rules *r, enum nx_rule_kind kind, nx_str name, size_t *ret_n);
 bool nx_glob_match(nx_str pattern, nx_str text); /* "*" stands for any text; nothing else is special */
@@ -79,16 +95,19 @@ struct nx_scan {
 
 nx_str nx_scan_text(const struct nx_scan *s, TSNode n);
 void nx_scan_find(struct nx_scan *s, const struct nx_rule *rule, TSNode at);
-/* A finding that no rule of the files describes. `severity` and texts as given. */
-void nx_scan_find_own(struct nx_scan *s, const char *id, enum nx_severity severity, TSNode at, nx_str message,
-		      nx_str advice);
+void nx_scan_check(struct nx_scan *s, const char *check, TSNode at); /* the language's rules for this check */
 bool nx_scan_is_blocked(const struct nx_scan *s, nx_str name, const char *rule_id);
 /* Parses `code` and walks it. NULL parser result counts as a parse error. */
 void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l);
+/* Code inside a text of the code: its findings are placed at the text. Past NX_SCAN_NESTED_MAX it is not read. */
+void nx_scan_nested(struct nx_scan *s, enum nx_rules_language l, nx_str code, TSNode at);
 
 /* Every named node below root, itself included, in the order of the text. */
 void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx);
+/* The same, with the parent's symbol (0 below a depth of 1,024) and the field that the node is in (0: none). */
+void nx_scan_each_placed(TSNode root, void (*visit)(void *ctx, TSNode n, TSSymbol parent, TSFieldId field), void *ctx);
 
+void nx_scan_javascript(struct nx_scan *s, TSNode root);
 void nx_scan_python(struct nx_scan *s, TSNode root);
 void nx_scan_shell(struct nx_scan *s, TSNode root);
 void nx_scan_c(struct nx_scan *s, TSNode root);

@@ -378,12 +378,9 @@ static void check_module(struct py *p, TSNode at, nx_str module)
 	if (o->nallowed_imports && is_allowed_import(o, module))
 		return;
 	if (o->nallowed_imports)
-		nx_scan_find_own(p->s, "py-import-not-allowed", NX_SEV_CRITICAL, at,
-				 NX_STR("imports a module that is not among allowed_imports"),
-				 NX_STR("use only the modules that the request allows"));
+		nx_scan_check(p->s, "import-not-allowed", at);
 	if (nx_scan_is_blocked(p->s, module, NULL))
-		nx_scan_find_own(p->s, "blocked-operation", NX_SEV_CRITICAL, at,
-				 NX_STR("uses what the request's blocked_operations name"), NX_STR("do without it"));
+		nx_scan_check(p->s, "blocked-operation", at);
 	for (size_t len = module.n; len > 0; len--) {
 		if (len != module.n && module.p[len] != '.')
 			continue;
@@ -534,8 +531,7 @@ static void check_called(struct py *p, TSNode function, TSNode at)
 	nx_str name = plain(dotted_str(&d));
 	try_suffixes(p, NX_RULE_CALL, name, at);
 	if (nx_scan_is_blocked(p->s, name, NULL))
-		nx_scan_find_own(p->s, "blocked-operation", NX_SEV_CRITICAL, at,
-				 NX_STR("uses what the request's blocked_operations name"), NX_STR("do without it"));
+		nx_scan_check(p->s, "blocked-operation", at);
 	if (!is(function, p->identifier) || find_alias(p, text(p, function)))
 		return;
 	for (size_t i = 0; i < p->nstars; i++) {

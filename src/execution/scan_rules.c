@@ -9,13 +9,15 @@
 NX_ASSETS(scan_rules);
 
 static const char *const kind_names[] = {"import", "call",     "name", "attribute", "command",
-					 "pipe",   "redirect", "word", "fork_bomb"};
-static const char *const files[NX_RULES_MAX] = {"python.yaml", "shell.yaml", "c.yaml"};
+					 "pipe",   "redirect", "word", "fork_bomb", "check"};
+static const char *const language_names[NX_RULES_MAX + 1] = {"python", "javascript", "shell", "c", ""};
+static const char *const effect_names[NX_EFFECT_MAX] = {"", "network"};
 
 static struct {
 	pthread_mutex_t lock;   /* what follows; what is loaded never changes again */
 	struct nx_arena *arena; /* NULL until they are loaded */
 	struct nx_rules rules[NX_RULES_MAX];
+	struct nx_policy policies[NX_SCAN_OFF];
 } R = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool nx_glob_match(nx_str pattern, nx_str text)
@@ -82,10 +84,17 @@ static int pick(const char *const *names, size_t n, nx_str name, const char *wha
 	return nx_error_set(err, NX_EINTERNAL, "%s \"%.*s\" is not known", what, NX_FMT(name));
 }
 
+static int pick_severity(nx_str name, enum nx_severity *ret, struct nx_error **err)
+{
+	static const char *const severities[] = {"none", "low", "medium", "high", "critical", "never"};
+	int picked = 0, r = pick(severities, nx_countof(severities), name, "severity", &picked, err);
+	*ret = (enum nx_severity)picked;
+	return r;
+}
+
 static int read_rule(yyjson_val *v, struct nx_arena *a, struct nx_rule *r, struct nx_error **err)
 {
-	static const char *const severities[] = {"none", "low", "medium", "high", "critical"};
-	int severity = 0, kind = 0;
+	int kind = 0, runs = 0, effect = 0;
 	r->id = nx_json_str(v, "id").p;
 	r->message = nx_json_str(v, "message");
 	r->advice = nx_json_str(v, "advice");
@@ -93,16 +102,20 @@ static int read_rule(yyjson_val *v, struct nx_arena *a, struct nx_rule *r, struc
 	r->exact = nx_json_bool(v, "exact", false);
 	r->bare = nx_json_bool(v, "bare", false);
 	r->within_loop = nx_json_bool(v, "within_loop", false);
-	if (!r->id || !r->message.n || !r->advice.n)
-		return nx_error_set(err, NX_EINTERNAL, "a rule needs id, message and advice");
-	if (pick(severities, nx_countof(severities), nx_json_str(v, "severity"), "severity", &severity, err) < 0 ||
+	r->min_argument = nx_json_int(v, "min_argument", 0);
+	if (!r->id || !r->message.n || !r->advice.n || !r->cwe)
+		return nx_error_set(err, NX_EINTERNAL, "a rule needs id, message, advice and cwe");
+	if (pick_severity(nx_json_str(v, "severity"), &r->severity, err) < 0 ||
+	    pick(language_names, nx_countof(language_names), nx_json_str(v, "runs"), "runs", &runs, err) < 0 ||
+	    pick(effect_names, nx_countof(effect_names), nx_json_str(v, "effect"), "effect", &effect, err) < 0 ||
 	    pick(kind_names, nx_countof(kind_names), nx_json_str(v, "kind"), "kind", &kind, err) < 0 ||
 	    read_list(v, "what", a, &r->what, err) < 0 || read_list(v, "paths", a, &r->paths, err) < 0 ||
 	    read_list(v, "options", a, &r->options, err) < 0 || read_list(v, "from", a, &r->from, err) < 0 ||
 	    read_list(v, "to", a, &r->to, err) < 0 || read_list(v, "argument_calls", a, &r->argument_calls, err) < 0)
 		return nx_error_wrap(err, "rule %s", r->id);
-	r->severity = (enum nx_severity)severity;
 	r->kind = (enum nx_rule_kind)kind;
+	r->runs = (enum nx_rules_language)runs;
+	r->effect = (enum nx_effect)effect;
 	return 0;
 }
 
@@ -117,13 +130,16 @@ static int build_index(struct nx_rules *set, struct nx_arena *a, struct nx_error
 	size_t total = 0;
 	for (size_t i = 0; i < set->nrules; i++)
 		total += set->rules[i].what.n;
-	if (!(set->patterns = nx_arena_array(a, struct nx_rule_name, total + 1)))
+	if (!(set->patterns = nx_arena_array(a, struct nx_rule_name, total + 1)) ||
+	    !(set->words = nx_arena_array(a, const struct nx_rule *, set->nrules + 1)))
 		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
 	for (int k = 0; k < NX_RULE_MAX; k++)
 		if (!(set->index[k] = nx_arena_array(a, struct nx_rule_name, total + 1)))
 			return nx_error_set(err, NX_ENOMEM, "no memory for rules");
 	for (size_t i = 0; i < set->nrules; i++) {
 		const struct nx_rule *r = &set->rules[i];
+		if (r->kind == NX_RULE_WORD)
+			set->words[set->nwords++] = r;
 		for (size_t j = 0; j < r->what.n; j++) {
 			struct nx_rule_name entry = {r->what.items[j], r};
 			if (r->kind == NX_RULE_CALL && memchr(entry.name.p, '*', entry.name.n))
@@ -137,15 +153,23 @@ static int build_index(struct nx_rules *set, struct nx_arena *a, struct nx_error
 	return 0;
 }
 
-static int load_file(const char *name, struct nx_arena *a, struct nx_rules *set, struct nx_error **err)
+static int read_file(const char *name, struct nx_arena *a, yyjson_val **ret, struct nx_error **err)
 {
-	const struct nx_asset *file = nx_asset_find(&nx_assets_scan_rules, name);
+	const char *path = nx_arena_printf(a, "%s.yaml", name);
+	const struct nx_asset *file = path ? nx_asset_find(&nx_assets_scan_rules, path) : NULL;
+	if (!file)
+		return nx_error_set(err, NX_EINTERNAL, "%s.yaml is not embedded", name);
+	if (nx_yaml_read(a, nx_str_n((const char *)file->data, file->size), NULL, ret, err) < 0)
+		return nx_error_wrap(err, "%s.yaml", name);
+	return 0;
+}
+
+static int load_rules(const char *name, struct nx_arena *a, struct nx_rules *set, struct nx_error **err)
+{
 	yyjson_val *root, *v;
 	size_t i, n;
-	if (!file)
-		return nx_error_set(err, NX_EINTERNAL, "%s is not embedded", name);
-	if (nx_yaml_read(a, nx_str_n((const char *)file->data, file->size), NULL, &root, err) < 0)
-		return nx_error_wrap(err, "%s", name);
+	if (read_file(name, a, &root, err) < 0)
+		return -1;
 	yyjson_val *list = nx_json_get(root, "rules");
 	set->rules = nx_arena_array(a, struct nx_rule, yyjson_arr_size(list) + 1);
 	if (!set->rules)
@@ -156,6 +180,30 @@ static int load_file(const char *name, struct nx_arena *a, struct nx_rules *set,
 	return build_index(set, a, err);
 }
 
+static int load_policies(struct nx_arena *a, struct nx_error **err)
+{
+	yyjson_val *root;
+	int r = read_file("policies", a, &root, err);
+	for (size_t i = 0; r == 0 && i < NX_SCAN_OFF; i++) {
+		struct nx_policy *p = &R.policies[i];
+		yyjson_val *v = nx_json_get(nx_json_get(root, "policies"), nx_scan_policy_names[i]);
+		yyjson_val *held = nx_json_get(v, "blocks_when_held");
+		r = pick_severity(nx_json_str(v, "blocks"), &p->blocks, err);
+		for (size_t e = 0; r == 0 && e < NX_EFFECT_MAX; e++) {
+			nx_str name = nx_json_str(held, effect_names[e]);
+			p->blocks_when_held[e] = p->blocks;
+			if (name.n)
+				r = pick_severity(name, &p->blocks_when_held[e], err);
+		}
+	}
+	return r;
+}
+
+const struct nx_policy *nx_policy_get(enum nx_scan_policy p)
+{
+	return &R.policies[p];
+}
+
 /* Under the lock. What fails leaves nothing behind, so that the next scan tries again. */
 static int load(struct nx_error **err)
 {
@@ -164,10 +212,13 @@ static int load(struct nx_error **err)
 		return nx_error_set(err, NX_ENOMEM, "no memory for rules");
 	memset(R.rules, 0, sizeof(R.rules));
 	for (int l = 0; l < NX_RULES_MAX; l++) {
-		int r = load_file(files[l], a, &R.rules[l], err);
+		int r = load_rules(language_names[l], a, &R.rules[l], err);
 		if (r < 0)
 			return r;
 	}
+	int r = load_policies(a, err);
+	if (r < 0)
+		return r;
 	R.arena = nx_steal(a);
 	return 0;
 }

@@ -179,15 +179,8 @@ static void scan_nested(struct nx_scan *s, const struct command *c)
 		if (c->words[i].text.n >= 2 && c->words[i].text.p[0] == '-' && c->words[i].text.p[1] != '-' &&
 		    memchr(c->words[i].text.p, 'c', c->words[i].text.n))
 			at = i + 1;
-	if (!at || s->depth >= NX_SCAN_NESTED_MAX)
-		return;
-	struct nx_scan inner = *s;
-	inner.code = c->words[at].text;
-	inner.depth++;
-	inner.reported = &c->words[at].node;
-	inner.outer = s;
-	nx_scan_walk(&inner, NX_RULES_SHELL);
-	s->out_of_memory |= inner.out_of_memory;
+	if (at)
+		nx_scan_nested(s, NX_RULES_SHELL, c->words[at].text, c->words[at].node);
 }
 
 static void check_command_name(struct nx_scan *s, const struct command *c)
@@ -199,8 +192,7 @@ static void check_command_name(struct nx_scan *s, const struct command *c)
 		if (command_applies(e[i].rule, c))
 			nx_scan_find(s, e[i].rule, c->node);
 	if (nx_scan_is_blocked(s, name, NULL))
-		nx_scan_find_own(s, "blocked-operation", NX_SEV_CRITICAL, c->node,
-				 NX_STR("uses what the request's blocked_operations name"), NX_STR("do without it"));
+		nx_scan_check(s, "blocked-operation", c->node);
 }
 
 static void check_command(struct nx_scan *s, TSNode n)

@@ -5,8 +5,10 @@
 
 #define PARSE_MAX_US (2 * 1000000) /* hostile text can make a parser slow; what it has not read by then is a finding */
 #define CODE_MAX 80
+#define PARENTS_MAX 1024
 
 const TSLanguage *tree_sitter_python(void);
+const TSLanguage *tree_sitter_javascript(void);
 const TSLanguage *tree_sitter_bash(void);
 const TSLanguage *tree_sitter_c(void);
 
@@ -16,11 +18,12 @@ static const struct {
 	void (*walk)(struct nx_scan *s, TSNode root);
 } languages[NX_RULES_MAX] = {
 	[NX_RULES_PYTHON] = {"python", tree_sitter_python, nx_scan_python},
+	[NX_RULES_JAVASCRIPT] = {"javascript", tree_sitter_javascript, nx_scan_javascript},
 	[NX_RULES_SHELL] = {"shell", tree_sitter_bash, nx_scan_shell},
 	[NX_RULES_C] = {"c", tree_sitter_c, nx_scan_c},
 };
-/* They can be run, and nobody reads them. */
-static const char *const without_rules[] = {"javascript", "sql"};
+/* It can be run, and nobody reads it. */
+static const char *const without_rules[] = {"sql"};
 
 const char *const nx_scan_policy_names[] = {"strict", "standard", "off", NULL};
 
@@ -85,7 +88,6 @@ static void add(struct nx_scan *s, struct nx_finding f, TSNode at)
 		s->out_of_memory = true;
 		return;
 	}
-	f.blocks = s->options->policy == NX_SCAN_STRICT || f.severity == NX_SEV_CRITICAL;
 	r->findings[r->nfindings++] = f;
 	r->risk = nx_max(r->risk, f.severity);
 	r->is_safe = r->is_safe && !f.blocks;
@@ -93,20 +95,28 @@ static void add(struct nx_scan *s, struct nx_finding f, TSNode at)
 
 void nx_scan_find(struct nx_scan *s, const struct nx_rule *rule, TSNode at)
 {
+	const struct nx_scan_options *o = s->options;
+	const struct nx_policy *p = nx_policy_get(o->policy);
 	bool blocked = nx_scan_is_blocked(s, NX_STR_NULL, rule->id);
+	bool held = rule->effect == NX_EFFECT_NETWORK && !o->has_network;
+	enum nx_severity severity = blocked ? NX_SEV_CRITICAL : rule->severity;
 	add(s,
 	    (struct nx_finding){.rule = rule->id,
-				.severity = blocked ? NX_SEV_CRITICAL : rule->severity,
+				.severity = severity,
 				.message = rule->message,
 				.advice = rule->advice,
-				.cwe = rule->cwe},
+				.cwe = rule->cwe,
+				.blocks =
+					blocked || severity >= (held ? p->blocks_when_held[rule->effect] : p->blocks)},
 	    at);
 }
 
-void nx_scan_find_own(struct nx_scan *s, const char *id, enum nx_severity severity, TSNode at, nx_str message,
-		      nx_str advice)
+void nx_scan_check(struct nx_scan *s, const char *check, TSNode at)
 {
-	add(s, (struct nx_finding){.rule = id, .severity = severity, .message = message, .advice = advice}, at);
+	size_t n;
+	const struct nx_rule_name *e = nx_rules_find(s->rules, NX_RULE_CHECK, nx_str_z(check), &n);
+	for (size_t i = 0; i < n; i++)
+		nx_scan_find(s, e[i].rule, at);
 }
 
 static TSTree *parse(struct nx_scan *s, enum nx_rules_language l)
@@ -123,6 +133,22 @@ static TSTree *parse(struct nx_scan *s, enum nx_rules_language l)
 	return tree;
 }
 
+/* Characters that turn the order of the text that is shown, not of what runs (CVE-2021-42574): U+202A…E and U+2066…9. The
+ * marks of ordinary Arabic text, U+200E and U+200F, are none of them. */
+static void find_bidi(struct nx_scan *s, TSNode root)
+{
+	const char *p = s->code.p, *end = p ? p + s->code.n : p;
+	while (p && end - p >= 3 && (p = memchr(p, 0xe2, (size_t)(end - p) - 2))) {
+		unsigned char b = (unsigned char)p[1], c = (unsigned char)p[2];
+		uint32_t at = (uint32_t)(p - s->code.p);
+		if ((b == 0x80 && c >= 0xaa && c <= 0xae) || (b == 0x81 && c >= 0xa6 && c <= 0xa9)) {
+			nx_scan_check(s, "bidi", ts_node_descendant_for_byte_range(root, at, at + 3));
+			return;
+		}
+		p++;
+	}
+}
+
 void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l)
 {
 	TSTree *tree = parse(s, l);
@@ -134,8 +160,28 @@ void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l)
 	}
 	TSNode root = ts_tree_root_node(tree);
 	s->result->parse_errors |= ts_node_has_error(root);
+	find_bidi(s, root);
 	languages[l].walk(s, root);
 	ts_tree_delete(tree);
+}
+
+void nx_scan_nested(struct nx_scan *s, enum nx_rules_language l, nx_str code, TSNode at)
+{
+	struct nx_scan inner = *s;
+	if (s->depth >= NX_SCAN_NESTED_MAX || code.n == 0)
+		return;
+	inner.code = nx_str_dup(s->arena, code);
+	inner.outer = s;
+	inner.reported = &at;
+	inner.depth++;
+	if (!inner.code.p || nx_rules_get(l, &inner.rules, NULL) < 0) {
+		s->out_of_memory = true;
+		return;
+	}
+	bool had_errors = s->result->parse_errors;
+	nx_scan_walk(&inner, l);
+	s->result->parse_errors = had_errors; /* what is only a text need not be a program */
+	s->out_of_memory |= inner.out_of_memory;
 }
 
 void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx)
@@ -153,6 +199,35 @@ void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx)
 		down = ts_tree_cursor_goto_next_sibling(&c);
 		if (!down && !ts_tree_cursor_goto_parent(&c))
 			break;
+	}
+	ts_tree_cursor_delete(&c);
+}
+
+void nx_scan_each_placed(TSNode root, void (*visit)(void *ctx, TSNode n, TSSymbol parent, TSFieldId field), void *ctx)
+{
+	TSSymbol parents[PARENTS_MAX + 1] = {0};
+	size_t depth = 0;
+	TSTreeCursor c = ts_tree_cursor_new(root);
+	bool down = true;
+	for (;;) {
+		if (down) {
+			TSNode n = ts_tree_cursor_current_node(&c);
+			if (ts_node_is_named(n))
+				visit(ctx, n, depth < PARENTS_MAX ? parents[depth] : 0,
+				      ts_tree_cursor_current_field_id(&c));
+			if (ts_tree_cursor_goto_first_child(&c)) {
+				depth++;
+				if (depth < PARENTS_MAX)
+					parents[depth] = ts_node_symbol(n);
+				continue;
+			}
+		}
+		down = ts_tree_cursor_goto_next_sibling(&c);
+		if (down)
+			continue;
+		if (!ts_tree_cursor_goto_parent(&c))
+			break;
+		depth--;
 	}
 	ts_tree_cursor_delete(&c);
 }

@@ -2,8 +2,9 @@
  * The scanner reads code and says what looks dangerous. It is advice, never the wall: the sandbox holds whatever it says.
  *
  * Code is parsed by tree-sitter; rules match syntax (imports, calls, attributes, with aliases followed), never text. Rules
- * are data: src/execution/rules/LANGUAGE.yaml, embedded at build. Policies: strict — any finding is unsafe; standard —
- * findings are weighed against what the sandbox grants, and only critical ones block; off — nothing is scanned.
+ * are data: src/execution/rules/LANGUAGE.yaml, embedded at build, and so are policies: rules/policies.yaml. strict — any
+ * finding is unsafe; standard — findings are weighed against what the sandbox grants, and only critical ones block; off —
+ * nothing is scanned.
  */
 #ifndef NX_EXECUTION_SCANNER_H
 #define NX_EXECUTION_SCANNER_H
@@ -40,6 +41,7 @@ struct nx_scan_options {
 	size_t nallowed_imports;
 	const nx_str *blocked_operations;
 	size_t nblocked_operations;
+	bool has_network; /* the run is granted some; else what opens connections reaches nobody */
 };
 
 /* Never executes anything, never fails on what it is given: broken or binary text is scanned as far as it parses.

@@ -22,8 +22,8 @@ static void check(const struct nx_scan_result *r, nx_str code)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const nx_str languages[] = {NX_STR("python"), NX_STR("shell"), NX_STR("c")};
-	nx_str names[] = {NX_STR("os"), NX_STR("open")};
+	static const nx_str languages[] = {NX_STR("python"), NX_STR("shell"), NX_STR("c"), NX_STR("javascript")};
+	nx_str names[] = {NX_STR("os"), NX_STR("open"), NX_STR("exec")};
 	if (size < 1 || size > 65536)
 		return 0;
 	struct nx_scan_options o = {.policy = data[0] & 2 ? NX_SCAN_STRICT : NX_SCAN_STANDARD};
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	nx_str code = nx_str_n((const char *)data + 1, size - 1);
 	struct nx_scan_result r;
-	if (a && nx_scan(languages[data[0] & 8 ? 2 : data[0] & 1], code, &o, a, &r, NULL) == 0)
+	if (a && nx_scan(languages[(data[0] & 1) | (data[0] & 8) >> 2], code, &o, a, &r, NULL) == 0)
 		check(&r, code);
 	return 0;
 }
