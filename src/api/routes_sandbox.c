@@ -47,8 +47,32 @@ static const struct nx_schema usage_schema = {.name = "ExecutionUsage",
 					      .fields = usage_fields,
 					      .nfields = nx_countof(usage_fields)};
 
+static const struct nx_field value_fields[] = {
+	{.name = "text", .type = NX_T_STRING, .flags = NX_F_NULL, .max_len = (size_t)256 << 20},
+	{.name = "html",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_NULL,
+	 .max_len = (size_t)256 << 20,
+	 .help = "of _repr_html_; as little to be trusted as the program"},
+	{.name = "png_base64",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_NULL,
+	 .max_len = (size_t)256 << 20,
+	 .help = "of _repr_png_"},
+};
+static const struct nx_schema value_schema = {.name = "ExecutionValue",
+					      .help = "The value of the last expression of a run in a session.",
+					      .fields = value_fields,
+					      .nfields = nx_countof(value_fields)};
+
 static const struct nx_field run_fields[] = {
 	{.name = "id", .type = NX_T_ID, .flags = NX_F_REQUIRED},
+	{.name = "session_id", .type = NX_T_ID, .flags = NX_F_NULL},
+	{.name = "value",
+	 .type = NX_T_OBJECT,
+	 .schema = &value_schema,
+	 .flags = NX_F_NULL,
+	 .help = "of the last expression, in a session; null when that has none"},
 	{.name = "status",
 	 .type = NX_T_STRING,
 	 .flags = NX_F_REQUIRED,

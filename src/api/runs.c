@@ -86,11 +86,11 @@ static const struct nx_field file_fields[] = {
 	 .offset = offsetof(struct file_body, content),
 	 .max_len = (size_t)1 << 30},
 };
-static const struct nx_schema file_schema = {.name = "ExecutionFile",
-					     .help = "A file that the program finds.",
-					     .fields = file_fields,
-					     .nfields = nx_countof(file_fields),
-					     .size = sizeof(struct file_body)};
+const struct nx_schema nx_execution_file_schema = {.name = "ExecutionFile",
+						   .help = "A file that the program finds.",
+						   .fields = file_fields,
+						   .nfields = nx_countof(file_fields),
+						   .size = sizeof(struct file_body)};
 
 struct run_body {
 	nx_str language, code, stdin_text, session_id;
@@ -123,7 +123,7 @@ static const struct nx_field run_fields[] = {
 	{.name = "files",
 	 .type = NX_T_ARRAY,
 	 .item = NX_T_OBJECT,
-	 .schema = &file_schema,
+	 .schema = &nx_execution_file_schema,
 	 .offset = offsetof(struct run_body, files),
 	 .max_len = 10000,
 	 .help = "at most sandbox.max_files"},
@@ -132,7 +132,7 @@ static const struct nx_field run_fields[] = {
 	 .flags = NX_F_NULL,
 	 .offset = offsetof(struct run_body, session_id),
 	 .max_len = 64,
-	 .help = "of a later version"},
+	 .help = "run in this session; memory and CPU are then its limits, and `language` is its language"},
 	{.name = "warm",
 	 .type = NX_T_BOOL,
 	 .offset = offsetof(struct run_body, warm),
@@ -421,33 +421,31 @@ static int fill_constraints(const struct constraints_body *c, struct nx_exec_con
 	return refuse_access(c, err);
 }
 
-static int fill_files(struct nx_request *r, const struct nx_list *files, struct nx_exec *x, struct nx_error **err)
+int nx_execution_files_decode(struct nx_request *r, const struct nx_list *files, struct nx_exec_file **ret,
+			      size_t *ret_n, struct nx_error **err)
 {
 	int64_t max = r->api->parts.config->sandbox_max_files;
 	if (files->n > (size_t)max) {
 		nx_error_set(err, NX_ELIMIT, "%zu files came; sandbox.max_files is %lld", files->n, (long long)max);
 		return nx_error_at(err, "/files");
 	}
-	x->files = nx_arena_array(r->arena, struct nx_exec_file, files->n ? files->n : 1);
-	if (!x->files)
+	struct nx_exec_file *list = nx_arena_array(r->arena, struct nx_exec_file, files->n ? files->n : 1);
+	if (!list)
 		return nx_error_set(err, NX_ENOMEM, "out of memory for the files");
 	for (size_t i = 0; i < files->n; i++) {
 		const struct file_body *f = nx_list_at(*files, struct file_body, i);
-		x->files[i].path = f->path;
-		if (nx_base64_decode(r->arena, f->content, &x->files[i].bytes, err))
+		list[i].path = f->path;
+		if (nx_base64_decode(r->arena, f->content, &list[i].bytes, err))
 			return nx_error_at(err, "/files/%zu/content_base64", i);
 	}
-	x->nfiles = files->n;
+	*ret = list;
+	*ret_n = files->n;
 	return 0;
 }
 
 static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 {
 	const struct run_body *b = r->args;
-	if (b->session_id.n) {
-		nx_error_set(err, NX_ELATER, "sandbox sessions are not in this version");
-		return nx_error_at(err, "/session_id");
-	}
 	*x = (struct nx_exec){
 		.arena = r->arena,
 		.tenant = r->who.tenant,
@@ -459,8 +457,12 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		.hook = r->hook,
 		.done = run_done,
 	};
+	if (b->session_id.n && !nx_id_parse(b->session_id, &x->session)) {
+		nx_error_set(err, NX_ENOTFOUND, "no such sandbox session");
+		return nx_error_at(err, "/session_id");
+	}
 	int rc = fill_constraints(b->constraints, &x->constraints, err);
-	return rc ? rc : fill_files(r, &b->files, x, err);
+	return rc ? rc : nx_execution_files_decode(r, &b->files, &x->files, &x->nfiles, err);
 }
 
 void nx_run_code(struct nx_request *r)

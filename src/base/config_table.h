@@ -74,6 +74,11 @@ X(sandbox_max_output_bytes, "sandbox.max_output_bytes", SIZE, "1MiB", NX_KIB, 64
 X(sandbox_max_processes, "sandbox.max_processes", INT, "64", 1, 4096, 0, "processes and threads of one run") \
 X(sandbox_max_queued, "sandbox.max_queued", INT, "1000", 1, 100000, 0, "runs that may wait for a slot; the next one is refused") \
 X(sandbox_max_running, "sandbox.max_running", INT, "0", 0, 1024, 0, "runs at once; 0: two per core") \
+X(sandbox_max_session_idle, "sandbox.max_session_idle", TIME, "1800s", 1e3, 864e5, 0, "longest time that a session may ask to wait for its next run before it is ended; the default of one that names none") \
+X(sandbox_max_session_queued, "sandbox.max_session_queued", INT, "16", 1, 1000, 0, "runs that may wait for their turn in one session; the next one is refused") \
+X(sandbox_max_session_time, "sandbox.max_session_time", TIME, "4h", 1e3, 30*864e5, 0, "longest life of a session; the default of one that names none") \
+X(sandbox_max_sessions, "sandbox.max_sessions", INT, "16", 0, 1000, 0, "sessions that a tenant may have at once; the next one is refused") \
+X(sandbox_max_snapshot_bytes, "sandbox.max_snapshot_bytes", SIZE, "64MiB", NX_KIB, NX_GIB, 0, "largest snapshot of a session's files") \
 X(sandbox_max_time, "sandbox.max_time", TIME, "600s", 1e3, 864e5, 0, "longest run that may be asked for") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root; one for each run at once") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \

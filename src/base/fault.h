@@ -36,6 +36,7 @@
 	X(model_spawn)       \
 	X(sandbox_cgroup)    \
 	X(sandbox_collect)   \
+	X(sandbox_control)   \
 	X(sandbox_pipe)      \
 	X(sandbox_spawn)     \
 	X(sandbox_workdir)   \

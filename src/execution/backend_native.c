@@ -6,23 +6,28 @@ static bool is_ready(const struct nx_execution *e)
 	return nx_spawner_is_ready(e->spawner);
 }
 
-static int check(struct nx_run *r, struct nx_error **err)
+int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, struct nx_error **err)
 {
 	struct nx_spawn_hello hello;
-	if (!nx_spawner_hello(r->e->spawner, &hello))
+	if (!nx_spawner_hello(e->spawner, &hello))
 		return nx_error_set(err, NX_ESANDBOX, "the spawner does not answer");
-	r->features = hello.features;
+	*ret = hello.features;
 	if (!hello.features.usable) {
 		nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
 		return nx_error_hint(err, "nexus doctor");
 	}
-	if (hello.features.degraded && !r->e->config->sandbox_degraded) {
+	if (hello.features.degraded && !e->config->sandbox_degraded) {
 		nx_error_set(err, NX_ESANDBOX,
 			     "this host cannot enforce every limit by cgroups and seccomp, and "
 			     "sandbox.degraded is false");
 		return nx_error_hint(err, "nexus doctor");
 	}
 	return 0;
+}
+
+static int check(struct nx_run *r, struct nx_error **err)
+{
+	return nx_native_check_host(r->e, &r->features, err);
 }
 
 static int prepare(struct nx_run *r, const struct nx_spawn_prepare *p, struct nx_error **err)
@@ -48,7 +53,11 @@ static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t 
 	TAILQ_FOREACH(r, &e->all, in_all)
 	if (r->number == m->head.run)
 		break;
-	if (!r || !r->holds_slot)
+	if (!r) {
+		nx_sessions_on_message(e, m, fds, nfds);
+		return;
+	}
+	if (!r->holds_slot)
 		return;
 	switch (m->head.type) {
 	case NX_SPAWN_PREPARED: nx_run_on_prepared(r, fds, nfds); break;
@@ -69,9 +78,10 @@ static void on_lost(void *ctx)
 	struct nx_run *r, *next;
 	for (r = TAILQ_FIRST(&e->all); r; r = next) {
 		next = TAILQ_NEXT(r, in_all);
-		if (r->holds_slot)
+		if (r->holds_slot && !r->session)
 			nx_run_on_lost(r);
 	}
+	nx_sessions_on_lost(e);
 }
 
 static int attach(struct nx_execution *e, struct nx_error **err)

@@ -248,13 +248,18 @@ int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_s
 
 void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c)
 {
+	nx_cgroup_lift(g, c);
+	if (g->mode == NX_CGROUP_V2)
+		(void)nx_cg_write(c->dir[0], "cgroup.kill", "1");
+}
+
+void nx_cgroup_lift(struct nx_cgroups *g, struct nx_cgroup *c)
+{
 	if (c->cpu_set && g->mode == NX_CGROUP_V1)
 		(void)nx_cg_write_int(c->dir[NX_CG_CPU], "cpu.cfs_quota_us", -1);
 	if (c->cpu_set && g->mode == NX_CGROUP_V2)
 		(void)nx_cg_write(c->dir[0], "cpu.max", "max");
 	c->cpu_set = 0;
-	if (g->mode == NX_CGROUP_V2)
-		(void)nx_cg_write(c->dir[0], "cgroup.kill", "1");
 }
 
 void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret)

@@ -21,7 +21,7 @@
 
 struct nx_guest_env nx_guest_env;
 
-enum { OUT_FD = 1, ERR_FD = 2, CTL_FD = 3, STATUS_FD = 4, BOX_FD = 5, HIGH_FD = 64 };
+enum { OUT_FD = 1, ERR_FD = 2, CTL_FD = 3, STATUS_FD = 4, BOX_FD = 5, CONTROL_FD = NX_SPAWN_CONTROL_FD, HIGH_FD = 64 };
 
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 {
@@ -50,20 +50,21 @@ static void __attribute__((noreturn)) give_up(const char *stage, int errnum)
 	_exit(1);
 }
 
-/* Descriptors 0 to 5 have fixed meanings from here on, and nothing else is open. */
+/* Descriptors 0 to 5, and 6 where there is a control socket, have fixed meanings from here on, and nothing else is open. */
 static int seat_fds(const struct nx_guest *g)
 {
-	int from[] = {g->out, g->err, g->ctl, g->status, g->box}, high[nx_countof(from)];
-	for (size_t i = 0; i < nx_countof(from); i++)
+	int from[] = {g->out, g->err, g->ctl, g->status, g->box, g->control}, high[nx_countof(from)];
+	const size_t n = nx_countof(from) - (g->control < 0);
+	for (size_t i = 0; i < n; i++)
 		if ((high[i] = fcntl(from[i], F_DUPFD, HIGH_FD)) < 0)
 			return -errno;
-	for (size_t i = 0; i < nx_countof(from); i++)
+	for (size_t i = 0; i < n; i++)
 		if (dup2(high[i], OUT_FD + (int)i) < 0)
 			return -errno;
 	int null = open(NX_TEMPLATE "/dev/null", O_RDONLY);
 	if (null < 0 || (null != 0 && dup2(null, 0) < 0))
 		return -errno;
-	return close_range(BOX_FD + 1, ~0U, 0) < 0 ? -errno : 0;
+	return close_range(OUT_FD + (unsigned)n, ~0U, 0) < 0 ? -errno : 0;
 }
 
 static void reset_signals(void)
@@ -151,12 +152,25 @@ static void end_everyone(void)
 	}
 }
 
+static pid_t interruptible; /* the program */
+
+/* The program's process group, as a terminal's Ctrl-C would. */
+static void pass_interrupt(int sig)
+{
+	(void)sig;
+	(void)kill(-interruptible, SIGINT);
+}
+
 static void __attribute__((noreturn)) reap(pid_t program)
 {
 	struct nx_guest_status s = {0};
+	const struct sigaction interrupt = {.sa_handler = pass_interrupt};
+	interruptible = program;
+	(void)sigaction(NX_GUEST_INTERRUPT, &interrupt, NULL);
 	(void)close(OUT_FD);
 	(void)close(ERR_FD);
 	(void)close(CTL_FD);
+	(void)close(CONTROL_FD);
 	for (;;) {
 		int status;
 		pid_t pid = waitpid(-1, &status, 0);

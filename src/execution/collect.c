@@ -1,7 +1,8 @@
 /*
  * What a run leaves behind: the regular files of its work directory, as bytes and a name, nothing else.
  *
- * All guest processes are dead, so nothing moves under the walk; still every step is openat2 beneath the work directory,
+ * All guest processes are dead, so nothing moves under the walk, but in a session, where what changes meanwhile is left
+ * out; and every step is openat2 beneath the work directory,
  * through no link, over no mount, and what is opened is asked what it is. Links, devices, FIFOs, sparse files, deep paths
  * and whatever exceeds the caps is left out. An artifact is durable in the data directory before its row is written.
  */
@@ -31,13 +32,14 @@ struct walk {
 	char path[NX_EXEC_PATH_MAX + 1];
 };
 
-static int open_beneath(int dir, const char *name, int flags)
+int nx_open_beneath(int dir, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
+		.mode = flags & O_CREAT ? mode : 0,
 		.flags = (uint64_t)(unsigned)(flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
 	};
-	return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
 static bool is_unchanged_input(const struct nx_run *r, const struct stat *st)
@@ -55,7 +57,8 @@ static bool is_wanted(const struct walk *w, const struct stat *st)
 		return false;
 	if ((int64_t)st->st_blocks * BLOCK + BLOCK * 8 < st->st_size) /* holes: bytes that nobody wrote */
 		return false;
-	return !is_unchanged_input(w->r, st);
+	int64_t ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+	return ctime_ns >= w->r->since_ns && !is_unchanged_input(w->r, st);
 }
 
 static int read_whole(int fd, char *p, size_t n)
@@ -86,6 +89,8 @@ static int keep(struct walk *w, int fd, const struct stat *st, struct nx_error *
 	if (!bytes || !path)
 		return nx_error_set(err, NX_ENOMEM, "no memory for an artifact");
 	int r = read_whole(fd, bytes, size);
+	if (r < 0 && w->r->in_session)
+		return 0; /* a process that goes on has changed it meanwhile: it is no file of this run's end */
 	if (r < 0)
 		return nx_error_set_errno(err, -r, "read the artifact \"%s\"", w->path);
 	struct nx_exec_artifact *f = &w->found[w->nfound];
@@ -121,7 +126,7 @@ static int visit(struct walk *w, int dir, const char *name, size_t len, unsigned
 	memcpy(w->path + len, name, n + 1);
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISDIR(st.st_mode) || is_wanted(w, &st)))
 		return 0;
-	nx_auto_fd int fd = open_beneath(dir, name, S_ISDIR(st.st_mode) ? O_RDONLY | O_DIRECTORY : O_RDONLY);
+	nx_auto_fd int fd = nx_open_beneath(dir, name, S_ISDIR(st.st_mode) ? O_RDONLY | O_DIRECTORY : O_RDONLY, 0);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return 0;
 	if (S_ISDIR(st.st_mode)) {
@@ -168,7 +173,7 @@ static int find(struct nx_run *r, int incoming, struct nx_error **err)
 	w.found = nx_arena_array(r->x->arena, struct nx_exec_artifact, w.max);
 	if (!w.found)
 		return nx_error_set(err, NX_ENOMEM, "no memory for artifacts");
-	int work = open_beneath(r->box, "work", O_RDONLY | O_DIRECTORY);
+	int work = nx_open_beneath(r->box, "work", O_RDONLY | O_DIRECTORY, 0);
 	if (work < 0)
 		return nx_error_set_errno(err, errno, "open the work directory");
 	int result = walk(&w, work, 0, 0, err);

@@ -30,7 +30,7 @@ static int check_range(const char *name, int64_t v, int64_t min, int64_t max, co
 	return nx_error_at(err, "/constraints/%s", name);
 }
 
-static int check_constraints(const struct nx_config *c, const struct nx_exec_constraints *k, struct nx_error **err)
+int nx_exec_check_constraints(const struct nx_config *c, const struct nx_exec_constraints *k, struct nx_error **err)
 {
 	int r = check_range("max_cpu_percent", k->max_cpu_percent, 1, c->sandbox_max_cpu_percent,
 			    "sandbox.max_cpu_percent", err);
@@ -47,20 +47,20 @@ static int check_constraints(const struct nx_config *c, const struct nx_exec_con
 	return nx_error_at(err, "/constraints/max_execution_time_s");
 }
 
-static int check_files(const struct nx_config *c, const struct nx_exec *x, struct nx_error **err)
+int nx_exec_check_files(const struct nx_config *c, const struct nx_exec_file *files, size_t n, int64_t more,
+			struct nx_error **err)
 {
-	if (x->nfiles > (size_t)c->sandbox_max_files)
-		return nx_error_set(err, NX_ELIMIT, "%zu files are more than %lld (sandbox.max_files)", x->nfiles,
+	if (n > (size_t)c->sandbox_max_files)
+		return nx_error_set(err, NX_ELIMIT, "%zu files are more than %lld (sandbox.max_files)", n,
 				    (long long)c->sandbox_max_files);
-	int64_t total = (int64_t)x->stdin_text.n;
-	for (size_t i = 0; i < x->nfiles; i++) {
-		total += (int64_t)x->files[i].bytes.n;
-		if (nx_exec_path_check(x->files[i].path, err) < 0)
+	int64_t total = more;
+	for (size_t i = 0; i < n; i++) {
+		total += (int64_t)files[i].bytes.n;
+		if (nx_exec_path_check(files[i].path, err) < 0)
 			return nx_error_at(err, "/files/%zu/path", i);
 		for (size_t j = 0; j < i; j++)
-			if (nx_str_eq(x->files[i].path, x->files[j].path)) {
-				nx_error_set(err, NX_EINVAL, "two files have the path \"%.*s\"",
-					     NX_FMT(x->files[i].path));
+			if (nx_str_eq(files[i].path, files[j].path)) {
+				nx_error_set(err, NX_EINVAL, "two files have the path \"%.*s\"", NX_FMT(files[i].path));
 				return nx_error_at(err, "/files/%zu/path", i);
 			}
 	}
@@ -85,9 +85,9 @@ static int check_request(struct nx_run *r, struct nx_error **err)
 	int result = r->e->docker ? nx_language_named(x->language, &r->language, err)
 				  : nx_language_need(x->language, &r->language, &r->program, err);
 	if (result == 0)
-		result = check_constraints(c, &x->constraints, err);
+		result = nx_exec_check_constraints(c, &x->constraints, err);
 	if (result == 0)
-		result = check_files(c, x, err);
+		result = nx_exec_check_files(c, x->files, x->nfiles, (int64_t)x->stdin_text.n, err);
 	return result == 0 && r->language->has_tables ? nx_sql_tables(x, r->scratch, &r->load, err) : result;
 }
 
@@ -128,6 +128,14 @@ void nx_execution_release_slot(struct nx_run *r)
 	nx_execution_pump(r->e);
 }
 
+void nx_execution_enqueue(struct nx_run *r)
+{
+	r->state = NX_RUN_QUEUED;
+	TAILQ_INSERT_TAIL(&r->e->queue, r, in_queue);
+	r->e->queued++;
+	nx_execution_pump(r->e);
+}
+
 static void record_as(struct nx_run *r, enum nx_exec_status s)
 {
 	r->x->result.status = s;
@@ -146,15 +154,14 @@ static void on_admitted(struct nx_job *j)
 		record_as(r, NX_EXEC_CANCELLED);
 	} else if (r->x->result.scan.scanned && !r->x->result.scan.is_safe) {
 		record_as(r, NX_EXEC_BLOCKED);
+	} else if (!nx_id_none(r->x->session)) {
+		nx_session_submit(r);
 	} else if (e->queued >= (unsigned)e->config->sandbox_max_queued) {
 		nx_error_set(&r->error, NX_EBUSY, "%u runs wait already (sandbox.max_queued): try again later",
 			     e->queued);
 		nx_run_fail(r);
 	} else {
-		r->state = NX_RUN_QUEUED;
-		TAILQ_INSERT_TAIL(&e->queue, r, in_queue);
-		e->queued++;
-		nx_execution_pump(e);
+		nx_execution_enqueue(r);
 	}
 }
 
@@ -183,7 +190,7 @@ static void deliver(struct nx_msg *m)
 
 void nx_execution_check_stopped(struct nx_execution *e)
 {
-	if (!e->is_stopping || !TAILQ_EMPTY(&e->all))
+	if (!e->is_stopping || !TAILQ_EMPTY(&e->all) || !nx_sessions_are_over(e))
 		return;
 	if (!e->is_detached)
 		e->backend->detach(e);
@@ -211,6 +218,8 @@ void nx_execution_finish(struct nx_run *r)
 				  (double)x->result.usage.wall_us / NX_USEC_PER_SEC);
 	nx_span_attr_str(&r->span, "sandbox.status", nx_str_z(status));
 	nx_span_end(&r->span, nx_error_code(r->error));
+	if (r->session)
+		nx_session_run_over(r);
 	x->msg.run = deliver;
 	if (x->reply)
 		nx_loop_post(x->reply, &x->msg);
@@ -273,7 +282,10 @@ void nx_execution_start(struct nx_execution *e, struct nx_exec *x)
 static void cancel_run(struct nx_run *r)
 {
 	r->is_cancelled = true; /* ADMIT, COLLECTING and RECORDING see it or are past it */
-	if (r->state == NX_RUN_QUEUED) {
+	if (r->state == NX_RUN_QUEUED && r->waits_for_session) {
+		nx_session_forget(r);
+		record_as(r, NX_EXEC_CANCELLED);
+	} else if (r->state == NX_RUN_QUEUED) {
 		TAILQ_REMOVE(&r->e->queue, r, in_queue);
 		r->e->queued--;
 		record_as(r, NX_EXEC_CANCELLED);
@@ -338,7 +350,7 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 	e->max_running = c->sandbox_max_running ? (unsigned)c->sandbox_max_running : (unsigned)nx_max(cores, 1L) * 2;
 	TAILQ_INIT(&e->all);
 	TAILQ_INIT(&e->queue);
-	if (uv_mutex_init(&e->lock) < 0 || uv_cond_init(&e->stopped_cond) < 0) {
+	if (nx_sessions_init(e) < 0 || uv_mutex_init(&e->lock) < 0 || uv_cond_init(&e->stopped_cond) < 0) {
 		free(e);
 		return nx_error_set(err, NX_ENOMEM, "no memory for execution");
 	}
@@ -354,8 +366,10 @@ int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_sp
 	}
 	e->attach_msg.run = attach;
 	nx_loop_post(loop, &e->attach_msg);
-	if (s)
+	if (s) {
 		nx_artifacts_sweep(s, w);
+		nx_sessions_mark_lost(e);
+	}
 	*ret = e;
 	return 0;
 }
@@ -369,6 +383,7 @@ static void stop(struct nx_msg *m)
 		next = TAILQ_NEXT(r, in_all);
 		cancel_run(r);
 	}
+	nx_sessions_stop(e);
 	nx_execution_check_stopped(e);
 }
 
@@ -385,6 +400,7 @@ void nx_execution_free(struct nx_execution *e)
 	nx_docker_free(e->docker);
 	uv_cond_destroy(&e->stopped_cond);
 	uv_mutex_destroy(&e->lock);
+	nx_sessions_done(e);
 	free(e);
 }
 

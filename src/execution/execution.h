@@ -81,9 +81,11 @@ struct nx_exec_enforced {
 struct nx_exec_result {
 	nx_id id;
 	enum nx_exec_status status;
-	int exit_code;       /* -1 when it ended by a signal or never ran */
-	int signal;          /* 0: none */
-	nx_str out, err_out; /* valid UTF-8: invalid bytes were replaced */
+	int exit_code;                 /* -1 when it ended by a signal or never ran */
+	int signal;                    /* 0: none */
+	nx_str out, err_out;           /* valid UTF-8: invalid bytes were replaced */
+	nx_str value_text, value_html; /* of the last expression, in a session; p NULL: none */
+	nx_str value_png;              /* in base64 */
 	bool out_truncated, err_truncated;
 	struct nx_exec_usage usage;
 	struct nx_exec_enforced enforced;
@@ -97,6 +99,7 @@ struct nx_exec {
 	struct nx_arena *arena; /* the result is allocated here */
 	int64_t tenant;
 	nx_id task, step; /* may be none */
+	nx_id session;    /* none: in a sandbox of its own; see session.h */
 	struct nx_trace_ctx trace;
 	nx_str language, code, stdin_text;
 	struct nx_exec_file *files;

@@ -20,6 +20,8 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+struct nx_session;
+
 #define NX_EXEC_PATH_PARTS 8
 #define NX_EXEC_PATH_MAX 512
 
@@ -89,6 +91,14 @@ struct nx_backend {
 };
 extern const struct nx_backend nx_backend_native, nx_backend_docker;
 struct nx_container;
+int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, struct nx_error **err);
+
+/* ---- execution.c: what a client may ask for ---- */
+
+int nx_exec_check_constraints(const struct nx_config *c, const struct nx_exec_constraints *k, struct nx_error **err);
+/* `more`: bytes that come beside the files. */
+int nx_exec_check_files(const struct nx_config *c, const struct nx_exec_file *files, size_t n, int64_t more,
+			struct nx_error **err);
 
 /* ---- run.c ---- */
 
@@ -138,6 +148,9 @@ struct nx_run {
 	struct nx_span span;
 	struct nx_job job;
 	struct nx_write write;
+	struct nx_session *session; /* NULL: a sandbox of its own */
+	bool in_session, waits_for_session;
+	int64_t since_ns; /* files that changed before are not artifacts */
 	struct nx_error *error;
 	struct nx_arena *scratch; /* for workers */
 	nx_str answer;
@@ -153,6 +166,9 @@ struct nx_execution {
 	struct nx_loop *loop;
 	TAILQ_HEAD(, nx_run) all;   /* every run that is not done */
 	TAILQ_HEAD(, nx_run) queue; /* those that wait for a slot */
+	TAILQ_HEAD(, nx_session) sessions;
+	uv_mutex_t sessions_lock; /* over the list, and what session_internal.h says */
+	struct nx_write lost_write;
 	unsigned running, queued, max_running;
 	uint64_t last_number;
 	struct nx_msg attach_msg, stop_msg;
@@ -173,6 +189,9 @@ void nx_run_end(struct nx_run *r, enum nx_exec_status why);    /* asks; EXITED f
 void nx_run_fail(struct nx_run *r);                            /* r->error is set: to done */
 void nx_run_record(struct nx_run *r);
 void nx_run_close(struct nx_run *r); /* descriptors and pumps */
+void nx_run_list_enforced(struct nx_run *r);
+void nx_run_collect_soon(struct nx_run *r);  /* then its row, then done */
+void nx_execution_enqueue(struct nx_run *r); /* waits for a slot */
 void nx_execution_release_slot(struct nx_run *r);
 void nx_execution_finish(struct nx_run *r);              /* posts done, forgets the run */
 void nx_execution_pump(struct nx_execution *e);          /* a slot or the backend is free */
@@ -189,6 +208,23 @@ int nx_artifacts_open(struct nx_store *s, struct nx_error **err);
 /* sweep.c: removes artifacts older than now that have no row, on a worker, in its own time. */
 void nx_artifacts_sweep(struct nx_store *store, struct nx_workers *w);
 const char *nx_mime_of(nx_str path, nx_str head);
+/* openat2 that stays beneath `dir`, on its mount, and passes no link; nonblocking and close-on-exec. -1 with errno. */
+int nx_open_beneath(int dir, const char *path, int flags, mode_t mode);
+
+/* ---- session.c and its parts; on the loop ---- */
+
+int nx_sessions_init(struct nx_execution *e);
+void nx_sessions_done(struct nx_execution *e);
+void nx_sessions_mark_lost(struct nx_execution *e); /* rows of sessions that a server left alive */
+void nx_sessions_stop(struct nx_execution *e);
+bool nx_sessions_are_over(const struct nx_execution *e);
+void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m, int *fds, size_t nfds);
+void nx_sessions_on_lost(struct nx_execution *e);
+void nx_session_submit(struct nx_run *r); /* admitted: it waits for its turn in the session */
+void nx_session_forget(struct nx_run *r); /* cancelled before its turn came */
+void nx_session_begin(struct nx_run *r);  /* it has its turn and a slot */
+void nx_session_interrupt(struct nx_session *s);
+void nx_session_run_over(struct nx_run *r);
 
 /* docker_files.c, on a worker: unpacks r->leavings as r->box, in a directory that nx_docker_forget removes. */
 int nx_docker_unpack(struct nx_run *r, struct nx_error **err);

@@ -31,6 +31,7 @@ void nx_guest_ends_close(struct nx_guest_ends *e)
 	close_fd(&e->box);
 	close_fd(&e->out);
 	close_fd(&e->err);
+	close_fd(&e->control);
 }
 
 static void close_inner(struct nx_guest *g)
@@ -39,6 +40,7 @@ static void close_inner(struct nx_guest *g)
 	close_fd(&g->status);
 	close_fd(&g->out);
 	close_fd(&g->err);
+	close_fd(&g->control);
 }
 
 static int open_pipe(int *ret_read, int *ret_write, struct nx_fault_at *fault)
@@ -48,6 +50,21 @@ static int open_pipe(int *ret_read, int *ret_write, struct nx_fault_at *fault)
 		return nx_fault_at_set(fault, "make a pipe", errno);
 	*ret_read = p[0];
 	*ret_write = p[1];
+	return 0;
+}
+
+static int open_control(const struct nx_guest_order *o, struct nx_guest *g, struct nx_guest_ends *e,
+			struct nx_fault_at *fault)
+{
+	int pair[2];
+	if (!o->prepare->has_control)
+		return 0;
+	if (NX_FAULT(sandbox_control))
+		return nx_fault_at_set(fault, "make a control socket", EMFILE);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return nx_fault_at_set(fault, "make a control socket", errno);
+	e->control = pair[0];
+	g->control = pair[1];
 	return 0;
 }
 
@@ -64,6 +81,8 @@ static int open_ends(const struct nx_guest_order *o, struct nx_guest *g, struct 
 		return nx_fault_at_set(fault, "make a socket pair", errno);
 	e->ctl = pair[0];
 	g->ctl = pair[1];
+	if (open_control(o, g, e, fault) < 0)
+		return -1;
 	if (!o->is_trial && NX_FAULT(sandbox_workdir))
 		return nx_fault_at_set(fault, "make the work directory", ENOSPC);
 	e->box = nx_box_new(o->prepare->box_bytes, o->prepare->box_inodes, o->uid, o->uid, fault);
@@ -131,6 +150,7 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.box = -1,
 		.out = -1,
 		.err = -1,
+		.control = -1,
 		.is_trial = o->is_trial,
 		.nproc = o->prepare->max_processes + (counted ? NPROC_SLACK : 1),
 		.file_bytes = o->prepare->file_bytes,

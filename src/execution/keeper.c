@@ -18,32 +18,31 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { SOCK_FD = 3, GUEST_FDS = 5 };
+enum { SOCK_FD = 3, GUEST_FDS = 5 }; /* and one more for a control socket */
 
 static int send_guest(int sock, const struct nx_guest *g)
 {
-	int fds[GUEST_FDS] = {g->ctl, g->status, g->box, g->out, g->err};
+	int fds[GUEST_FDS + 1] = {g->ctl, g->status, g->box, g->out, g->err, g->control};
+	const size_t size = (GUEST_FDS + (g->control >= 0)) * sizeof(fds[0]);
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fds))];
 	} control = {0};
 	struct iovec iov = {(void *)(uintptr_t)g, sizeof(*g)};
-	struct msghdr h = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control.bytes,
-			   .msg_controllen = sizeof(control.bytes)};
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(size)};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 	nx_assert(c);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(c), fds, sizeof(fds));
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), fds, size);
 	return sendmsg(sock, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*g) ? 0 : -1;
 }
 
 static bool recv_guest(int sock, struct nx_guest *g)
 {
-	int fds[GUEST_FDS];
+	int fds[GUEST_FDS + 1] = {-1, -1, -1, -1, -1, -1};
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fds))];
@@ -56,14 +55,16 @@ static bool recv_guest(int sock, struct nx_guest *g)
 	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*g))
 		return false;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(fds)))
+	const size_t size = (GUEST_FDS + (g->control >= 0)) * sizeof(fds[0]);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(size))
 		return false;
-	memcpy(fds, CMSG_DATA(c), sizeof(fds));
+	memcpy(fds, CMSG_DATA(c), size);
 	g->ctl = fds[0];
 	g->status = fds[1];
 	g->box = fds[2];
 	g->out = fds[3];
 	g->err = fds[4];
+	g->control = fds[5];
 	return true;
 }
 
@@ -74,6 +75,8 @@ static void close_guest(const struct nx_guest *g)
 	(void)close(g->box);
 	(void)close(g->out);
 	(void)close(g->err);
+	if (g->control >= 0)
+		(void)close(g->control);
 }
 
 /* The kernel must not choose the keeper when a guest's cgroup runs out of memory; guests undo this for themselves. */

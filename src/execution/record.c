@@ -29,6 +29,7 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 		yyjson_mut_obj_add_uint(d, f, "size", x->files[i].bytes.n);
 	}
 	yyjson_mut_obj_add_val(d, o, "files", files);
+	nx_json_add_id(d, o, "session_id", x->session);
 	nx_json_add_strz(d, o, "policy", policies[x->policy]);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	yyjson_mut_obj_add_sint(d, k, "max_cpu_percent", x->constraints.max_cpu_percent);
@@ -62,13 +63,15 @@ int nx_run_apply(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 	if (result == 0)
 		result = nx_db_exec(
 			db,
-			"INSERT INTO executions(uid, tenant_id, task_id, step_idx, language, code_hash, request, status, answer, "
-			"created_at, finished_at) VALUES ($1, $2, (SELECT id FROM tasks WHERE uid = $3 AND tenant_id = $2), "
-			"(SELECT idx FROM steps WHERE uid = $4 AND tenant_id = $2), $5, $6, $7, $8, $9, $10, $11)",
+			"INSERT INTO executions(uid, tenant_id, task_id, step_idx, session_id, language, code_hash, request, "
+			"status, answer, created_at, finished_at) VALUES ($1, $2, (SELECT id FROM tasks WHERE uid = $3 AND tenant_id = $2), "
+			"(SELECT idx FROM steps WHERE uid = $4 AND tenant_id = $2), "
+			"(SELECT id FROM sandbox_sessions WHERE uid = $12 AND tenant_id = $2), $5, $6, $7, $8, $9, $10, $11)",
 			NX_PARAMS(nx_v_id(&x->id), nx_v_int(x->tenant), nx_v_id(&x->task), nx_v_id(&x->step),
 				  nx_v_text(x->language), nx_v_blob(nx_str_n((const char *)hash, sizeof(hash))),
 				  nx_v_text(request), nx_v_textz(nx_exec_status_name(x->result.status)),
-				  nx_v_text(r->answer), nx_v_int(r->created_us), nx_v_int(nx_time_wall_us())),
+				  nx_v_text(r->answer), nx_v_int(r->created_us), nx_v_int(nx_time_wall_us()),
+				  nx_v_id(&x->session)),
 			err);
 	for (size_t i = 0; i < x->result.nartifacts && result == 0; i++)
 		result = insert_artifact(r, &x->result.artifacts[i], db, err);

@@ -16,6 +16,18 @@ static void add_usage(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec
 	yyjson_mut_obj_add_real(d, v, "start_ms", ms(u->start_us));
 }
 
+static void add_value(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec_result *r)
+{
+	if (!r->value_text.p && !r->value_html.p && !r->value_png.p) {
+		yyjson_mut_obj_add_null(d, o, "value");
+		return;
+	}
+	yyjson_mut_val *v = yyjson_mut_obj_add_obj(d, o, "value");
+	nx_json_add_str(d, v, "text", r->value_text);
+	nx_json_add_str(d, v, "html", r->value_html);
+	nx_json_add_str(d, v, "png_base64", r->value_png);
+}
+
 static void add_enforced(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec_enforced *e)
 {
 	const struct {
@@ -60,6 +72,7 @@ yyjson_mut_val *nx_exec_result_json(const struct nx_exec *x, yyjson_mut_doc *d)
 	yyjson_mut_val *o = yyjson_mut_obj(d);
 	nx_json_add_id(d, o, "id", r->id);
 	nx_json_add_str(d, o, "language", x->language);
+	nx_json_add_id(d, o, "session_id", x->session);
 	nx_json_add_strz(d, o, "status", nx_exec_status_name(r->status));
 	if (r->exit_code >= 0)
 		yyjson_mut_obj_add_int(d, o, "exit_code", r->exit_code);
@@ -72,6 +85,7 @@ yyjson_mut_val *nx_exec_result_json(const struct nx_exec *x, yyjson_mut_doc *d)
 	nx_json_add_str(d, o, "stdout", r->out.p ? r->out : NX_STR(""));
 	nx_json_add_str(d, o, "stderr", r->err_out.p ? r->err_out : NX_STR(""));
 	yyjson_mut_obj_add_bool(d, o, "truncated", r->out_truncated || r->err_truncated);
+	add_value(d, o, r);
 	add_usage(d, o, &r->usage);
 	add_enforced(d, o, &r->enforced);
 	yyjson_mut_obj_add_val(d, o, "scan", nx_scan_json(&r->scan, d));

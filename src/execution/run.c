@@ -53,7 +53,10 @@ void nx_run_end(struct nx_run *r, enum nx_exec_status why)
 	if (r->ending >= 0)
 		return;
 	r->ending = (int)why;
-	r->e->backend->kill(r);
+	if (r->session)
+		nx_session_interrupt(r->session);
+	else
+		r->e->backend->kill(r);
 }
 
 /* ---- prepare ---- */
@@ -88,6 +91,10 @@ void nx_run_prepare(struct nx_run *r)
 	r->state = NX_RUN_PREPARING;
 	r->prepare_us = nx_time_mono_us();
 	r->x->result.usage.queue_us = r->prepare_us - r->queued_us;
+	if (r->session) {
+		nx_session_begin(r);
+		return;
+	}
 	if (r->e->backend->check(r, &r->error) < 0) {
 		nx_run_fail(r);
 		return;
@@ -297,7 +304,7 @@ static int judge(struct nx_run *r, const struct nx_spawn_exited *e, enum nx_exec
 	return 0;
 }
 
-static void list_enforced(struct nx_run *r)
+void nx_run_list_enforced(struct nx_run *r)
 {
 	const struct nx_spawn_features *f = &r->features;
 	r->x->result.enforced = (struct nx_exec_enforced){
@@ -347,6 +354,12 @@ static void on_collected(struct nx_job *j)
 		nx_run_record(r);
 }
 
+void nx_run_collect_soon(struct nx_run *r)
+{
+	r->job = (struct nx_job){.run = collect_job, .done = on_collected, .reply = r->e->loop, .is_long = true};
+	nx_workers_post(r->e->workers, &r->job);
+}
+
 void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
 {
 	if (r->state != NX_RUN_PREPARING && r->state != NX_RUN_RUNNING)
@@ -356,12 +369,11 @@ void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
 	drain(r, r->out_pump);
 	drain(r, r->err_pump);
 	keep_usage(r, e);
-	list_enforced(r);
+	nx_run_list_enforced(r);
 	nx_execution_release_slot(r);
 	if (r->error || judge(r, e, &r->x->result.status, &r->error) < 0) {
 		nx_run_fail(r);
 		return;
 	}
-	r->job = (struct nx_job){.run = collect_job, .done = on_collected, .reply = r->e->loop, .is_long = true};
-	nx_workers_post(r->e->workers, &r->job);
+	nx_run_collect_soon(r);
 }

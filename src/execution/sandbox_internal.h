@@ -18,6 +18,7 @@
 #include "execution/spawn_protocol.h"
 
 #include <linux/filter.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -121,7 +122,9 @@ struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret);
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret);
 void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
-/* Lifts the CPU quota, so that what is killed can die at once, and kills what is inside. */
+/* Lifts the CPU quota, so that what is told to end can do so at once. */
+void nx_cgroup_lift(struct nx_cgroups *g, struct nx_cgroup *c);
+/* Lifts it and kills what is inside. */
 void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c);
 
 struct nx_cgroup_usage {
@@ -175,6 +178,7 @@ struct nx_guest {
 	int ctl; /* socket pair to the spawner: one byte when the uid map is written, then nx_spawn_start; errors back */
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
+	int control;         /* -1: none */
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
 	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
@@ -184,6 +188,7 @@ struct nx_guest {
 	uid_t uid;            /* host uid, used when there is no user namespace */
 };
 /* What the guest says on ctl when something fails (or, in a trial, goes well: errnum 0). */
+#define NX_GUEST_INTERRUPT SIGUSR1 /* to the reaper, which passes it on as SIGINT */
 struct nx_guest_error {
 	char stage[48];
 	int32_t errnum;
@@ -217,8 +222,9 @@ struct nx_guest_ends {
 	pid_t pid;
 	int pidfd, ctl, status; /* kept by the spawner */
 	int box, out, err;      /* handed to the server */
+	int control;            /* likewise; -1: none */
 };
-#define NX_GUEST_ENDS_NONE ((struct nx_guest_ends){-1, -1, -1, -1, -1, -1, -1})
+#define NX_GUEST_ENDS_NONE ((struct nx_guest_ends){-1, -1, -1, -1, -1, -1, -1, -1})
 struct nx_guest_order {
 	const struct nx_host *host;
 	struct nx_cgroups *cgroups;

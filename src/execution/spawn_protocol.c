@@ -30,7 +30,10 @@ size_t nx_spawn_size(uint16_t type)
 	case NX_SPAWN_PREPARED: return sizeof(struct nx_spawn_prepared);
 	case NX_SPAWN_START: return sizeof(struct nx_spawn_start);
 	case NX_SPAWN_EXITED: return sizeof(struct nx_spawn_exited);
-	case NX_SPAWN_KILL: return sizeof(struct nx_spawn_kill);
+	case NX_SPAWN_KILL:
+	case NX_SPAWN_INTERRUPT:
+	case NX_SPAWN_MEASURE: return sizeof(struct nx_spawn_kill);
+	case NX_SPAWN_MEASURED: return sizeof(struct nx_spawn_measured);
 	case NX_SPAWN_FAILED: return sizeof(struct nx_spawn_failed);
 	default: return 0;
 	}
@@ -103,7 +106,8 @@ static const char *check_hello(const struct nx_spawn_hello *h)
 
 static bool goes_to_spawner(uint16_t type)
 {
-	return type == NX_SPAWN_PREPARE || type == NX_SPAWN_START || type == NX_SPAWN_KILL;
+	return type == NX_SPAWN_PREPARE || type == NX_SPAWN_START || type == NX_SPAWN_KILL ||
+	       type == NX_SPAWN_INTERRUPT || type == NX_SPAWN_MEASURE;
 }
 
 const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawner)

@@ -4,10 +4,13 @@
  *   server                                   spawner
  *          <- HELLO                          what this host can do, once, when the spawner is ready
  *   PREPARE ->                               a box (tmpfs), a cgroup, namespaces; the guest waits before exec
- *          <- PREPARED [box, pidfd, out, err]
+ *          <- PREPARED [box, pidfd, out, err, and control where it was asked for]
  *   START ->                                 after the inputs lie in the box: the program to exec
  *          <- EXITED                         every guest process is dead; usage was read; or the set-up failed
  *   KILL ->                                  at any time after PREPARE; EXITED still comes
+ *   INTERRUPT ->                             SIGINT to the program's process group, without a CPU quota until the next MEASURE
+ *   MEASURE ->                               between START and EXITED
+ *          <- MEASURED                       what the guest has used so far
  *          <- FAILED                         instead of PREPARED, when nothing was made
  *
  * Each type has exactly one size; a message of another size, type, version or with a text that does not end inside its
@@ -27,7 +30,9 @@
 #define NX_SPAWN_ARGS_MAX 32
 #define NX_SPAWN_CHECKS_MAX 16
 #define NX_SPAWN_RUNS_MAX 1024
-#define NX_SPAWN_FDS_MAX 4
+#define NX_SPAWN_FDS_MAX 5
+
+enum { NX_SPAWN_CONTROL_FD = 6 };
 
 enum nx_spawn_type {
 	NX_SPAWN_HELLO = 1,
@@ -37,6 +42,9 @@ enum nx_spawn_type {
 	NX_SPAWN_EXITED,
 	NX_SPAWN_KILL,
 	NX_SPAWN_FAILED,
+	NX_SPAWN_INTERRUPT,
+	NX_SPAWN_MEASURE,
+	NX_SPAWN_MEASURED,
 	NX_SPAWN_TYPE_MAX
 };
 
@@ -94,10 +102,11 @@ struct nx_spawn_prepare {
 	int64_t file_bytes; /* RLIMIT_FSIZE */
 	int64_t cpu_us;     /* CPU time of all processes together; the watchdog ends the run above it */
 	int64_t wall_us;    /* a backstop: the server's own clock is the first to act */
+	uint8_t has_control; /* the program gets a stream socket to the server, as descriptor NX_SPAWN_CONTROL_FD */
 };
 
 struct nx_spawn_prepared {
-	struct nx_spawn_head head; /* with four descriptors: box, pidfd, stdout, stderr */
+	struct nx_spawn_head head; /* with descriptors: box, pidfd, stdout, stderr, and control when it was asked for */
 };
 
 struct nx_spawn_start {
@@ -135,6 +144,12 @@ struct nx_spawn_kill {
 	struct nx_spawn_head head;
 };
 
+/* INTERRUPT and MEASURE have the shape of KILL. */
+struct nx_spawn_measured {
+	struct nx_spawn_head head;
+	int64_t cpu_us, max_rss_bytes; /* of all processes, since the start */
+};
+
 struct nx_spawn_failed {
 	struct nx_spawn_head head;
 	int32_t errnum;
@@ -150,6 +165,7 @@ union nx_spawn_msg {
 	struct nx_spawn_exited exited;
 	struct nx_spawn_kill kill;
 	struct nx_spawn_failed failed;
+	struct nx_spawn_measured measured;
 };
 
 /* Size of a message of this type; 0 for a type that does not exist. */

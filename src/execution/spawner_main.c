@@ -91,6 +91,35 @@ static void stop(struct run *r, enum nx_spawn_end why)
 		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, SIGKILL, NULL, 0);
 }
 
+/* The quota comes back with the next measurement. */
+static void interrupt(struct run *r)
+{
+	if (r->cgroup)
+		nx_cgroup_lift(&S.probe.cgroups, r->cgroup);
+	if (r->ends.pidfd >= 0 && r->started_us)
+		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, NX_GUEST_INTERRUPT, NULL, 0);
+}
+
+static void measure(struct run *r)
+{
+	union nx_spawn_msg m;
+	struct nx_fault_at fault = {0};
+	struct nx_cgroup_usage u = {.cpu_us = -1, .peak_bytes = -1};
+	struct nx_tree_usage tree = {0};
+	if (r->cgroup && r->end == NX_SPAWN_END_EXIT)
+		(void)nx_cgroup_limit(&S.probe.cgroups, r->cgroup, &r->limits, &fault);
+	if (r->cgroup)
+		nx_cgroup_usage(&S.probe.cgroups, r->cgroup, &u);
+	if (u.cpu_us < 0 || u.peak_bytes < 0)
+		nx_tree_usage(S.probe.proc_fd, r->ends.pid, r->limits.memory_bytes, &tree);
+	r->max_rss_bytes = nx_max(r->max_rss_bytes, tree.rss_bytes);
+	r->max_cpu_us = nx_max(r->max_cpu_us, tree.cpu_us);
+	nx_spawn_init(&m, NX_SPAWN_MEASURED, r->id);
+	m.measured.cpu_us = u.cpu_us >= 0 ? u.cpu_us : r->max_cpu_us;
+	m.measured.max_rss_bytes = nx_max(u.peak_bytes, r->max_rss_bytes);
+	say(&m, NULL, 0);
+}
+
 static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 {
 	struct nx_cgroup_usage u = {.cpu_us = -1, .peak_bytes = -1};
@@ -235,6 +264,8 @@ static void drop_box(struct run *r)
 	(void)close(nx_steal_fd(&r->ends.box));
 	(void)close(nx_steal_fd(&r->ends.out));
 	(void)close(nx_steal_fd(&r->ends.err));
+	if (r->ends.control >= 0)
+		(void)close(nx_steal_fd(&r->ends.control));
 }
 
 static void on_prepare(const struct nx_spawn_prepare *p)
@@ -265,7 +296,8 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 	}
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
-	say(&m, (const int[]){r->ends.box, r->ends.pidfd, r->ends.out, r->ends.err}, 4);
+	const struct nx_guest_ends *e = &r->ends;
+	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control}, e->control >= 0 ? 5 : 4);
 	drop_box(r);
 }
 
@@ -295,12 +327,19 @@ static void on_server(void)
 		S.quit = true;
 		return;
 	}
-	struct run *r;
+	struct run *r = find_run(m.head.run);
 	switch (m.head.type) {
 	case NX_SPAWN_PREPARE: on_prepare(&m.prepare); break;
 	case NX_SPAWN_START: on_start(&m); break;
+	case NX_SPAWN_INTERRUPT:
+		if (r)
+			interrupt(r);
+		break;
+	case NX_SPAWN_MEASURE:
+		if (r && !r->reported)
+			measure(r);
+		break;
 	default:
-		r = find_run(m.head.run);
 		if (r)
 			stop(r, NX_SPAWN_END_KILLED);
 	}

@@ -102,7 +102,8 @@ def test_every_example_of_the_api_page_is_answered(nexus):
     server = Server(nexus)
     call = Answers(server, nexus)
     first = {"submit_task": ("TASK_ID", "id"), "store_memory": ("MEMORY_ID", "id"),
-             "list_sessions": ("SESSION_ID", "items", 0, "id"), "run_code": ("EXECUTION_ID", "id")}
+             "list_sessions": ("SESSION_ID", "items", 0, "id"), "run_code": ("EXECUTION_ID", "id"),
+             "create_sandbox_session": ("SANDBOX_SESSION_ID", "id")}
     last = [n for n in generate_docs.EXAMPLES if n.startswith("delete_")]
     special = {"create_key", "list_keys", "delete_key", "get_artifact"}
     try:
