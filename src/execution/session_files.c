@@ -356,9 +356,8 @@ static int pack_one(struct walk *w, nx_str path, const struct stat *st, struct n
 	if (read_at(w->work, path, max - (int64_t)w->tar.n, "sandbox.max_snapshot_bytes", a, &bytes, &now, &gone) < 0)
 		return nx_error_code(gone) == NX_ENOTFOUND ? 0 : nx_error_move(err, nx_steal(gone));
 	w->nfiles++;
-	return nx_tar_add_file(&w->tar, path, bytes, now.st_mtim.tv_sec)
-		       ? 0
-		       : nx_error_set(err, NX_ENOMEM, "no memory for a snapshot");
+	nx_tar_add_file(&w->tar, path, bytes, 0644, 0);
+	return nx_buf_failed(&w->tar) ? nx_error_set(err, NX_ENOMEM, "no memory for a snapshot") : 0;
 }
 
 static int keep_tar(struct nx_execution *e, struct nx_arena *a, nx_str tar, struct nx_session_snapshot *s,
@@ -387,7 +386,8 @@ int nx_session_take_snapshot(struct nx_execution *e, int64_t tenant, nx_id id, s
 	if (r == 0 && w.is_cut)
 		r = nx_error_set(err, NX_ELIMIT, "the session has more than %d files, or they take too long to read",
 				 VISITS_MAX);
-	if (r == 0 && !nx_tar_end(&w.tar))
+	nx_tar_end(&w.tar);
+	if (r == 0 && nx_buf_failed(&w.tar))
 		r = nx_error_set(err, NX_ENOMEM, "no memory for a snapshot");
 	ret->nfiles = w.nfiles;
 	if (r == 0)

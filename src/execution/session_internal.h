@@ -13,6 +13,7 @@
 
 #include "execution/execution_internal.h"
 #include "execution/session.h"
+#include "execution/tar.h"
 
 /* ---- session_frame.c: pure, tested and fuzzed ---- */
 
@@ -37,11 +38,9 @@ int nx_session_answer_read(nx_str json, struct nx_arena *a, struct nx_session_an
 int nx_session_request_write(const struct nx_exec *x, uint64_t run, int64_t most, struct nx_buf *out,
 			     struct nx_error **err);
 
-/* ---- session_tar.c: ustar with pax paths; pure, tested and fuzzed ---- */
+/* ---- session_tar.c: pure, tested and fuzzed ---- */
 
-bool nx_tar_add_file(struct nx_buf *out, nx_str path, nx_str bytes, int64_t mtime_s);
-bool nx_tar_end(struct nx_buf *out);
-/* The next regular file of a tar that nx_tar_add_file made: 1, 0 at the end, NX_ECORRUPT. *at starts at 0. */
+/* The next regular file of a tar that tar.h made: 1, 0 at the end, NX_ECORRUPT. *at starts at 0. */
 int nx_tar_next(nx_str tar, size_t *at, nx_str *ret_path, nx_str *ret_bytes, struct nx_error **err);
 
 /* ---- session.c ---- */

@@ -1,22 +1,14 @@
 /*
- * Snapshots are tars (POSIX.1-2001, "pax interchange"): ustar heads, and a pax record before a path that does not fit into
- * one. Written whole in memory, within sandbox.max_snapshot_bytes; read strictly, and only what was written here is read.
+ * Reading a snapshot, which tar.h wrote: ustar heads, and a pax record before a path that does not fit into one. Strictly,
+ * and nothing else: what others made is tar_read.c's.
  */
 #include "execution/session_internal.h"
-
-#include <stdio.h>
 
 #define BLOCK 512
 #define NAME_MAX_BYTES 100
 #define SIZE_AT 124
 #define SUM_AT 148
 #define TYPE_AT 156
-
-static void put_octal(char *at, int digits, uint64_t v)
-{
-	for (int i = digits - 1; i >= 0; i--, v >>= 3)
-		at[i] = (char)('0' + (v & 7));
-}
 
 static unsigned sum_of(const unsigned char head[BLOCK])
 {
@@ -25,51 +17,6 @@ static unsigned sum_of(const unsigned char head[BLOCK])
 		sum += i >= SUM_AT && i < SUM_AT + 8 ? ' ' : head[i];
 	return sum;
 }
-
-static bool add_entry(struct nx_buf *out, nx_str name, char type, nx_str bytes, int64_t mtime_s)
-{
-	static const char zeros[BLOCK];
-	unsigned char head[BLOCK] = {0};
-	char *h = (char *)head;
-	memcpy(h, name.p, nx_min(name.n, (size_t)NAME_MAX_BYTES));
-	put_octal(h + 100, 7, 0644);
-	put_octal(h + 108, 7, 0);
-	put_octal(h + 116, 7, 0);
-	put_octal(h + SIZE_AT, 11, bytes.n);
-	put_octal(h + 136, 11, (uint64_t)nx_max(mtime_s, (int64_t)0));
-	h[TYPE_AT] = type;
-	memcpy(h + 257, "ustar\00000", 8);
-	put_octal(h + SUM_AT, 6, sum_of(head));
-	h[SUM_AT + 6] = '\0';
-	h[SUM_AT + 7] = ' ';
-	return nx_buf_add(out, head, BLOCK) && nx_buf_adds(out, bytes) &&
-	       nx_buf_add(out, zeros, (BLOCK - bytes.n % BLOCK) % BLOCK);
-}
-
-/* "LENGTH path=PATH\n", where LENGTH counts itself. */
-static bool add_long_path(struct nx_buf *out, nx_str path)
-{
-	char record[NX_EXEC_PATH_MAX + 32];
-	size_t n = path.n + sizeof(" path=\n") - 1;
-	size_t digits = n + 2 < 100 ? 2 : 3;
-	int len = snprintf(record, sizeof(record), "%zu path=%.*s\n", n + digits, NX_FMT(path));
-	return len > 0 && add_entry(out, NX_STR("pax"), 'x', nx_str_n(record, (size_t)len), 0);
-}
-
-bool nx_tar_add_file(struct nx_buf *out, nx_str path, nx_str bytes, int64_t mtime_s)
-{
-	if (path.n == 0 || path.n > NX_EXEC_PATH_MAX || bytes.n >= (UINT64_C(1) << 33))
-		return false;
-	return (path.n <= NAME_MAX_BYTES || add_long_path(out, path)) && add_entry(out, path, '0', bytes, mtime_s);
-}
-
-bool nx_tar_end(struct nx_buf *out)
-{
-	static const char zeros[2 * BLOCK];
-	return nx_buf_add(out, zeros, sizeof(zeros));
-}
-
-/* ---- reading ---- */
 
 static bool get_octal(const unsigned char *at, int digits, uint64_t *ret)
 {
