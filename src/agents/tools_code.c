@@ -9,6 +9,7 @@
 struct constraint_args {
 	int64_t cpu, memory;
 	double time;
+	int cpu_policy;
 	struct nx_list imports, operations;
 };
 static const struct nx_field constraint_fields[] = {
@@ -19,6 +20,12 @@ static const struct nx_field constraint_fields[] = {
 	 .max = 10000,
 	 .def = 20,
 	 .help = "of one core"},
+	{.name = "cpu_policy",
+	 .type = NX_T_ENUM,
+	 .names = nx_cpu_policy_names,
+	 .offset = offsetof(struct constraint_args, cpu_policy),
+	 .def = NX_CPU_THROTTLE,
+	 .help = "throttle slows down what takes more, kill ends it"},
 	{.name = "max_memory_mb",
 	 .type = NX_T_INT,
 	 .offset = offsetof(struct constraint_args, memory),
@@ -130,6 +137,7 @@ static void constrain(struct nx_exec *x, const struct constraint_args *k)
 	if (!k)
 		return;
 	x->constraints.max_cpu_percent = k->cpu;
+	x->constraints.cpu_policy = (enum nx_cpu_policy)k->cpu_policy;
 	x->constraints.max_memory_mb = k->memory;
 	x->constraints.max_time_us = (int64_t)(k->time * (double)NX_USEC_PER_SEC);
 	x->constraints.allowed_imports = k->imports.items;
@@ -173,7 +181,7 @@ static const struct nx_tool code_tool = {
 	.description = "Runs a program in the sandbox: no network, no host files, limited in time, CPU and memory.",
 	.input = &code_schema,
 	.output_help =
-		"{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"enforced\", \"scan\", \"artifacts\"}",
+		"{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"limits_met\", \"enforced\", \"scan\", \"artifacts\"}",
 	.effects = NX_EFFECTS_IDEMPOTENT,
 	.capability = "code",
 	.start = start_code,

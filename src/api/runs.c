@@ -13,6 +13,7 @@
 struct constraints_body {
 	int64_t cpu_percent, memory_mb;
 	double time_s;
+	int cpu_policy;
 	struct nx_list allowed_imports, blocked_operations;
 	yyjson_val *network, *file_system;
 };
@@ -25,6 +26,12 @@ static const struct nx_field constraint_fields[] = {
 	 .max = 10000,
 	 .def = 20,
 	 .help = "of one core"},
+	{.name = "cpu_policy",
+	 .type = NX_T_ENUM,
+	 .names = nx_cpu_policy_names,
+	 .offset = offsetof(struct constraints_body, cpu_policy),
+	 .def = NX_CPU_THROTTLE,
+	 .help = "what comes of more CPU: throttle slows the program down, kill ends it with cpu_limit"},
 	{.name = "max_memory_mb",
 	 .type = NX_T_INT,
 	 .offset = offsetof(struct constraints_body, memory_mb),
@@ -412,6 +419,7 @@ static int fill_constraints(const struct constraints_body *c, struct nx_exec_con
 	if (!c)
 		return 0;
 	ret->max_cpu_percent = c->cpu_percent;
+	ret->cpu_policy = (enum nx_cpu_policy)c->cpu_policy;
 	ret->max_memory_mb = c->memory_mb;
 	ret->max_time_us = (int64_t)(c->time_s * (double)NX_USEC_PER_SEC);
 	ret->allowed_imports = c->allowed_imports.items;

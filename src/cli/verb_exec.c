@@ -5,7 +5,7 @@
 #define CODE_MAX (1 << 20)
 #define INPUT_MAX (64 << 20)
 
-static const char *language, *stdin_file, *seconds, *memory, *cpu, *policy;
+static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy;
 static bool quiet;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -13,6 +13,7 @@ static const struct nx_cli_option options[] = {
 	{"time", "SECONDS", "wall time (30)", &seconds, NULL},
 	{"memory", "MIB", "memory of all its processes (512)", &memory, NULL},
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
+	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
@@ -91,6 +92,8 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||
 	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0)
 		return rc;
+	if (cpu_policy)
+		nx_json_add_strz(d, k, "cpu_policy", cpu_policy);
 	*ret = o;
 	return 0;
 }
@@ -106,6 +109,15 @@ static void print_findings(yyjson_val *scan)
 		nx_cli_put_text(stderr, nx_json_str(v, "message"));
 		fprintf(stderr, " [%.*s]\n", NX_FMT(nx_json_str(v, "rule")));
 	}
+}
+
+static void print_limits_met(yyjson_val *list)
+{
+	yyjson_val *v;
+	size_t i, n;
+
+	yyjson_arr_foreach (list, i, n, v)
+		fprintf(stderr, "%s%s%s", i == 0 ? "limits met: " : ", ", yyjson_get_str(v), i + 1 == n ? "\n" : "");
 }
 
 static void print_account(struct nx_cli *c, yyjson_val *answer)
@@ -127,6 +139,7 @@ static void print_account(struct nx_cli *c, yyjson_val *answer)
 		between = ", ";
 	}
 	fputc('\n', stderr);
+	print_limits_met(nx_json_get(answer, "limits_met"));
 	print_findings(nx_json_get(answer, "scan"));
 	(void)c;
 }

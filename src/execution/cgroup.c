@@ -114,8 +114,11 @@ void nx_cgroup_totals(enum nx_cgroup_mode mode, const int dir[NX_CG_MAX], struct
 	}
 	if (pids >= 0 && nx_cg_read(pids, "pids.events", text, sizeof(text)) == 0)
 		ret->refused = nx_max(nx_cgroup_parse_key(text, "max"), 0);
-	if (v2 && nx_cg_read(dir[0], "cpu.stat", text, sizeof(text)) == 0)
-		ret->cpu_us = nx_cgroup_parse_key(text, "usage_usec");
+	int cpu = dir[v2 ? 0 : NX_CG_CPU];
+	if (cpu >= 0 && nx_cg_read(cpu, "cpu.stat", text, sizeof(text)) == 0) {
+		ret->throttled = nx_max(nx_cgroup_parse_key(text, "nr_throttled"), 0);
+		ret->cpu_us = v2 ? nx_cgroup_parse_key(text, "usage_usec") : -1;
+	}
 	if (!v2 && dir[NX_CG_CPUACCT] >= 0) {
 		int64_t ns = nx_cg_read_int(dir[NX_CG_CPUACCT], "cpuacct.usage");
 		ret->cpu_us = ns < 0 ? -1 : ns / 1000;
@@ -139,6 +142,7 @@ static void set_bases(struct nx_cgroups *g, struct nx_cgroup *c)
 	c->cpu_base_us = u.cpu_us;
 	c->oom_base = u.oom_kills;
 	c->refused_base = u.refused;
+	c->throttled_base = u.throttled;
 }
 
 /* What a run leaves charged to its set goes with its box, which lives until its artifacts are collected; until then the
@@ -271,6 +275,7 @@ void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup
 		ret->peak_bytes = nx_max(ret->peak_bytes - c->peak_base, (int64_t)0);
 	ret->oom_kills -= c->oom_base;
 	ret->refused -= c->refused_base;
+	ret->throttled -= c->throttled_base;
 }
 
 /* v2 sets are not used again: memory.peak cannot be reset before Linux 6.12, and making one costs nothing there. */

@@ -29,6 +29,7 @@ struct walk {
 	size_t nfound, max;
 	int64_t bytes_left, until_us;
 	unsigned visits;
+	bool left_out; /* for a cap, not for what it is */
 	char path[NX_EXEC_PATH_MAX + 1];
 };
 
@@ -51,14 +52,17 @@ static bool is_unchanged_input(const struct nx_run *r, const struct stat *st)
 	return false;
 }
 
-static bool is_wanted(const struct walk *w, const struct stat *st)
+static bool is_wanted(struct walk *w, const struct stat *st)
 {
-	if (!S_ISREG(st->st_mode) || st->st_size > w->bytes_left)
+	if (!S_ISREG(st->st_mode) || is_unchanged_input(w->r, st))
 		return false;
 	if ((int64_t)st->st_blocks * BLOCK + BLOCK * 8 < st->st_size) /* holes: bytes that nobody wrote */
 		return false;
 	int64_t ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-	return ctime_ns >= w->r->since_ns && !is_unchanged_input(w->r, st);
+	if (ctime_ns < w->r->since_ns)
+		return false;
+	w->left_out |= st->st_size > w->bytes_left;
+	return st->st_size <= w->bytes_left;
 }
 
 static int read_whole(int fd, char *p, size_t n)
@@ -147,9 +151,15 @@ static int walk(struct walk *w, int dir, size_t len, unsigned depth, struct nx_e
 		return 0;
 	}
 	int r = 0;
-	for (struct dirent *e; r == 0 && !is_over(w) && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = visit(w, dir, e->d_name, len, depth, err);
+	for (struct dirent *e; r == 0 && (e = readdir(d));) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (is_over(w)) {
+			w->left_out = true;
+			break;
+		}
+		r = visit(w, dir, e->d_name, len, depth, err);
+	}
 	closedir(d);
 	return r;
 }
@@ -180,6 +190,7 @@ static int find(struct nx_run *r, int incoming, struct nx_error **err)
 	qsort(w.found, w.nfound, sizeof(*w.found), by_path);
 	r->x->result.artifacts = w.found;
 	r->x->result.nartifacts = w.nfound;
+	r->x->result.limits_met |= w.left_out ? NX_LIMIT_ARTIFACTS : 0;
 	return result;
 }
 

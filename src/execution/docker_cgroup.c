@@ -59,7 +59,8 @@ bool nx_docker_cgroup_read(const struct nx_docker_cgroup *g, struct nx_docker_st
 					.peak_bytes = u.peak_bytes,
 					.processes = n,
 					.oom_kills = u.oom_kills,
-					.refused = u.refused};
+					.refused = u.refused,
+					.throttled = u.throttled};
 	return u.cpu_us >= 0; /* -1: it is gone */
 }
 

@@ -94,6 +94,7 @@ bool nx_docker_demux_feed(struct nx_docker_demux *x, nx_str bytes, void (*on_byt
 
 struct nx_docker_stats {
 	int64_t cpu_us, memory_bytes, peak_bytes, processes; /* peak: 0 where the kernel does not tell */
+	int64_t throttled;                                   /* periods in which the quota was used up */
 	int64_t oom_kills, refused;                          /* from cgroups only */
 };
 bool nx_docker_read_stats(struct nx_arena *a, nx_str json, struct nx_docker_stats *ret);

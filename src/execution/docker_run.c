@@ -28,7 +28,7 @@ struct nx_container {
 	struct nx_buf refusal; /* what came in the place of a stream */
 	struct nx_timer timer; /* while it runs: the next look; 0 when it is to end */
 	unsigned waits;        /* that are being put */
-	bool is_asked_to_end, is_looking, has_code, memory_hit, processes_hit, is_made;
+	bool is_asked_to_end, is_looking, has_code, memory_hit, processes_hit, cpu_hit, is_made;
 	int exit_code, crowded;
 	int64_t started_us, ended_us, cpu_base_us, cpu_us, peak_bytes, processes;
 	enum nx_spawn_end end;
@@ -183,6 +183,7 @@ static void say_exited(struct nx_container *c)
 		.end = (uint8_t)c->end,
 		.memory_hit = c->memory_hit,
 		.processes_hit = c->processes_hit,
+		.cpu_hit = c->cpu_hit || c->end == NX_SPAWN_END_CPU,
 		.wait_status = wait_status(c),
 		.cpu_us = nx_max(c->cpu_us - c->cpu_base_us, (int64_t)0),
 		.max_rss_bytes = c->peak_bytes,
@@ -273,6 +274,7 @@ static void keep_sample(struct nx_container *c, const struct nx_docker_stats *s)
 	c->peak_bytes = nx_max(c->peak_bytes, s->peak_bytes);
 	c->processes = s->processes;
 	c->memory_hit |= s->oom_kills > 0;
+	c->cpu_hit |= s->throttled > 0;
 	bool is_full = s->processes >= c->limits.max_processes + NX_DOCKER_EXTRA_PROCESSES;
 	c->processes_hit |= is_full || s->refused > 0;
 	c->crowded = is_full ? c->crowded + 1 : 0;
@@ -329,7 +331,7 @@ static void judge_usage(struct nx_container *c)
 {
 	if (c->memory_hit)
 		end_for(c, NX_SPAWN_END_MEMORY);
-	else if (c->cpu_us - c->cpu_base_us > c->limits.cpu_us)
+	else if (c->cpu_us - c->cpu_base_us > c->limits.cpu_us || (c->limits.cpu_kill && c->cpu_hit))
 		end_for(c, NX_SPAWN_END_CPU);
 	else if (c->crowded > CROWDED_TICKS)
 		end_for(c, NX_SPAWN_END_PROCESSES);

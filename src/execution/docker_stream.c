@@ -52,6 +52,7 @@ bool nx_docker_read_stats(struct nx_arena *a, nx_str json, struct nx_docker_stat
 	ret->memory_bytes = count(memory, "usage");
 	ret->peak_bytes = count(memory, "max_usage");
 	ret->cpu_us = count(nx_json_get(cpu, "cpu_usage"), "total_usage") / 1000;
+	ret->throttled = count(nx_json_get(cpu, "throttling_data"), "throttled_periods");
 	ret->processes = count(nx_json_get(v, "pids_stats"), "current");
 	return true;
 }

@@ -16,6 +16,8 @@ const char *nx_exec_status_name(enum nx_exec_status s)
 	return (unsigned)s < NX_EXEC_STATUS_MAX ? status_names[s] : "error";
 }
 
+const char *const nx_cpu_policy_names[] = {[NX_CPU_THROTTLE] = "throttle", [NX_CPU_KILL] = "kill", NULL};
+
 const struct nx_exec_constraints nx_exec_constraints_default = {
 	.max_cpu_percent = 20, .max_memory_mb = 512, .max_time_us = 30 * NX_USEC_PER_SEC};
 

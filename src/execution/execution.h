@@ -50,8 +50,15 @@ struct nx_exec_file {
 	nx_str bytes;
 };
 
+enum nx_cpu_policy {
+	NX_CPU_THROTTLE, /* more than max_cpu_percent is waited for */
+	NX_CPU_KILL,     /* ends the run with cpu_limit */
+};
+extern const char *const nx_cpu_policy_names[]; /* ended by NULL */
+
 struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_cpu_percent; /* of one core; quota with a period of 1 s */
+	enum nx_cpu_policy cpu_policy;
 	int64_t max_memory_mb;
 	int64_t max_time_us;
 	nx_str *allowed_imports; /* n = 0: no restriction */
@@ -73,6 +80,17 @@ struct nx_exec_usage {
 	int64_t max_rss_bytes;
 };
 
+/* Limits that a run met, whatever its status: a bit each, by their names in `enforced`. */
+enum nx_exec_limit {
+	NX_LIMIT_MEMORY = 1,
+	NX_LIMIT_CPU = 2, /* slowed down, or ended */
+	NX_LIMIT_PROCESSES = 4,
+	NX_LIMIT_TIME = 8,
+	NX_LIMIT_OUTPUT = 16,
+	NX_LIMIT_DISK = 32,      /* the box was full, in bytes or files, when the run ended; or a file too large */
+	NX_LIMIT_ARTIFACTS = 64, /* files that were left are not among the artifacts */
+};
+
 struct nx_exec_enforced {
 	const char *memory, *cpu, *processes, *time, *output, *disk, *network, *filesystem, *syscalls, *user;
 	bool degraded;
@@ -87,6 +105,7 @@ struct nx_exec_result {
 	nx_str value_text, value_html; /* of the last expression, in a session; p NULL: none */
 	nx_str value_png;              /* in base64 */
 	bool out_truncated, err_truncated;
+	unsigned limits_met; /* enum nx_exec_limit */
 	struct nx_exec_usage usage;
 	struct nx_exec_enforced enforced;
 	struct nx_scan_result scan;

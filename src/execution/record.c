@@ -33,6 +33,7 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 	nx_json_add_strz(d, o, "policy", policies[x->policy]);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	yyjson_mut_obj_add_sint(d, k, "max_cpu_percent", x->constraints.max_cpu_percent);
+	nx_json_add_strz(d, k, "cpu_policy", nx_cpu_policy_names[x->constraints.cpu_policy]);
 	yyjson_mut_obj_add_sint(d, k, "max_memory_mb", x->constraints.max_memory_mb);
 	yyjson_mut_obj_add_real(d, k, "max_execution_time_s", (double)x->constraints.max_time_us / NX_USEC_PER_SEC);
 	return nx_json_write(a, o, false, ret, err);

@@ -46,6 +46,15 @@ static void add_enforced(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_e
 	yyjson_mut_obj_add_bool(d, v, "degraded", e->degraded);
 }
 
+static void add_limits(yyjson_mut_doc *d, yyjson_mut_val *o, unsigned met)
+{
+	static const char *const names[] = {"memory", "cpu", "processes", "time", "output", "disk", "artifacts"};
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "limits_met");
+	for (size_t i = 0; i < nx_countof(names); i++)
+		if (met & 1u << i)
+			(void)yyjson_mut_arr_add_str(d, list, names[i]);
+}
+
 static void add_artifacts(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec_result *r)
 {
 	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "artifacts");
@@ -87,6 +96,7 @@ yyjson_mut_val *nx_exec_result_json(const struct nx_exec *x, yyjson_mut_doc *d)
 	yyjson_mut_obj_add_bool(d, o, "truncated", r->out_truncated || r->err_truncated);
 	add_value(d, o, r);
 	add_usage(d, o, &r->usage);
+	add_limits(d, o, r->limits_met);
 	add_enforced(d, o, &r->enforced);
 	yyjson_mut_obj_add_val(d, o, "scan", nx_scan_json(&r->scan, d));
 	add_artifacts(d, o, r);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -108,6 +109,7 @@ void nx_run_prepare(struct nx_run *r)
 		.box_bytes = c->sandbox_work_bytes + input_bytes(r) + BOX_SLACK,
 		.box_inodes = BOX_INODES,
 		.file_bytes = c->sandbox_work_bytes,
+		.cpu_kill = k->cpu_policy == NX_CPU_KILL,
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
@@ -322,6 +324,26 @@ void nx_run_list_enforced(struct nx_run *r)
 	};
 }
 
+static bool is_box_full(const struct nx_run *r)
+{
+	struct statfs fs;
+	return r->box >= 0 && fstatfs(r->box, &fs) == 0 && (fs.f_bavail == 0 || fs.f_ffree == 0);
+}
+
+static void list_limits_met(struct nx_run *r, const struct nx_spawn_exited *e)
+{
+	const struct nx_exec_result *res = &r->x->result;
+	enum nx_exec_status s = res->status;
+	unsigned met = 0;
+	met |= e->memory_hit || s == NX_EXEC_MEMORY_LIMIT ? NX_LIMIT_MEMORY : 0;
+	met |= e->cpu_hit || s == NX_EXEC_CPU_LIMIT ? NX_LIMIT_CPU : 0;
+	met |= e->processes_hit || s == NX_EXEC_PROCESS_LIMIT ? NX_LIMIT_PROCESSES : 0;
+	met |= s == NX_EXEC_TIMEOUT ? NX_LIMIT_TIME : 0;
+	met |= res->out_truncated || res->err_truncated ? NX_LIMIT_OUTPUT : 0;
+	met |= is_box_full(r) || res->signal == SIGXFSZ ? NX_LIMIT_DISK : 0;
+	r->x->result.limits_met = met;
+}
+
 static void keep_usage(struct nx_run *r, const struct nx_spawn_exited *e)
 {
 	struct nx_exec_usage *u = &r->x->result.usage;
@@ -375,5 +397,6 @@ void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
 		nx_run_fail(r);
 		return;
 	}
+	list_limits_met(r, e);
 	nx_run_collect_soon(r);
 }

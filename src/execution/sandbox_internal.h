@@ -101,7 +101,7 @@ struct nx_cgroup {
 	char name[96];
 	struct nx_keeper *keeper;              /* v1 */
 	int64_t memory_set, pids_set, cpu_set; /* limits in force; 0: none */
-	int64_t cpu_base_us, oom_base, refused_base, peak_base;
+	int64_t cpu_base_us, oom_base, refused_base, throttled_base, peak_base;
 };
 
 struct nx_cgroups {
@@ -130,6 +130,7 @@ void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c);
 struct nx_cgroup_usage {
 	int64_t cpu_us, peak_bytes; /* since the set was taken; -1: unknown */
 	int64_t oom_kills, refused; /* processes killed for memory; forks refused */
+	int64_t throttled;          /* periods in which the quota of CPU was used up */
 };
 void nx_cgroup_usage(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_cgroup_usage *ret);
 /* Since the cgroups were made; of anybody's, by their directories (v2: dir[0]). */

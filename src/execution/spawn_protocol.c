@@ -67,6 +67,8 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 	if (!within(p->box_bytes, 4096, 1024 * GIB) || !within(p->box_inodes, 16, 1 << 24) ||
 	    !within(p->file_bytes, 1, 1024 * GIB))
 		return "box out of range";
+	if (p->cpu_kill > 1)
+		return "cpu policy out of range";
 	return within(p->wall_us, 1, 1000 * HOUR_US) ? NULL : "time out of range";
 }
 

@@ -103,6 +103,7 @@ struct nx_spawn_prepare {
 	int64_t cpu_us;     /* CPU time of all processes together; the watchdog ends the run above it */
 	int64_t wall_us;    /* a backstop: the server's own clock is the first to act */
 	uint8_t has_control; /* the program gets a stream socket to the server, as descriptor NX_SPAWN_CONTROL_FD */
+	uint8_t cpu_kill;   /* end what takes more than cpu_percent; 0: slow it down */
 };
 
 struct nx_spawn_prepared {
@@ -131,8 +132,8 @@ enum nx_spawn_end {
 
 struct nx_spawn_exited {
 	struct nx_spawn_head head;
-	uint8_t end;                       /* enum nx_spawn_end */
-	uint8_t memory_hit, processes_hit; /* the limit was met, whatever ended the program */
+	uint8_t end;                                /* enum nx_spawn_end */
+	uint8_t memory_hit, processes_hit, cpu_hit; /* the limit was met, whatever ended the program */
 	int32_t wait_status;
 	int32_t errnum;
 	char stage[48];

@@ -35,6 +35,22 @@ def test_limits_are_told(client):
     assert got["status"] == "error" and got["signal"] == 9 and got["stderr"].startswith("bad")
 
 
+def test_more_cpu_than_granted_is_slowed_down_or_ended(client):
+    burn = "import time\ne = time.time() + 1.5\nwhile time.time() < e: pass"
+    got = run(client, burn, constraints={"max_cpu_percent": 20})
+    assert got["status"] == "ok" and got["limits_met"] == ["cpu"], got
+    got = run(client, burn, constraints={"max_cpu_percent": 20, "cpu_policy": "kill"})
+    assert got["status"] == "cpu_limit" and got["limits_met"] == ["cpu"], got
+    assert run(client, "print(1)")["limits_met"] == []
+    r = client.post("/v1/sandbox/executions", {"language": "shell", "code": "true", "constraints": {"cpu_policy": "nice"}})
+    assert r.status_code == 400 and r.json()["pointer"] == "/constraints/cpu_policy", r.text
+
+
+def test_a_full_disk_is_told(client):
+    got = run(client, "cat /dev/zero > f; cat /dev/zero > g; exit 1", "shell")
+    assert got["status"] == "error" and "disk" in got["limits_met"] and "artifacts" in got["limits_met"], got
+
+
 def test_what_the_scanner_blocks_does_not_run(client):
     got = run(client, "import os\nprint('ran')", policy="strict")
     assert got["status"] == "blocked" and got["stdout"] == "" and got["scan"]["findings"]

@@ -1,6 +1,10 @@
 /* Each limit has a program that attacks it and a status of its own. */
 #include "tests/unit/execution/sandbox_fixture.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
 static struct box B;
 
 TEST(the_sandbox_opens)
@@ -240,6 +244,227 @@ TEST(a_small_run_after_a_large_one_has_its_own_limit)
 		ASSERT_STREQ(trial_status(&t), "ok");
 		trial_done(&t);
 	}
+}
+
+static bool has_met(const struct trial *t, unsigned what)
+{
+	if (t->x.result.limits_met != what)
+		print_message("limits met: %x, status %s\n", t->x.result.limits_met, trial_status(t));
+	return t->x.result.limits_met == what;
+}
+
+/* ---- output ---- */
+
+TEST(both_streams_are_cut_at_once_and_repaired)
+{
+	struct trial t;
+	limited(&t, "python",
+		"import os\n"
+		"if os.fork() == 0:\n"
+		"    while True: os.write(1, b'\\xff\\xfe\\x80' * 1000)\n"
+		"while True: os.write(2, b'\\xc3(\\xf0' * 1000)\n",
+		10000);
+	ASSERT_STREQ(trial_status(&t), "output_limit");
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_OUTPUT));
+	ASSERT_TRUE(t.x.result.out_truncated || t.x.result.err_truncated);
+	ASSERT_TRUE(nx_utf8_valid(t.x.result.out));
+	ASSERT_TRUE(nx_utf8_valid(t.x.result.err_out));
+	ASSERT_LE(t.x.result.out.n, 3 * 65536); /* each bad byte becomes the three of U+FFFD */
+	trial_done(&t);
+}
+
+TEST(a_daemon_that_keeps_the_output_open_holds_nothing_up)
+{
+	struct trial t;
+	limited(&t, "python",
+		"import array, os, signal, socket, time\n"
+		"a, b = socket.socketpair()\n"
+		"a.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [1, 2, b.fileno()]))])\n"
+		"if os.fork() == 0:\n"
+		"    os.setsid()\n"
+		"    if os.fork() == 0:\n"
+		"        for s in range(1, 65):\n"
+		"            try: signal.signal(s, signal.SIG_IGN)\n"
+		"            except (OSError, ValueError): pass\n"
+		"        while True: os.write(1, b'.'); time.sleep(0.01)\n"
+		"    os._exit(0)\n"
+		"time.sleep(0.1)\n"
+		"print('done', flush=True)\n",
+		10000);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	ASSERT_CONTAINS(trial_out(&t), "done");
+	ASSERT_LT(t.x.result.usage.wall_us, 5000000);
+	trial_done(&t);
+}
+
+/* ---- disk ---- */
+
+TEST(every_writable_place_fills_the_same_disk)
+{
+	static const char *const places[] = {"/work", "/tmp", "/var/tmp", "/dev/shm"};
+	for (size_t i = 0; i < nx_countof(places); i++) {
+		struct trial t;
+		char code[512];
+		snprintf(code, sizeof(code),
+			 "import os\n"
+			 "n = 0\n"
+			 "try:\n"
+			 "    for i in range(100):\n"
+			 "        f = os.open('%s/f%%d' %% i, os.O_CREAT | os.O_RDWR); os.unlink('%s/f%%d' %% i)\n"
+			 "        for k in range(64): n += os.write(f, b'x' * 16384)\n"
+			 "except OSError as e: print(e.errno, 8 << 20 <= n <= 9 << 20)\n"
+			 "try: open('/work/more', 'w').write('x' * 9000)\n"
+			 "except OSError as e: print(e.errno)\n",
+			 places[i], places[i]);
+		limited(&t, "python", code, 10000);
+		ASSERT_STREQ(trial_out(&t), "28 True\n28\n");
+		trial_done(&t);
+	}
+}
+
+TEST(a_full_disk_is_told_whatever_the_status)
+{
+	struct trial t;
+	limited(&t, "shell", "head -c 100000000 /dev/zero > /tmp/a; head -c 4000000 /dev/zero >> /tmp/b; exit 3",
+		10000);
+	ASSERT_STREQ(trial_status(&t), "error");
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_DISK));
+	trial_done(&t);
+	limited(&t, "python",
+		"import os\nfor i in range(20000):\n    try: os.link('/work/0', f'/work/{i}') if i else open('/work/0', 'w')\n    except OSError as e: print(e.errno, i > 10000); break",
+		10000);
+	ASSERT_STREQ(trial_out(&t), "28 True\n"); /* a name is an inode of the disk's count */
+	ASSERT_EQ(t.x.result.limits_met & NX_LIMIT_DISK, NX_LIMIT_DISK);
+	trial_done(&t);
+	limited(&t, "python",
+		"import os, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_DFL)\nos.truncate('/work/f', 1) if os.path.exists('/work/f') else 0\nf = open('/work/f', 'wb'); f.truncate(9 << 20)",
+		10000);
+	ASSERT_STREQ(trial_status(&t), "error");
+	ASSERT_EQ(t.x.result.signal, SIGXFSZ);
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_DISK));
+	trial_done(&t);
+}
+
+TEST(memory_without_a_name_is_memory)
+{
+	static const char *const codes[] = {
+		"import os\nfds = [os.memfd_create('x') for i in range(40)]\nfor f in fds:\n    for k in range(64): os.write(f, b'x' * 65536)\nprint('survived')",
+		"import mmap\nm = []\nfor i in range(40):\n    m.append(mmap.mmap(-1, 4 << 20)); m[-1].write(b'x' * (4 << 20)); m[-1].madvise(mmap.MADV_DONTNEED)\nprint('survived')",
+		"import ctypes\nlibc = ctypes.CDLL(None); libc.shmat.restype = ctypes.c_void_p\nfor i in range(40):\n    s = libc.shmget(0, 4 << 20, 0o1600); p = libc.shmat(s, None, 0); ctypes.memset(p, 1, 4 << 20); libc.shmdt(ctypes.c_void_p(p))\nprint('survived')",
+	};
+	for (size_t i = 0; i < nx_countof(codes); i++) {
+		struct trial t;
+		limited(&t, "python", codes[i], 10000);
+		ASSERT_STREQ(trial_status(&t), "memory_limit");
+		ASSERT_EQ(t.x.result.limits_met & NX_LIMIT_MEMORY, NX_LIMIT_MEMORY);
+		trial_done(&t);
+	}
+}
+
+TEST(trees_made_to_hold_up_the_collection_do_not)
+{
+	struct trial t;
+	limited(&t, "python",
+		"import os\n"
+		"open('/work/kept.txt', 'w').write('kept')\n"
+		"for i in range(3000): os.makedirs(f'/work/d/{i % 50}/' + 'x' * 200 + f'/{i}')\n"
+		"os.chdir('/work')\n"
+		"for i in range(3000):\n"
+		"    try: os.mkdir('n'); os.chdir('n')\n"
+		"    except OSError: break\n"
+		"f = os.open('sparse', os.O_CREAT | os.O_RDWR); os.ftruncate(f, 8 << 20); os.link('sparse', 'again')\n"
+		"os.symlink('/etc/passwd', '/work/link'); os.mkfifo('/work/fifo'); os.symlink('/work', '/work/loop')\n"
+		"os.mknod('/work/sock', 0o140600)\n"
+		"os.open(b'/work/\\xff\\xfe', os.O_CREAT)\n",
+		20000);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	ASSERT_EQ(t.x.result.nartifacts, 1);
+	ASSERT_TRUE(nx_str_eqz(t.x.result.artifacts[0].path, "kept.txt"));
+	trial_done(&t);
+}
+
+TEST(artifacts_that_are_left_out_are_told)
+{
+	struct trial t;
+	limited(&t, "shell", "for i in $(seq 150); do echo $i > f$i; done", 10000);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	ASSERT_EQ(t.x.result.nartifacts, 100);
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_ARTIFACTS));
+	trial_done(&t);
+}
+
+/* ---- CPU ---- */
+
+TEST(more_than_the_share_is_slowed_down_or_ended_as_asked)
+{
+	struct trial t;
+	static const char burn[] = "import time\ne = time.time() + 3\nwhile time.time() < e: pass";
+	trial_init(&t, &B, "python", burn);
+	t.x.constraints.max_cpu_percent = 25;
+	trial_run(&t);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_CPU));
+	trial_done(&t);
+
+	trial_init(&t, &B, "python", burn);
+	t.x.constraints.max_cpu_percent = 25;
+	t.x.constraints.cpu_policy = NX_CPU_KILL;
+	trial_run(&t);
+	ASSERT_STREQ(trial_status(&t), "cpu_limit");
+	ASSERT_TRUE(has_met(&t, NX_LIMIT_CPU));
+	ASSERT_LT(t.x.result.usage.wall_us, 2000000);
+	ASSERT_LT(t.x.result.usage.cpu_us, 600000);
+	trial_done(&t);
+
+	trial_init(&t, &B, "python",
+		   "import time\nfor i in range(4): sum(range(100000)); time.sleep(0.3)\nprint('fair')");
+	t.x.constraints.max_cpu_percent = 25;
+	t.x.constraints.cpu_policy = NX_CPU_KILL;
+	trial_run(&t);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	ASSERT_TRUE(has_met(&t, 0));
+	trial_done(&t);
+}
+
+TEST(a_short_program_is_not_slowed_by_a_small_share)
+{
+	int64_t best = INT64_MAX;
+	for (int i = 0; i < 5; i++) {
+		struct trial t;
+		trial_init(&t, &B, "python", "sum(range(500000))");
+		t.x.constraints.max_cpu_percent = 20;
+		trial_run(&t);
+		best = nx_min(best, t.x.result.usage.wall_us);
+		trial_done(&t);
+	}
+	ASSERT_LT(best, 200000);
+}
+
+TEST(a_crowd_that_burns_is_cancelled_as_quickly)
+{
+	int64_t best = INT64_MAX;
+	for (int i = 0; i < 3; i++) {
+		struct trial t;
+		trial_init(&t, &B, "python",
+			   "import os\n"
+			   "for i in range(50):\n"
+			   "    if os.fork() == 0: break\n"
+			   "else: print('on', flush=True)\n"
+			   "try: os.setpriority(os.PRIO_USER, os.getuid(), 19)\n"
+			   "except OSError: pass\n"
+			   "while True: pass\n");
+		trial_start(&t);
+		for (int k = 0; k < 1000 && !t.streamed; k++)
+			usleep(10000);
+		int64_t asked = nx_time_mono_us();
+		nx_execution_cancel(B.execution, t.x.id);
+		trial_wait(&t);
+		best = nx_min(best, nx_time_mono_us() - asked);
+		ASSERT_STREQ(trial_status(&t), "cancelled");
+		trial_done(&t);
+	}
+	print_message("cancelled within %.1f ms\n", (double)best / 1000);
+	ASSERT_LT(best, 100000);
 }
 
 TEST(the_sandbox_closes)

@@ -1,6 +1,7 @@
 /* What a run gives back: status, output, files, usage; and what is refused before it starts. */
 #include "tests/unit/execution/sandbox_fixture.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -314,6 +315,115 @@ TEST(the_languages_are_listed_with_what_to_install)
 	ASSERT_STREQ(l[2].package, "nodejs");
 	ASSERT_STREQ(l[3].name, "c");
 	ASSERT_STREQ(l[4].name, "sql");
+}
+
+TEST(the_clocks_of_queue_start_and_run_are_apart)
+{
+	struct box b;
+	struct trial first, second;
+	box_open(&b, (const char *[]){"sandbox.uid_base=1900050000", "sandbox.max_running=1", NULL});
+	trial_init(&first, &b, "shell", "sleep 0.5");
+	trial_init(&second, &b, "shell", "sleep 0.2");
+	second.x.constraints.max_time_us = 400000; /* the time in the queue is not the program's */
+	trial_start(&first);
+	usleep(100000);
+	trial_start(&second);
+	trial_wait(&first);
+	trial_wait(&second);
+	const struct nx_exec_usage *u = &second.x.result.usage;
+	ASSERT_STREQ(trial_status(&second), "ok");
+	ASSERT_GT(u->queue_us, 200000);
+	ASSERT_GE(u->wall_us, 200000);
+	ASSERT_LT(u->wall_us, 400000);
+	ASSERT_GT(u->start_us, 0);
+	ASSERT_LT(u->start_us, 300000);
+	trial_done(&first);
+	trial_done(&second);
+	box_close(&b);
+}
+
+/* ---- usage beside the cgroup's own files ---- */
+
+static bool find_set(const char *dir, pid_t spawner, const char *must_have, unsigned depth, char *ret, size_t size)
+{
+	bool found = false;
+	DIR *d = opendir(dir);
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		char path[512];
+		struct nx_cgroup_name name;
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= (int)sizeof(path))
+			continue;
+		if (nx_cgroup_name_parse(e->d_name, &name) && name.pid == spawner) {
+			snprintf(ret, size, "%s/%s", path, must_have);
+			found = access(ret, R_OK) == 0;
+		} else if (depth < 4) {
+			found = find_set(path, spawner, must_have, depth + 1, ret, size);
+		}
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static int64_t read_number(const char *path, const char *key)
+{
+	char text[4096];
+	long long v = -1;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return -1;
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	if (key)
+		return nx_cgroup_parse_key(text, key);
+	return sscanf(text, "%lld", &v) == 1 ? v : -1;
+}
+
+static bool is_within_tenth(int64_t a, int64_t b)
+{
+	print_message("%lld beside the cgroup's %lld\n", (long long)a, (long long)b);
+	return a > b - b / 10 && a < b + b / 10;
+}
+
+TEST(usage_agrees_with_the_cgroup)
+{
+	struct box b;
+	struct trial t;
+	char cpu[1024], memory[1024];
+	box_open(&b, (const char *[]){"sandbox.uid_base=1900060000", NULL});
+	trial_init(&t, &b, "python",
+		   "import time\n"
+		   "x = b'x' * (100 << 20)\n"
+		   "while time.process_time() < 1: pass\n"
+		   "print('on', flush=True)\n"
+		   "time.sleep(1)\n");
+	trial_start(&t);
+	for (int i = 0; i < 1000 && !t.streamed; i++)
+		usleep(10000);
+	usleep(300000);
+	pid_t spawner = spawner_pid(&b);
+	int64_t cpu_us = -1, peak = -1;
+	if (find_set("/sys/fs/cgroup", spawner, "cpuacct.usage", 0, cpu, sizeof(cpu)))
+		cpu_us = read_number(cpu, NULL) / 1000;
+	else if (find_set("/sys/fs/cgroup", spawner, "cpu.stat", 0, cpu, sizeof(cpu)))
+		cpu_us = read_number(cpu, "usage_usec");
+	if (find_set("/sys/fs/cgroup", spawner, "memory.max_usage_in_bytes", 0, memory, sizeof(memory)) ||
+	    find_set("/sys/fs/cgroup", spawner, "memory.peak", 0, memory, sizeof(memory)))
+		peak = read_number(memory, NULL);
+	trial_wait(&t);
+	ASSERT_STREQ(trial_status(&t), "ok");
+	if (cpu_us >= 0)
+		ASSERT_TRUE(is_within_tenth(t.x.result.usage.cpu_us, cpu_us));
+	if (peak >= 0)
+		ASSERT_TRUE(is_within_tenth(t.x.result.usage.max_rss_bytes, peak));
+	ASSERT_GT(t.x.result.usage.max_rss_bytes, 100 << 20);
+	ASSERT_GT(t.x.result.usage.cpu_us, 990000);
+	trial_done(&t);
+	box_close(&b);
+	if (cpu_us < 0 || peak < 0)
+		SKIP("no cgroups here");
 }
 
 TEST(the_sandbox_closes)
