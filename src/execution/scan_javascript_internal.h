@@ -7,7 +7,8 @@
 /* X(symbol of a named node) */
 #define NX_JS_SYMBOLS(X)                                                                                               \
 	X(arguments)                                                                                                   \
-	X(array) X(array_pattern) X(arrow_function) X(assignment_expression) X(assignment_pattern) X(                  \
+	X(array)                                                                                                       \
+	X(array_pattern) X(arrow_function) X(assignment_expression) X(assignment_pattern) X(                           \
 		augmented_assignment_expression) X(await_expression) X(binary_expression) X(call_expression)           \
 		X(class_body) X(decorator) X(do_statement) X(escape_sequence) X(export_statement) X(for_in_statement)  \
 			X(for_statement) X(function_declaration) X(identifier) X(import) X(import_clause)              \
@@ -24,10 +25,11 @@
 										while_statement) X(break_statement)    \
 										X(throw_statement) X(yield_expression) \
 											X(with_statement) X(pair)
-#define NX_JS_FIELDS(X)                                                                                        \
-	X(alias)                                                                                               \
-	X(alternative) X(argument) X(arguments) X(body) X(condition) X(consequence) X(constructor) X(function) \
-		X(index) X(key) X(left) X(name) X(object) X(operator) X(property) X(right) X(source) X(value)
+#define NX_JS_FIELDS(X)                                                                                         \
+	X(alias)                                                                                                \
+	X(alternative)                                                                                          \
+	X(argument) X(arguments) X(body) X(condition) X(consequence) X(constructor) X(function) X(index) X(key) \
+		X(left) X(name) X(object) X(operator) X(property) X(right) X(source) X(value)
 
 struct nx_js {
 	struct nx_names w; /* first: the evaluator gets a pointer to it */

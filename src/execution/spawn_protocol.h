@@ -99,11 +99,11 @@ struct nx_spawn_prepare {
 	int64_t max_processes; /* and threads, without the reaper */
 	int64_t box_bytes;     /* size of everything writable */
 	int64_t box_inodes;
-	int64_t file_bytes; /* RLIMIT_FSIZE */
-	int64_t cpu_us;     /* CPU time of all processes together; the watchdog ends the run above it */
-	int64_t wall_us;    /* a backstop: the server's own clock is the first to act */
+	int64_t file_bytes;  /* RLIMIT_FSIZE */
+	int64_t cpu_us;      /* CPU time of all processes together; the watchdog ends the run above it */
+	int64_t wall_us;     /* a backstop: the server's own clock is the first to act */
 	uint8_t has_control; /* the program gets a stream socket to the server, as descriptor NX_SPAWN_CONTROL_FD */
-	uint8_t cpu_kill;   /* end what takes more than cpu_percent; 0: slow it down */
+	uint8_t cpu_kill;    /* end what takes more than cpu_percent; 0: slow it down */
 };
 
 struct nx_spawn_prepared {
