@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 
 #define SETTLED_BYTES (8 << 20)
+/* The kernel's defaults, and most of what it takes: sched(7), cgroup-v2.rst. */
+enum { SHARES = 1024, SHARES_IN_HURRY = 65536, WEIGHT = 100, WEIGHT_IN_HURRY = 6400 };
 #define PERIOD_US 1000000 /* of the CPU quota: long, so that a short program is not slowed */
 
 static void close_dirs(struct nx_cgroup *c)
@@ -72,6 +74,7 @@ static int seat_keeper(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_faul
 static int create(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
 {
 	c->memory_set = c->pids_set = c->cpu_set = 0;
+	c->hurries = false;
 	c->broken = false;
 	for (int i = 0; i < NX_CG_MAX; i++)
 		c->dir[i] = -1;
@@ -235,6 +238,18 @@ static int limit_cpu(struct nx_cgroups *g, struct nx_cgroup *c, int64_t percent,
 	return 0;
 }
 
+/* What dies needs the processor for it, also on a busy host. */
+static void hurry(struct nx_cgroups *g, struct nx_cgroup *c, bool on)
+{
+	if (!g->has[NX_CG_CPU] || c->hurries == on)
+		return;
+	if (g->mode == NX_CGROUP_V1)
+		(void)nx_cg_write_int(c->dir[NX_CG_CPU], "cpu.shares", on ? SHARES_IN_HURRY : SHARES);
+	else
+		(void)nx_cg_write_int(c->dir[0], "cpu.weight", on ? WEIGHT_IN_HURRY : WEIGHT);
+	c->hurries = on;
+}
+
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret)
 {
@@ -245,6 +260,7 @@ int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_s
 			return -1;
 		c->pids_set = pids;
 	}
+	hurry(g, c, false);
 	if (limit_memory(g, c, p->memory_bytes, ret) < 0)
 		return -1;
 	return limit_cpu(g, c, p->cpu_percent, ret);
@@ -252,6 +268,7 @@ int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_s
 
 void nx_cgroup_kill(struct nx_cgroups *g, struct nx_cgroup *c)
 {
+	hurry(g, c, true);
 	nx_cgroup_lift(g, c);
 	if (g->mode == NX_CGROUP_V2)
 		(void)nx_cg_write(c->dir[0], "cgroup.kill", "1");

@@ -213,6 +213,14 @@ static void explain(struct nx_cgroups *g)
 			 "run as root, or delegate: systemd-run --user --scope -p Delegate=yes nexus serve");
 }
 
+static void forget_forced(struct nx_cgroups *g, unsigned force)
+{
+	static const unsigned flags[] = {
+		[NX_CG_MEMORY] = NX_FORCE_NO_MEMORY, [NX_CG_PIDS] = NX_FORCE_NO_PIDS, [NX_CG_CPU] = NX_FORCE_NO_CPU};
+	for (size_t c = 0; c < nx_countof(flags); c++)
+		g->has[c] = g->has[c] && !(force & flags[c]);
+}
+
 void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd)
 {
 	static char mountinfo[TEXT_MAX], own[TEXT_MAX];
@@ -227,10 +235,11 @@ void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd)
 	if (!(force & NX_FORCE_NO_CGROUP) && read_proc(proc_fd, "self/mountinfo", mountinfo) == 0 &&
 	    read_proc(proc_fd, "self/cgroup", own) == 0) {
 		nx_cgroup_parse_mounts(mountinfo, &m);
-		if (open_v2(g, &m, own, proc_fd))
+		if (!(force & NX_FORCE_NO_V2) && open_v2(g, &m, own, proc_fd))
 			g->mode = NX_CGROUP_V2;
 		else if (open_v1(g, &m, own, proc_fd))
 			g->mode = NX_CGROUP_V1;
 	}
+	forget_forced(g, force);
 	explain(g);
 }

@@ -113,6 +113,25 @@ static int write_maps(const struct nx_guest_order *o, pid_t pid, struct nx_fault
 	return r < 0 ? nx_fault_at_set(fault, "write the uid map", -r) : 0;
 }
 
+/* Without clone3: the guest waits for its word to go on, so it is in its cgroup before it does anything. */
+static pid_t clone_and_move(struct nx_guest *g, int cgroup)
+{
+	char text[32];
+	pid_t pid = nx_guest_clone(g, -1, false);
+	if (pid < 0)
+		return -1;
+	snprintf(text, sizeof(text), "%ld", (long)pid);
+	nx_auto_fd int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+		return pid;
+	int errnum = errno;
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	errno = errnum;
+	return -1;
+}
+
 static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, struct nx_fault_at *fault)
 {
 	if (!o->is_trial && NX_FAULT(sandbox_spawn))
@@ -122,6 +141,8 @@ static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, str
 	int into = o->cgroup ? o->cgroup->dir[0] : -1;
 	g->leave_cgroupns = into >= 0 && o->host->cgroupns;
 	pid_t pid = nx_guest_clone(g, into, false);
+	if (pid < 0 && errno == ENOSYS && into >= 0)
+		pid = clone_and_move(g, into);
 	return pid < 0 ? nx_fault_at_set(fault, "clone", errno) : pid;
 }
 
@@ -131,7 +152,8 @@ static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_
 	e->pid = clone_guest(o, g, fault);
 	if (e->pid < 0)
 		return -1;
-	e->pidfd = (int)syscall(SYS_pidfd_open, e->pid, 0);
+	errno = ENOSYS;
+	e->pidfd = o->host->force & NX_FORCE_NO_PIDFD ? -1 : (int)syscall(SYS_pidfd_open, e->pid, 0);
 	if (e->pidfd < 0)
 		return nx_fault_at_set(fault, "open a pidfd", errno);
 	/* From outside, because what a privileged writer sets is also the least that the guest can go back to. */

@@ -83,8 +83,10 @@ int nx_landlock_restrict(int abi)
 	int r = allow(ruleset, "/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR);
 	if (r == 0)
 		r = allow(ruleset, "/box", all);
-	if (r == 0)
-		r = allow(ruleset, "/dev", (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE) & all);
+	/* Not /dev/zero: what is written to a shared mapping of it is memory that no file's size bounds. */
+	static const char *const sinks[] = {"/dev/null", "/dev/full", "/dev/random", "/dev/urandom"};
+	for (size_t i = 0; i < nx_countof(sinks) && r == 0; i++)
+		r = allow(ruleset, sinks[i], (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & all);
 	if (r == 0)
 		r = allow(ruleset, "/proc", (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE) & all);
 	if (r < 0)

@@ -22,10 +22,14 @@ unsigned nx_force_parse(const char *text)
 		const char *word;
 		unsigned flag;
 	} words[] = {
-		{"no-cgroup", NX_FORCE_NO_CGROUP},   {"no-userns", NX_FORCE_NO_USERNS},
-		{"no-netns", NX_FORCE_NO_NETNS},     {"no-landlock", NX_FORCE_NO_LANDLOCK},
-		{"no-seccomp", NX_FORCE_NO_SECCOMP}, {"no-namespaces", NX_FORCE_NO_NAMESPACES},
-		{"no-proc", NX_FORCE_NO_PROC},
+		{"no-cgroup", NX_FORCE_NO_CGROUP},     {"no-userns", NX_FORCE_NO_USERNS},
+		{"no-netns", NX_FORCE_NO_NETNS},       {"no-landlock", NX_FORCE_NO_LANDLOCK},
+		{"no-seccomp", NX_FORCE_NO_SECCOMP},   {"no-namespaces", NX_FORCE_NO_NAMESPACES},
+		{"no-proc", NX_FORCE_NO_PROC},         {"no-memory", NX_FORCE_NO_MEMORY},
+		{"no-pids", NX_FORCE_NO_PIDS},         {"no-cpu", NX_FORCE_NO_CPU},
+		{"no-cgroup-v2", NX_FORCE_NO_V2},      {"no-clone3", NX_FORCE_NO_CLONE3},
+		{"no-pidfd", NX_FORCE_NO_PIDFD},       {"no-mount-api", NX_FORCE_NO_MOUNT_API},
+		{"no-cgroupns", NX_FORCE_NO_CGROUPNS},
 	};
 	unsigned force = 0;
 	for (const char *p = text; p && *p;) {
@@ -140,7 +144,7 @@ static void try_features(struct nx_probe *p)
 	h->proc = !(h->force & NX_FORCE_NO_PROC);
 	h->seccomp = p->seccomp.prog.len > 0;
 	h->landlock_abi = h->force & NX_FORCE_NO_LANDLOCK ? 0 : nx_landlock_abi();
-	h->cgroupns = true;
+	h->cgroupns = !(h->force & NX_FORCE_NO_CGROUPNS);
 	struct nx_fault_at fault = {0};
 	for (int i = 0; i < TRIALS_MAX; i++) {
 		h->namespaces = try_guest(p, &fault) == 0;
@@ -157,12 +161,22 @@ static void try_features(struct nx_probe *p)
 		h->namespaces = false;
 }
 
-static int compile_filter(struct nx_probe *p, bool with_inet)
+/* Without a network namespace the abstract sockets are the host's; Landlock refuses them from ABI 6 on. */
+static unsigned filter_flags(const struct nx_probe *p, bool has_netns)
+{
+	bool counted = p->cgroups.mode != NX_CGROUP_NONE && p->cgroups.has[NX_CG_MEMORY];
+	unsigned flags = counted ? 0 : NX_SECCOMP_SEEN_MEMORY;
+	if (has_netns)
+		return flags | NX_SECCOMP_INET;
+	return p->host.landlock_abi >= 6 ? flags : flags | NX_SECCOMP_NO_NAMES;
+}
+
+static int compile_filter(struct nx_probe *p, bool has_netns)
 {
 	if (p->host.force & NX_FORCE_NO_SECCOMP)
 		return 0;
 	nx_seccomp_free(&p->seccomp);
-	return nx_seccomp_compile(with_inet, &p->seccomp);
+	return nx_seccomp_compile(filter_flags(p, has_netns), &p->seccomp);
 }
 
 void nx_probe(struct nx_probe *p, uid_t uid_base)

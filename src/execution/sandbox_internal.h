@@ -46,6 +46,14 @@ enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with
 		NX_FORCE_NO_SECCOMP = 16,
 		NX_FORCE_NO_NAMESPACES = 32,
 		NX_FORCE_NO_PROC = 64,
+		NX_FORCE_NO_MEMORY = 128, /* one controller of the cgroups */
+		NX_FORCE_NO_PIDS = 256,
+		NX_FORCE_NO_CPU = 512,
+		NX_FORCE_NO_V2 = 1024,
+		NX_FORCE_NO_CLONE3 = 2048,
+		NX_FORCE_NO_PIDFD = 4096,
+		NX_FORCE_NO_MOUNT_API = 8192, /* open_tree, mount_setattr, fsopen */
+		NX_FORCE_NO_CGROUPNS = 16384,
 };
 unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
 
@@ -96,6 +104,7 @@ enum nx_cgroup_mode { NX_CGROUP_NONE, NX_CGROUP_V1, NX_CGROUP_V2 };
 /* A set of cgroups for one run at a time; used again for the next. */
 struct nx_cgroup {
 	bool busy, broken; /* broken: not to be used again */
+	bool hurries;      /* its processes come first, to die */
 	unsigned n;
 	int dir[NX_CG_MAX]; /* v1: a directory a controller, -1 where it is missing; v2: dir[0] */
 	char name[96];
@@ -163,8 +172,13 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 struct nx_seccomp {
 	struct sock_fprog prog; /* len 0: none */
 };
-/* with_inet: TCP and UDP sockets may be made (into an empty network namespace). 0 or -errno. */
-int nx_seccomp_compile(bool with_inet, struct nx_seccomp *ret);
+enum nx_seccomp_flag {
+	NX_SECCOMP_INET = 1,        /* TCP and UDP sockets may be made (into an empty network namespace) */
+	NX_SECCOMP_NO_NAMES = 2,    /* no socket that could reach another by name: the abstract ones are the host's */
+	NX_SECCOMP_SEEN_MEMORY = 4, /* no memory but what is mapped and so seen by the watchdog, or in the box */
+};
+/* flags: enum nx_seccomp_flag. 0 or -errno. */
+int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret);
 int nx_seccomp_install(const struct nx_seccomp *s);
 void nx_seccomp_free(struct nx_seccomp *s);
 

@@ -75,7 +75,6 @@ static const char *const allowed[] = {
 	"lseek",
 	"lsetxattr",
 	"lstat",
-	"memfd_create",
 	"mkdir",
 	"mkdirat",
 	"mknod",
@@ -131,7 +130,6 @@ static const char *const allowed[] = {
 	"mlock",
 	"mlock2",
 	"mlockall",
-	"mmap",
 	"mprotect",
 	"mremap",
 	"msync",
@@ -286,7 +284,6 @@ static const char *const allowed[] = {
 	"shmat",
 	"shmctl",
 	"shmdt",
-	"shmget",
 	"shutdown",
 };
 
@@ -338,20 +335,56 @@ static int allow_values(scmp_filter_ctx f, int nr, unsigned arg, const uint64_t 
 
 /* AF_UNIX; and TCP and UDP, so that programs meet an unreachable network rather than a refused call, where a network
  * namespace holds them. Not AF_NETLINK, AF_VSOCK, AF_ALG, AF_PACKET, nor protocols that load kernel modules. */
-static int allow_sockets(scmp_filter_ctx f, bool with_inet)
+static int allow_inet(scmp_filter_ctx f)
 {
-	static const uint64_t protocols[] = {0, 6, 17};
-	int r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	if (r == 0)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	for (size_t i = 0; i < nx_countof(protocols) && with_inet && r == 0; i++) {
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET),
-				     SCMP_A2(SCMP_CMP_EQ, protocols[i]));
-		if (r == 0)
-			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET6),
-					     SCMP_A2(SCMP_CMP_EQ, protocols[i]));
-	}
+	static const uint64_t families[] = {AF_INET, AF_INET6}, protocols[] = {0, 6, 17};
+	int r = 0;
+	for (size_t i = 0; i < nx_countof(families); i++)
+		for (size_t k = 0; k < nx_countof(protocols) && r == 0; k++)
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, families[i]),
+					     SCMP_A2(SCMP_CMP_EQ, protocols[k]));
 	return r;
+}
+
+/* A pair of streams is bound to itself; a datagram could still be sent to any name. */
+static int allow_unix(scmp_filter_ctx f, bool with_names)
+{
+	static const uint64_t types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+	int r = 0;
+	if (with_names) {
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		return r < 0 ? r
+			     : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+						SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	}
+	for (size_t i = 0; i < nx_countof(types) && r == 0; i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, types[i]));
+	return r;
+}
+
+static int allow_sockets(scmp_filter_ctx f, unsigned flags)
+{
+	int r = allow_unix(f, !(flags & NX_SECCOMP_NO_NAMES));
+	return r == 0 && flags & NX_SECCOMP_INET ? allow_inet(f) : r;
+}
+
+/* Where no cgroup counts memory: shared memory stays when nobody maps it, and then no sum over processes shows it. */
+static int allow_memory(scmp_filter_ctx f, unsigned flags)
+{
+	static const int hidden[] = {SCMP_SYS(memfd_create), SCMP_SYS(shmget)};
+	bool is_seen = flags & NX_SECCOMP_SEEN_MEMORY;
+	uint32_t action = is_seen ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW;
+	int r = 0;
+	for (size_t i = 0; i < nx_countof(hidden) && r == 0; i++)
+		r = seccomp_rule_add(f, action, hidden[i], 0);
+	if (r < 0 || !is_seen)
+		return r < 0 ? r : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 0);
+	r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0));
+	return r < 0 ? r
+		     : seccomp_rule_add(
+			       f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+			       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS | MAP_TYPE, MAP_ANONYMOUS | MAP_PRIVATE));
 }
 
 /* The reaper, pid 1, has the guest's own user: what it needs to end the run in time is not for the program to take away. Nor
@@ -376,7 +409,7 @@ static int spare_reaper(scmp_filter_ctx f)
 	return r;
 }
 
-static int add_rules(scmp_filter_ctx f, bool with_inet)
+static int add_rules(scmp_filter_ctx f, unsigned flags)
 {
 	int r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)); /* the 32-bit ABI */
 	if (r == 0)
@@ -392,7 +425,9 @@ static int add_rules(scmp_filter_ctx f, bool with_inet)
 		r = allow_values(f, SCMP_SYS(personality), 0, allowed_personalities, nx_countof(allowed_personalities));
 	if (r == 0)
 		r = spare_reaper(f);
-	return r == 0 ? allow_sockets(f, with_inet) : r;
+	if (r == 0)
+		r = allow_memory(f, flags);
+	return r == 0 ? allow_sockets(f, flags) : r;
 }
 
 /* libseccomp writes to a file; ours lies in memory. Three instructions go before it: what is newer than the list is
@@ -428,13 +463,13 @@ static int export_program(scmp_filter_ctx f, struct nx_seccomp *ret)
 	return 0;
 }
 
-int nx_seccomp_compile(bool with_inet, struct nx_seccomp *ret)
+int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret)
 {
 	*ret = (struct nx_seccomp){0};
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!f)
 		return -ENOMEM;
-	int r = add_rules(f, with_inet);
+	int r = add_rules(f, flags);
 	if (r == 0)
 		r = export_program(f, ret);
 	seccomp_release(f);

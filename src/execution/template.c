@@ -145,13 +145,13 @@ static int add_etc(int root)
 	return copy_file(root, "/etc/ld.so.cache", "etc/ld.so.cache");
 }
 
-static int add_device(int root, const char *name, unsigned minor_number)
+static int add_device(int root, const char *name, unsigned minor_number, mode_t mode)
 {
 	char from[32], to[32];
 	snprintf(from, sizeof(from), "/dev/%s", name);
 	snprintf(to, sizeof(to), "dev/%s", name);
-	if (mknodat(root, to, S_IFCHR | 0666, makedev(1, minor_number)) == 0)
-		return fchmodat(root, to, 0666, 0) < 0 ? -errno : 0;
+	if (mknodat(root, to, S_IFCHR | mode, makedev(1, minor_number)) == 0)
+		return fchmodat(root, to, mode, 0) < 0 ? -errno : 0;
 	if (errno != EPERM) /* an ordinary user cannot make nodes, but may bind those of the host */
 		return -errno;
 	int r = add_text(root, to, "");
@@ -163,7 +163,9 @@ static int add_dev(int root)
 	static const struct {
 		const char *name;
 		unsigned minor_number;
-	} nodes[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
+		mode_t mode;
+	} nodes[] = {
+		{"null", 3, 0666}, {"zero", 5, 0444}, {"full", 7, 0666}, {"random", 8, 0666}, {"urandom", 9, 0666}};
 	static const char *const links[][2] = {{"/proc/self/fd", "dev/fd"},
 					       {"/proc/self/fd/0", "dev/stdin"},
 					       {"/proc/self/fd/1", "dev/stdout"},
@@ -172,7 +174,7 @@ static int add_dev(int root)
 	if (mkdirat(root, "dev", 0755) < 0)
 		return -errno;
 	for (size_t i = 0; i < nx_countof(nodes); i++) {
-		int r = add_device(root, nodes[i].name, nodes[i].minor_number);
+		int r = add_device(root, nodes[i].name, nodes[i].minor_number, nodes[i].mode);
 		if (r < 0)
 			return r;
 	}
@@ -233,9 +235,10 @@ static int build(void)
 
 int nx_template_enter(const struct nx_host *h, struct nx_fault_at *ret)
 {
-	(void)h;
 	mode_t before = umask(0);
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+	if (r == 0 && h->force & NX_FORCE_NO_MOUNT_API)
+		r = -ENOSYS;
 	if (r < 0)
 		return nx_fault_at_set(ret, "make mounts private", -r);
 	r = build();
