@@ -52,6 +52,13 @@ static bool is_unchanged_input(const struct nx_run *r, const struct stat *st)
 	return false;
 }
 
+/* A file that was put into a session in the very tick in which the run began: what a guest writes to has the time of its last
+ * change as that of its last modification. */
+static bool is_as_given(const struct stat *st)
+{
+	return st->st_mtim.tv_sec != st->st_ctim.tv_sec || st->st_mtim.tv_nsec != st->st_ctim.tv_nsec;
+}
+
 static bool is_wanted(struct walk *w, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode) || is_unchanged_input(w->r, st))
@@ -59,7 +66,7 @@ static bool is_wanted(struct walk *w, const struct stat *st)
 	if ((int64_t)st->st_blocks * BLOCK + BLOCK * 8 < st->st_size) /* holes: bytes that nobody wrote */
 		return false;
 	int64_t ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-	if (ctime_ns < w->r->since_ns)
+	if (w->r->in_session && (ctime_ns < w->r->since_ns || (ctime_ns == w->r->since_ns && is_as_given(st))))
 		return false;
 	w->left_out |= st->st_size > w->bytes_left;
 	return st->st_size <= w->bytes_left;

@@ -49,18 +49,25 @@ static int open_parent(int work, nx_str path, const struct stat *owner, nx_str *
 	return dir < 0 ? -errno : nx_steal_fd(&dir);
 }
 
-/* Under a name of its own first, so that no reader sees half of it and nothing that lies there is written through. */
+/* Its time of modification is finer than the kernel's ticks, by which collect.c knows what nobody has written to since.
+ * Under a name of its own first, so that no reader sees half of it and nothing that lies there is written through. */
 static int write_and_rename(int dir, const char *name, nx_str bytes, const struct stat *owner)
 {
 	char id[NX_ID_TEXT], temporary[NX_ID_TEXT + 16];
 	nx_id_format(nx_id_new(), id);
 	snprintf(temporary, sizeof(temporary), ".upload-%s", id);
+	int64_t now_us = nx_time_wall_us();
+	const struct timespec time = {.tv_sec = now_us / NX_USEC_PER_SEC,
+				      .tv_nsec = now_us % NX_USEC_PER_SEC * 1000 + 1};
+	const struct timespec given_at[] = {time, time};
 	nx_auto_fd int fd = nx_open_beneath(dir, temporary, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return -errno;
 	int r = nx_write_all(fd, bytes);
 	if (r == 0)
 		take_owner(fd, owner);
+	if (r == 0 && futimens(fd, given_at) < 0)
+		r = -errno;
 	if (r == 0 && renameat(dir, temporary, dir, name) < 0)
 		r = -errno;
 	if (r < 0)

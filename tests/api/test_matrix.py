@@ -21,7 +21,8 @@ def snapshot(tenants):
 BODIES = {
     "submit_task": {"input": "1 + 1"}, "add_documents": {"documents": [{"text": "a document"}]},
     "store_memory": {"user_id": "u", "text": "a memory"}, "create_key": {"name": "k", "scopes": ["admin"]},
-    "run_code": {"language": "shell", "code": "true"}, "create_agent": {"name": "x", "description": "y"},
+    "run_code": {"language": "shell", "code": "true"}, "create_sandbox_session": {"language": "python"},
+    "put_sandbox_files": {"files": []}, "create_agent": {"name": "x", "description": "y"},
 }
 
 
@@ -96,10 +97,15 @@ def things(tenants):
     if run.status_code == 200:
         found["/v1/sandbox/executions/{id}"] = [run.json()["id"]]
         found["/v1/sandbox/artifacts/{id}"] = [f["id"] for f in run.json()["artifacts"]]
+    kept = a.post("/v1/sandbox/sessions", {"language": "python", "files": [{"path": "a", "content_base64": "YQ=="}]})
+    if kept.status_code == 201:
+        found["/v1/sandbox/sessions/{id}"] = [kept.json()["id"]]
     return found
 
 
 # Writing under another tenant's name makes one's own object: what counts is that the other's is untouched.
+NEEDED = {"rate_task": {"rating": 5}, "put_sandbox_files": {"files": []}}
+QUERIES = {"get_sandbox_file": "?path=a", "delete_sandbox_file": "?path=a"}
 UPSERTS = {"put_entity", "put_relationship", "put_document", "put_agent"}
 ALL_TENANTS = {"get_tool"}
 
@@ -111,8 +117,9 @@ def test_every_id_of_another_tenant_is_not_found(tenants, route_table, things):
             continue
         base = re.match(r"(.*?{\w+})", route["path"])[1]
         for thing in things.get(base, []):
-            body = {"rating": 5} if route["operation"] == "rate_task" else {}
-            r = tenants.b.request(route["method"], route["path"].replace(re.search(r"{\w+}", base)[0], thing),
+            body = NEEDED.get(route["operation"], {})
+            path = route["path"].replace(re.search(r"{\w+}", base)[0], thing) + QUERIES.get(route["operation"], "")
+            r = tenants.b.request(route["method"], path,
                                   json=body if route["method"] not in ("GET", "DELETE") else None)
             assert r.status_code == 404, (route, r.status_code, r.text[:300])
             checked += 1
@@ -190,7 +197,7 @@ def test_an_id_that_never_was_is_not_found(client, route_table):
         if "{" not in route["path"] or not route["implemented"] or route["operation"] in UPSERTS:
             continue
         for value in [str(uuid.uuid4()), "no-such-thing", "%2e%2e", "x" * 300]:
-            body = {"rating": 5} if route["operation"] == "rate_task" else {}
+            body = NEEDED.get(route["operation"], {})
             r = client.request(route["method"], fill(route["path"], value),
                                json=body if route["method"] not in ("GET", "DELETE") else None)
             assert r.status_code in (400, 404), (route, value, r.status_code, r.text[:200])
