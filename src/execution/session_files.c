@@ -80,12 +80,13 @@ int nx_session_put_file(int work, nx_str path, nx_str bytes, struct nx_error **e
 	struct stat owner;
 	char name[256];
 	nx_str last = NX_STR("");
-	if (nx_exec_path_check(path, err) < 0)
-		return nx_error_code(*err);
+	int r = nx_exec_path_check(path, err);
+	if (r < 0)
+		return r;
 	if (fstat(work, &owner) < 0)
 		return nx_error_set_errno(err, errno, "open the work directory");
 	nx_auto_fd int dir = open_parent(work, path, &owner, &last);
-	int r = dir;
+	r = dir;
 	if (r >= 0) {
 		snprintf(name, sizeof(name), "%.*s", NX_FMT(last));
 		r = write_and_rename(dir, name, bytes, &owner);
@@ -105,8 +106,8 @@ int nx_session_unpack(int work, nx_str tar, struct nx_error **err)
 	size_t at = 0;
 	int r;
 	while ((r = nx_tar_next(tar, &at, &path, &bytes, err)) > 0)
-		if (nx_session_put_file(work, path, bytes, err) < 0)
-			return nx_error_code(*err);
+		if ((r = nx_session_put_file(work, path, bytes, err)) < 0)
+			break;
 	return r;
 }
 

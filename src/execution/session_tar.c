@@ -46,7 +46,7 @@ static int next_entry(nx_str tar, size_t *at, nx_str *ret_name, char *ret_type, 
 	if (memcmp(h, zeros, BLOCK) == 0)
 		return 0;
 	if (!get_octal(h + SUM_AT, 6, &sum) || sum != sum_of(h) || !get_octal(h + SIZE_AT, 11, &size) ||
-	    size > tar.n - *at - BLOCK)
+	    size > tar.n - *at - BLOCK || (size + BLOCK - 1) / BLOCK * BLOCK > tar.n - *at - BLOCK)
 		return damaged(*at, err);
 	*ret_type = (char)h[TYPE_AT];
 	*ret_name = nx_str_n((const char *)h, strnlen((const char *)h, NAME_MAX_BYTES));

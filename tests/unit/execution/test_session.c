@@ -121,6 +121,8 @@ TEST(a_damaged_snapshot_is_refused)
 	nx_str path, bytes;
 	for (size_t i = 0; i < 263; i++) { /* what a head has fields in */
 		size_t at = 0;
+		if (i == 154 || i == 155)
+			continue; /* after the digits of the sum */
 		b.p[i] ^= 1;
 		int r = nx_tar_next(nx_buf_str(&b), &at, &path, &bytes, NULL);
 		ASSERT_EQ(r, NX_ECORRUPT);
