@@ -256,7 +256,10 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 	const struct nx_host *h = &p->host;
 	list_features(p, &ret->features);
 	snprintf(ret->refusal, sizeof(ret->refusal), "%s", h->refusal);
-	add_check(ret, "sandbox", h->namespaces, "run as root, or allow user namespaces", "%s",
+	add_check(ret, "sandbox", h->namespaces,
+		  "run as root or allow user namespaces; in a container: --cap-add SYS_ADMIN --security-opt "
+		  "seccomp=unconfined --security-opt apparmor=unconfined, or sandbox.backend=docker",
+		  "%s",
 		  h->refusal[0] ? h->refusal
 		  : h->is_root  ? "as root, a user of its own for each run"
 				: "as an ordinary user");

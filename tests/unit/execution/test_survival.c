@@ -2,10 +2,12 @@
 #include "tests/unit/execution/sandbox_fixture.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -428,6 +430,64 @@ TEST(what_nothing_can_stand_in_for_is_refused_with_its_name)
 #else
 	SKIP("built without fault points");
 #endif
+}
+
+/* ---- inside an unprivileged container ---- */
+
+#define DENY(nr, errnum) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (errnum))
+
+/* What the filters of container engines do to those without CAP_SYS_ADMIN. */
+static int enter_filter_of_containers(void)
+{
+	const struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		DENY(SYS_unshare, EPERM),
+		DENY(SYS_setns, EPERM),
+		DENY(SYS_mount, EPERM),
+		DENY(SYS_fsopen, EPERM),
+		DENY(SYS_open_tree, EPERM),
+		DENY(SYS_pivot_root, EPERM),
+		DENY(SYS_clone3, ENOSYS),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x7e020000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = {.len = nx_countof(code), .filter = (struct sock_filter *)(uintptr_t)code};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+static int run_in_container(void)
+{
+	struct box b;
+	struct trial t;
+	if (enter_filter_of_containers() < 0)
+		return 1;
+	box_open(&b, options);
+	trial_init(&t, &b, "shell", "echo ran");
+	trial_start(&t);
+	trial_wait(&t);
+	fprintf(stderr, "in a container: %s\n", t.err ? nx_error_message(t.err) : "ran");
+	bool ok = nx_error_code(t.err) == NX_ESANDBOX && strstr(nx_error_message(t.err), "mount namespace") &&
+		  t.x.result.out.n == 0;
+	trial_done(&t);
+	box_close(&b);
+	return ok ? 0 : 2;
+}
+
+TEST(where_no_namespace_can_be_made_nothing_is_run)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(run_in_container());
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(WEXITSTATUS(status), 0);
 }
 
 /* ---- an ordinary user ---- */
