@@ -506,11 +506,11 @@ static const struct nx_answer snapshot_answers[] = {{201, &snapshot_schema, NULL
 static const struct nx_answer snapshots_answers[] = {{200, &snapshot_list_schema, NULL, "the snapshots"}, {0}};
 
 #define SESSION "/v1/sandbox/sessions/{id}"
-#define ROUTE(method_, path_, id_, summary_, where_, handle_, body_, answers_)                                         \
-	{                                                                                                              \
-		.method = method_, .path = path_, .id = id_, .tag = "sandbox", .summary = summary_,                    \
-		.scope = NX_SCOPE_SANDBOX_RUN, .where = where_, .handle = handle_, .body = body_, .answers = answers_, \
-		.since = "0.2"                                                                                         \
+#define ROUTE(method_, path_, id_, summary_, where_, flags_, handle_, body_, answers_)                             \
+	{                                                                                                          \
+		.method = method_, .path = path_, .id = id_, .tag = "sandbox", .summary = summary_,                \
+		.scope = NX_SCOPE_SANDBOX_RUN, .where = where_, .flags = flags_, .handle = handle_, .body = body_, \
+		.answers = answers_, .since = "0.2"                                                                \
 	}
 
 static const struct nx_route routes[] = {
@@ -539,13 +539,13 @@ static const struct nx_route routes[] = {
 	 .query = &query_schema,
 	 .answers = list_answers,
 	 .since = "0.2"},
-	ROUTE("GET", SESSION, "get_sandbox_session", "A session", NX_SHORT, get_session, NULL, get_answers),
-	ROUTE("DELETE", SESSION, "delete_sandbox_session", "End a session and what runs in it", NX_ASYNC, end_session,
-	      NULL, get_answers),
-	ROUTE("GET", SESSION "/files", "list_sandbox_files", "The files of a session", NX_LONG, list_files, NULL,
+	ROUTE("GET", SESSION, "get_sandbox_session", "A session", NX_SHORT, 0, get_session, NULL, get_answers),
+	ROUTE("DELETE", SESSION, "delete_sandbox_session", "End a session and what runs in it", NX_ASYNC,
+	      NX_R_IDEMPOTENT, end_session, NULL, get_answers),
+	ROUTE("GET", SESSION "/files", "list_sandbox_files", "The files of a session", NX_LONG, 0, list_files, NULL,
 	      files_answers),
-	ROUTE("PUT", SESSION "/files", "put_sandbox_files", "Give files to a session", NX_LONG, put_files,
-	      &upload_schema, no_answers),
+	ROUTE("PUT", SESSION "/files", "put_sandbox_files", "Give files to a session", NX_LONG, NX_R_IDEMPOTENT,
+	      put_files, &upload_schema, no_answers),
 	{.method = "GET",
 	 .path = SESSION "/file",
 	 .id = "get_sandbox_file",
@@ -564,6 +564,7 @@ static const struct nx_route routes[] = {
 	 .summary = "Delete a file of a session",
 	 .scope = NX_SCOPE_SANDBOX_RUN,
 	 .where = NX_SHORT,
+	 .flags = NX_R_IDEMPOTENT,
 	 .handle = delete_file,
 	 .query = &path_schema,
 	 .answers = no_answers,
@@ -580,7 +581,7 @@ static const struct nx_route routes[] = {
 	 .handle = take_snapshot,
 	 .answers = snapshot_answers,
 	 .since = "0.2"},
-	ROUTE("GET", SESSION "/snapshots", "list_sandbox_snapshots", "The snapshots of a session", NX_SHORT,
+	ROUTE("GET", SESSION "/snapshots", "list_sandbox_snapshots", "The snapshots of a session", NX_SHORT, 0,
 	      list_snapshots, NULL, snapshots_answers),
 };
 const struct nx_route_table nx_routes_sandbox_sessions = {routes, nx_countof(routes)};
