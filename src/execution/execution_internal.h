@@ -168,7 +168,6 @@ struct nx_execution {
 	TAILQ_HEAD(, nx_run) queue; /* those that wait for a slot */
 	TAILQ_HEAD(, nx_session) sessions;
 	uv_mutex_t sessions_lock; /* over the list, and what session_internal.h says */
-	struct nx_write lost_write;
 	unsigned running, queued, max_running;
 	uint64_t last_number;
 	struct nx_msg attach_msg, stop_msg;

@@ -69,15 +69,21 @@ static int apply_lost(struct nx_write *w, struct nx_db *db, struct nx_error **er
 
 static void on_lost_written(struct nx_write *w, struct nx_error *err)
 {
-	(void)w;
 	if (err)
 		nx_log_error("execution", "lost sessions were not marked", NX_LERR(err));
+	free(w);
 }
 
+/* Its own allocation: execution may end before it is written. */
 void nx_sessions_mark_lost(struct nx_execution *e)
 {
-	e->lost_write = (struct nx_write){.apply = apply_lost, .done = on_lost_written};
-	nx_store_write(e->store, &e->lost_write);
+	struct nx_write *w = malloc(sizeof(*w));
+	if (!w) {
+		nx_log_error("execution", "lost sessions were not marked: no memory");
+		return;
+	}
+	*w = (struct nx_write){.apply = apply_lost, .done = on_lost_written};
+	nx_store_write(e->store, w);
 }
 
 int nx_session_keep_snapshot(struct nx_db *db, const struct nx_session_snapshot *s, struct nx_error **err)
