@@ -130,8 +130,9 @@ def pytest(name, folder, directory="build"):
 
 
 def fault(name):
-    """Crash tests are programs of their own; those that make the n-th fault point fail drive a build that has them."""
+    """Crash tests are programs of their own; those that make a fault point fail drive a build that has them."""
     total = meson_tests(name, "fault")
+    total.add(meson_tests(name, "fault-points", "build-faults"))
     total.add(pytest(name, "tests/fault", "build-faults"))
     return total
 
@@ -226,8 +227,21 @@ def show(name):
     print(f"    (all of it: {log.relative_to(ROOT)})", flush=True)
 
 
+WHAT_FAILED = re.compile(r"\[  ERROR   \]|\[   LINE   \]|^FAILED |^ERROR |ERROR: |runtime error:|^not ok |: error: |not formatted"
+                         r"|\[-W| FAIL  |TIMEOUT")
+
+
+def what_failed(name, most=12):
+    """The lines that name it, repeated at the very end, where they are found."""
+    log = LOGS / f"{name}.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    found = dict.fromkeys(line.strip()[:200] for line in lines if WHAT_FAILED.search(line))
+    return [f"failed: {name}: {line}" for line in list(found)[:most]] or \
+        [f"failed: {name}"]
+
+
 def run_stages(stages):
-    total = Count()
+    total, failures = Count(), []
     for i, (name, title, stage) in enumerate(stages, 1):
         print(f"[{i}/{len(stages)}] {title} ... ", end="", flush=True)
         (LOGS / f"{name}.log").unlink(missing_ok=True)
@@ -237,8 +251,10 @@ def run_stages(stages):
         print(f"{count} ({time.monotonic() - began:.0f} s)", flush=True)
         if count.failed:
             show(name)
+            failures += what_failed(name)
             if name.endswith("build"):  # without a program the rest would only repeat that
                 break
+    print("".join(f"{line}\n" for line in failures), end="")
     return total
 
 
