@@ -4,36 +4,27 @@
 
 #include "execution/scan_value.h"
 
-/* X(symbol of a named node) */
-#define NX_JS_SYMBOLS(X)                                                                                             \
-	X(arguments)                                                                                                 \
-	X(array)                                                                                                     \
-	X(array_pattern)                                                                                             \
-	X(arrow_function)                                                                                            \
-	X(assignment_expression)                                                                                     \
-	X(assignment_pattern)                                                                                        \
-	X(augmented_assignment_expression) X(await_expression) X(binary_expression) X(call_expression) X(            \
-		class_body) X(decorator) X(do_statement) X(escape_sequence) X(export_statement) X(for_in_statement)  \
-		X(for_statement) X(function_declaration) X(identifier) X(import) X(import_clause) X(                 \
-			import_specifier) X(import_statement) X(member_expression) X(named_imports)                  \
-			X(namespace_import) X(new_expression) X(number) X(object_assignment_pattern) X(              \
-				object_pattern) X(pair_pattern) X(parenthesized_expression) X(property_identifier)   \
-				X(return_statement) X(sequence_expression) X(shorthand_property_identifier) X(       \
-					shorthand_property_identifier_pattern) X(spread_element) X(statement_block)  \
-					X(string) X(string_fragment) X(subscript_expression) X(template_string)      \
-						X(template_substitution) X(ternary_expression) X(unary_expression)   \
-							X(variable_declarator) X(while_statement) X(break_statement) \
-								X(throw_statement) X(yield_expression)               \
-									X(with_statement) X(pair)
-#define NX_JS_FIELDS(X)                                                                                             \
-	X(alias)                                                                                                    \
-	X(alternative)                                                                                              \
-	X(argument)                                                                                                 \
-	X(arguments)                                                                                                \
-	X(body)                                                                                                     \
-	X(condition)                                                                                                \
-	X(consequence) X(constructor) X(function) X(index) X(key) X(left) X(name) X(object) X(operator) X(property) \
-		X(right) X(source) X(value)
+/* X(symbol of a named node), X(field). Version 14 of clang-format never comes to rest on lists of this length. */
+/* clang-format off */
+#define NX_JS_SYMBOLS(X) \
+	X(arguments) X(array) X(array_pattern) X(arrow_function) X(assignment_expression) \
+	X(assignment_pattern) X(augmented_assignment_expression) X(await_expression) X(binary_expression) \
+	X(call_expression) X(class_body) X(decorator) X(do_statement) X(escape_sequence) \
+	X(export_statement) X(for_in_statement) X(for_statement) X(function_declaration) X(identifier) X(import) \
+	X(import_clause) X(import_specifier) X(import_statement) X(member_expression) X(named_imports) \
+	X(namespace_import) X(new_expression) X(number) X(object_assignment_pattern) X(object_pattern) X(pair_pattern) \
+	X(parenthesized_expression) X(property_identifier) X(return_statement) X(sequence_expression) \
+	X(shorthand_property_identifier) X(shorthand_property_identifier_pattern) X(spread_element) \
+	X(statement_block) X(string) X(string_fragment) X(subscript_expression) X(template_string) \
+	X(template_substitution) X(ternary_expression) X(unary_expression) X(variable_declarator) \
+	X(while_statement) X(break_statement) X(throw_statement) X(yield_expression) X(with_statement) \
+	X(pair)
+
+#define NX_JS_FIELDS(X) \
+	X(alias) X(alternative) X(argument) X(arguments) X(body) X(condition) X(consequence) X(constructor) \
+	X(function) X(index) X(key) X(left) X(name) X(object) X(operator) X(property) X(right) X(source) \
+	X(value)
+/* clang-format on */
 
 struct nx_js {
 	struct nx_names w; /* first: the evaluator gets a pointer to it */
