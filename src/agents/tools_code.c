@@ -2,7 +2,7 @@
  * code.run: a program in the sandbox.
  *
  * Its effects are idempotent: a run cannot reach anything outside its walls, so a second one changes nothing that the first
- * did not. What it prints is tainted.
+ * did not. Where an operator lets agents grant a network (sandbox.network_agents), that is no longer so, and is his choice. What it prints is tainted.
  */
 #include "agents/agents_internal.h"
 
@@ -11,6 +11,7 @@ struct constraint_args {
 	double time;
 	int cpu_policy;
 	struct nx_list imports, operations;
+	yyjson_val *network;
 };
 static const struct nx_field constraint_fields[] = {
 	{.name = "max_cpu_percent",
@@ -52,6 +53,15 @@ static const struct nx_field constraint_fields[] = {
 	 .offset = offsetof(struct constraint_args, operations),
 	 .max_len = 256,
 	 .help = "functions it may not call"},
+	{.name = "network_access",
+	 .type = NX_T_ANY,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct constraint_args, network),
+	 .json_schema = "{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,\"properties\":{"
+			"\"allow\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+			"\"deny\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}",
+	 .help = "hosts it may reach through a proxy, as {\"allow\": [\"api.example.com:443\"]}; refused unless the "
+		 "operator lets agents do so (sandbox.network_agents)"},
 };
 static const struct nx_schema constraint_schema = {"CodeConstraints",
 						   "limits of the run",
@@ -131,11 +141,11 @@ static void cancel(struct nx_tool_call *c)
 	nx_execution_cancel(g->p.execution, x->id);
 }
 
-static void constrain(struct nx_exec *x, const struct constraint_args *k)
+static int constrain(struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
 {
 	x->constraints = nx_exec_constraints_default;
 	if (!k)
-		return;
+		return 0;
 	x->constraints.max_cpu_percent = k->cpu;
 	x->constraints.cpu_policy = (enum nx_cpu_policy)k->cpu_policy;
 	x->constraints.max_memory_mb = k->memory;
@@ -144,6 +154,7 @@ static void constrain(struct nx_exec *x, const struct constraint_args *k)
 	x->constraints.nallowed_imports = k->imports.n;
 	x->constraints.blocked_operations = k->operations.items;
 	x->constraints.nblocked_operations = k->operations.n;
+	return nx_exec_network_read(k->network, x->arena, &x->constraints.network, err);
 }
 
 static void start_code(struct nx_tool_call *c, void *self)
@@ -162,6 +173,7 @@ static void start_code(struct nx_tool_call *c, void *self)
 			      .tenant = c->tenant,
 			      .task = c->task,
 			      .step = c->step,
+			      .is_agents = true,
 			      .trace = c->trace,
 			      .language = in->language,
 			      .code = in->code,
@@ -170,7 +182,10 @@ static void start_code(struct nx_tool_call *c, void *self)
 			      .done = run_done,
 			      .reply = c->reply,
 			      .ctx = c};
-	constrain(x, in->constraints);
+	if (constrain(x, in->constraints, &err) < 0) {
+		nx_tool_finish(c, err);
+		return;
+	}
 	c->priv = x;
 	c->cancel = cancel;
 	nx_execution_start(g->p.execution, x);
@@ -178,7 +193,8 @@ static void start_code(struct nx_tool_call *c, void *self)
 
 static const struct nx_tool code_tool = {
 	.name = "code.run",
-	.description = "Runs a program in the sandbox: no network, no host files, limited in time, CPU and memory.",
+	.description =
+		"Runs a program in the sandbox: no network unless one is granted, no host files, limited in time, CPU and memory.",
 	.input = &code_schema,
 	.output_help =
 		"{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"limits_met\", \"enforced\", \"scan\", \"artifacts\"}",

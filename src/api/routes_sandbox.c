@@ -39,6 +39,9 @@ static const struct nx_field usage_fields[] = {
 	{.name = "wall_ms", .type = NX_T_NUMBER, .flags = NX_F_REQUIRED},
 	{.name = "cpu_ms", .type = NX_T_NUMBER, .flags = NX_F_REQUIRED},
 	{.name = "max_rss_bytes", .type = NX_T_INT, .flags = NX_F_REQUIRED},
+	{.name = "network_bytes_in", .type = NX_T_INT, .help = "through the proxy of a run with network_access"},
+	{.name = "network_bytes_out", .type = NX_T_INT},
+	{.name = "network_refused", .type = NX_T_INT, .help = "connections that the proxy refused"},
 	{.name = "queue_ms", .type = NX_T_NUMBER, .flags = NX_F_REQUIRED, .help = "until its turn came"},
 	{.name = "start_ms", .type = NX_T_NUMBER, .flags = NX_F_REQUIRED, .help = "until the program ran"},
 };

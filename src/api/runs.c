@@ -18,6 +18,11 @@ struct constraints_body {
 	yyjson_val *network, *file_system;
 };
 #define ACCESS_SCHEMA "{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false}"
+#define HOSTS_SCHEMA "{\"type\":\"array\",\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
+#define NETWORK_SCHEMA                                                           \
+	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,"         \
+	"\"properties\":{\"allow\":" HOSTS_SCHEMA ",\"deny\":" HOSTS_SCHEMA "}," \
+	"\"additionalProperties\":false,\"example\":{\"allow\":[\"api.example.com:443\",\"*.example.com\"]}}"
 static const struct nx_field constraint_fields[] = {
 	{.name = "max_cpu_percent",
 	 .type = NX_T_INT,
@@ -62,8 +67,9 @@ static const struct nx_field constraint_fields[] = {
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,
 	 .offset = offsetof(struct constraints_body, network),
-	 .json_schema = ACCESS_SCHEMA,
-	 .help = "false in this version"},
+	 .json_schema = NETWORK_SCHEMA,
+	 .help = "true: every public address; or hosts that may be reached, HOST, *.HOST, * or an address, with :PORT or :* "
+		 "(without: 80 and 443); deny wins; private addresses only by host and port. Through a proxy"},
 	{.name = "file_system_access",
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,
@@ -401,10 +407,6 @@ static void start_stream(struct run *u)
 
 static int refuse_access(const struct constraints_body *c, struct nx_error **err)
 {
-	if (c->network && !yyjson_is_null(c->network) && !yyjson_is_false(c->network)) {
-		nx_error_set(err, NX_ELATER, "network access is not in this version");
-		return nx_error_at(err, "/constraints/network_access");
-	}
 	if (c->file_system && !yyjson_is_null(c->file_system) && !yyjson_is_false(c->file_system)) {
 		nx_error_set(err, NX_ELATER, "access to files of the host is not in this version");
 		nx_error_hint(err, "give them as `files`; the work directory is writable");
@@ -413,7 +415,8 @@ static int refuse_access(const struct constraints_body *c, struct nx_error **err
 	return 0;
 }
 
-static int fill_constraints(const struct constraints_body *c, struct nx_exec_constraints *ret, struct nx_error **err)
+static int fill_constraints(const struct constraints_body *c, struct nx_arena *a, struct nx_exec_constraints *ret,
+			    struct nx_error **err)
 {
 	*ret = nx_exec_constraints_default;
 	if (!c)
@@ -426,7 +429,8 @@ static int fill_constraints(const struct constraints_body *c, struct nx_exec_con
 	ret->nallowed_imports = c->allowed_imports.n;
 	ret->blocked_operations = c->blocked_operations.items;
 	ret->nblocked_operations = c->blocked_operations.n;
-	return refuse_access(c, err);
+	int rc = nx_exec_network_read(c->network, a, &ret->network, err);
+	return rc ? rc : refuse_access(c, err);
 }
 
 int nx_execution_files_decode(struct nx_request *r, const struct nx_list *files, struct nx_exec_file **ret,
@@ -469,7 +473,7 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		nx_error_set(err, NX_ENOTFOUND, "no such sandbox session");
 		return nx_error_at(err, "/session_id");
 	}
-	int rc = fill_constraints(b->constraints, &x->constraints, err);
+	int rc = fill_constraints(b->constraints, r->arena, &x->constraints, err);
 	return rc ? rc : nx_execution_files_decode(r, &b->files, &x->files, &x->nfiles, err);
 }
 

@@ -80,7 +80,12 @@ X(sandbox_max_session_time, "sandbox.max_session_time", TIME, "4h", 1e3, 30*864e
 X(sandbox_max_sessions, "sandbox.max_sessions", INT, "16", 0, 1000, 0, "sessions that a tenant may have at once; the next one is refused") \
 X(sandbox_max_snapshot_bytes, "sandbox.max_snapshot_bytes", SIZE, "64MiB", NX_KIB, NX_GIB, 0, "largest snapshot of a session's files") \
 X(sandbox_max_time, "sandbox.max_time", TIME, "600s", 1e3, 864e5, 0, "longest run that may be asked for") \
-X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root; one for each run at once") \
+X(sandbox_network, "sandbox.network", BOOL, "true", 0, 0, 0, "runs may be granted a network, through a proxy, by who asks for them (network_access)") \
+X(sandbox_network_agents, "sandbox.network_agents", BOOL, "false", 0, 0, 0, "agents may grant a network to the programs they run; what a model was told to do may then leave this host") \
+X(sandbox_network_idle, "sandbox.network_idle", TIME, "60s", 1e3, 3600e3, 0, "a connection of a run on which nothing passes for so long is closed") \
+X(sandbox_network_max_bytes, "sandbox.network_max_bytes", SIZE, "256MiB", NX_KIB, 1024*NX_GIB, 0, "bytes that a run may send and receive, together") \
+X(sandbox_network_max_connections, "sandbox.network_max_connections", INT, "64", 1, 1024, 0, "connections of a run at once; the next one waits") \
+X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
 X(store_group_wait, "store.group_wait", TIME, "0ms", 0, 100, 0, "time the writer waits for company before it commits") \
 X(store_synchronous, "store.synchronous", STR, "full", 0, 0, 0, "full; off and normal exist for tests that prove why") \

@@ -38,6 +38,7 @@
 	X(sandbox_collect)   \
 	X(sandbox_control)   \
 	X(sandbox_pipe)      \
+	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \
 	X(sandbox_workdir)   \
 	X(store_begin)       \

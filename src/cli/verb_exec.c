@@ -5,7 +5,7 @@
 #define CODE_MAX (1 << 20)
 #define INPUT_MAX (64 << 20)
 
-static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy;
+static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow;
 static bool quiet;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -15,6 +15,7 @@ static const struct nx_cli_option options[] = {
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
 	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
+	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &allow, NULL},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -39,6 +40,24 @@ static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, con
 		yyjson_mut_obj_add_real(d, o, key, v);
 	else
 		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
+	return 0;
+}
+
+/* --allow as network_access. */
+static int add_network(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_error **err)
+{
+	if (!allow)
+		return 0;
+	if (strcmp(allow, "all") == 0)
+		return yyjson_mut_obj_add_bool(d, o, "network_access", true) ? 0
+									     : nx_error_set(err, NX_ENOMEM, "--allow");
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, yyjson_mut_obj_add_obj(d, o, "network_access"), "allow");
+	for (const char *p = allow; *p;) {
+		size_t n = strcspn(p, ",");
+		if (n && !yyjson_mut_arr_add_strncpy(d, list, p, n))
+			return nx_error_set(err, NX_ENOMEM, "--allow");
+		p += n + (p[n] == ',');
+	}
 	return 0;
 }
 
@@ -90,7 +109,7 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
 	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||
-	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0)
+	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0 || (rc = add_network(d, k, err)) < 0)
 		return rc;
 	if (cpu_policy)
 		nx_json_add_strz(d, k, "cpu_policy", cpu_policy);
@@ -130,6 +149,11 @@ static void print_account(struct nx_cli *c, yyjson_val *answer)
 		nx_cli_duration(nx_json_num(u, "wall_ms", 0), wall),
 		nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text), nx_json_num(u, "max_rss_bytes", 0) / 1048576.0,
 		nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
+	if (nx_str_eqz(nx_json_str(e, "network"), "proxy"))
+		fprintf(stderr, "network: %lld bytes in, %lld out, %lld connections refused\n",
+			(long long)nx_json_int(u, "network_bytes_in", 0),
+			(long long)nx_json_int(u, "network_bytes_out", 0),
+			(long long)nx_json_int(u, "network_refused", 0));
 	fputs("held by:", stderr);
 	const char *between = " ";
 	yyjson_obj_foreach (e, i, n, key, v) {
@@ -191,6 +215,7 @@ const struct nx_verb nx_verb_exec = {
 	.examples = "  nexus exec program.py\n"
 		    "  echo 'print(6*7)' | nexus exec -\n"
 		    "  nexus exec --time 5 --memory 128 crunch.py\n"
+		    "  nexus exec --allow api.example.com,*.example.org:8443 fetch.py\n"
 		    "  nexus exec totals.sql sales.csv people.csv\n",
 	.more = "INPUT is a file that the program finds in its directory; for SQL each CSV file is a table named as the file.\n"
 		"Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",

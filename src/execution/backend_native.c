@@ -27,7 +27,11 @@ int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, 
 
 static int check(struct nx_run *r, struct nx_error **err)
 {
-	return nx_native_check_host(r->e, &r->features, err);
+	int rc = nx_native_check_host(r->e, &r->features, err);
+	if (rc < 0 || !r->x->constraints.network.is_granted || r->features.network == NX_MECH_NAMESPACE)
+		return rc;
+	nx_error_set(err, NX_ESANDBOX, "this host has no network namespaces, so that no network can be granted");
+	return nx_error_hint(err, "nexus doctor");
 }
 
 static int prepare(struct nx_run *r, const struct nx_spawn_prepare *p, struct nx_error **err)
@@ -62,6 +66,7 @@ static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t 
 	switch (m->head.type) {
 	case NX_SPAWN_PREPARED: nx_run_on_prepared(r, fds, nfds); break;
 	case NX_SPAWN_FAILED: nx_run_on_failed(r, &m->failed); break;
+	case NX_SPAWN_REFUSED: nx_run_on_refused(r, &m->refused); break;
 	case NX_SPAWN_EXITED: nx_run_on_exited(r, &m->exited); break;
 	default: break;
 	}

@@ -28,7 +28,7 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 	const struct nx_host *h = nx_guest_env.host;
 	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 	flags |= h->userns ? CLONE_NEWUSER : 0;
-	flags |= h->netns && !g->has_net ? CLONE_NEWNET : 0;
+	flags |= h->netns && (!g->has_net || g->has_proxy) ? CLONE_NEWNET : 0;
 	flags |= h->cgroupns && into_cgroup < 0 ? CLONE_NEWCGROUP : 0;
 	flags |= as_sibling ? CLONE_PARENT : 0;
 	struct clone_args args = {.flags = flags, .exit_signal = as_sibling ? 0 : SIGCHLD};
@@ -96,6 +96,15 @@ static void detach_from_host(const struct nx_guest *g)
 	(void)clearenv();
 }
 
+/* While there still is a privilege over the network namespace. */
+static void open_network(const struct nx_guest *g)
+{
+	const char *stage = "";
+	int r = g->has_proxy ? nx_guest_network(CTL_FD, &stage) : 0;
+	if (r < 0)
+		give_up(stage, -r);
+}
+
 static void put_up_walls(const struct nx_guest *g)
 {
 	const struct nx_host *h = nx_guest_env.host;
@@ -112,7 +121,7 @@ static void put_up_walls(const struct nx_guest *g)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		give_up("prctl", errno);
-	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi)) < 0)
+	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi, g->has_proxy)) < 0)
 		give_up("landlock", -r);
 	if (h->seccomp && (r = nx_seccomp_install(nx_guest_env.seccomp)) < 0)
 		give_up("seccomp", -r);
@@ -206,6 +215,7 @@ void nx_guest_main(const struct nx_guest *g)
 	if (read(CTL_FD, &go, 1) != 1)
 		_exit(1);
 	detach_from_host(&mine);
+	open_network(&mine);
 	put_up_walls(&mine);
 	if (mine.is_trial)
 		give_up("", 0);

@@ -8,7 +8,8 @@
  * guests die with it, and it is started again.
  *
  * Each run reports a status, its usage, and for each limit the mechanism that enforced it ("cgroup-v2", "cgroup-v1",
- * "rlimit", "watchdog", "tmpfs", "namespace", "seccomp", "uid", "none"). What cannot be enforced fails the run
+ * "rlimit", "watchdog", "tmpfs", "namespace", "proxy", "seccomp", "uid",
+ * "none"). What cannot be enforced fails the run
  * or marks it degraded, as the config says.
  */
 #ifndef NX_EXECUTION_EXECUTION_H
@@ -56,6 +57,15 @@ enum nx_cpu_policy {
 };
 extern const char *const nx_cpu_policy_names[]; /* ended by NULL */
 
+/* Hosts that a run may reach, through a proxy: HOST, *.HOST, * or an address or a block of addresses, with :PORT or :*. */
+struct nx_exec_network {
+	bool is_granted;
+	nx_str *allow, *deny; /* NUL-terminated; deny wins */
+	size_t nallow, ndeny;
+};
+/* false, true or {"allow": [...], "deny": [...]}. Lists in `a`, texts as they lie in `v`. NX_EINVAL. */
+int nx_exec_network_read(yyjson_val *v, struct nx_arena *a, struct nx_exec_network *ret, struct nx_error **err);
+
 struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_cpu_percent; /* of one core; quota with a period of 1 s */
 	enum nx_cpu_policy cpu_policy;
@@ -65,6 +75,7 @@ struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	size_t nallowed_imports;
 	nx_str *blocked_operations; /* names of scanner rules or functions */
 	size_t nblocked_operations;
+	struct nx_exec_network network;
 };
 extern const struct nx_exec_constraints nx_exec_constraints_default; /* 20 %, 512 MiB, 30 s */
 
@@ -78,6 +89,7 @@ struct nx_exec_artifact {
 struct nx_exec_usage {
 	int64_t wall_us, cpu_us, queue_us, start_us; /* wall: of the program; start: from leaving the queue to exec */
 	int64_t max_rss_bytes;
+	int64_t network_in, network_out, network_refused; /* bytes as the program sees them; connections refused */
 };
 
 /* Limits that a run met, whatever its status: a bit each, by their names in `enforced`. */
@@ -125,6 +137,7 @@ struct nx_exec {
 	size_t nfiles;
 	enum nx_scan_policy policy;
 	struct nx_exec_constraints constraints;
+	bool is_agents; /* an agent asked for it, not a client */
 	struct nx_tx_hook *hook;
 	void (*on_output)(struct nx_exec *x, int fd, nx_str bytes); /* as it comes, on the loop; may be NULL */
 	void (*done)(struct nx_exec *x,

@@ -180,6 +180,7 @@ struct nx_execution {
 void nx_run_prepare(struct nx_run *r); /* takes a slot */
 void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds);
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f);
+void nx_run_on_refused(struct nx_run *r, const struct nx_spawn_refused *f);
 void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e);
 void nx_run_on_lost(struct nx_run *r);
 void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes); /* 1 or 2 */
@@ -195,6 +196,15 @@ void nx_execution_release_slot(struct nx_run *r);
 void nx_execution_finish(struct nx_run *r);              /* posts done, forgets the run */
 void nx_execution_pump(struct nx_execution *e);          /* a slot or the backend is free */
 void nx_execution_check_stopped(struct nx_execution *e); /* the last run or the backend is done */
+
+/* ---- grants.c ---- */
+
+/* What was asked for may be granted: NX_EFORBIDDEN, NX_EUNSUPPORTED or NX_ETOOBIG. */
+int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, bool is_native, struct nx_error **err);
+int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, struct nx_spawn_network *ret,
+		   struct nx_error **err);
+/* Adds what tells a program of its proxy. */
+int nx_run_network_env(const struct nx_exec_network *n, struct nx_spawn_start *s, struct nx_error **err);
 
 /* ---- files.c, collect.c (worker, or the loop before the run) ---- */
 

@@ -179,6 +179,7 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.cpu_us = o->prepare->cpu_us,
 		.memory_bytes = o->cgroup && o->cgroups->has[NX_CG_MEMORY] ? 0 : o->prepare->memory_bytes,
 		.uid = o->uid,
+		.has_proxy = o->prepare->network.is_granted,
 	};
 	*ret = NX_GUEST_ENDS_NONE;
 	int r = open_ends(o, &g, ret, fault);

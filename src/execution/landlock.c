@@ -72,11 +72,12 @@ static int allow(int ruleset, const char *path, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-int nx_landlock_restrict(int abi)
+int nx_landlock_restrict(int abi, bool has_loopback)
 {
 	uint64_t all = file_rights(abi);
-	struct ruleset_attr attr = {
-		.fs = all, .net = NET_BIND_TCP | NET_CONNECT_TCP, .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
+	struct ruleset_attr attr = {.fs = all,
+				    .net = has_loopback ? 0 : NET_BIND_TCP | NET_CONNECT_TCP,
+				    .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
 	nx_auto_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
 	if (ruleset < 0)
 		return -errno;
@@ -91,5 +92,28 @@ int nx_landlock_restrict(int abi)
 		r = allow(ruleset, "/proc", (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE) & all);
 	if (r < 0)
 		return r;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+}
+
+int nx_landlock_restrict_proxy(int abi)
+{
+	static const char *const places[] = {"/etc",
+					     "/usr",
+					     "/lib",
+					     "/lib64",
+					     "/run/systemd/resolve",
+					     "/run/resolvconf",
+					     "/run/NetworkManager",
+					     "/run/connman",
+					     "/mnt/wsl"};
+	struct ruleset_attr attr = {.fs = file_rights(abi), .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
+	nx_auto_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
+	if (ruleset < 0)
+		return -errno;
+	for (size_t i = 0; i < nx_countof(places); i++) {
+		int r = allow(ruleset, places[i], FS_READ_FILE | FS_READ_DIR);
+		if (r < 0)
+			return r;
+	}
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
 }

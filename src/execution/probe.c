@@ -1,5 +1,5 @@
 /* What this host lets us do, found by trying: a guest is made and told to stop before its program would start. */
-#include "execution/sandbox_internal.h"
+#include "execution/proxy_internal.h"
 
 #include "base/macros.h"
 
@@ -182,9 +182,10 @@ static int compile_filter(struct nx_probe *p, bool has_netns)
 void nx_probe(struct nx_probe *p, uid_t uid_base)
 {
 	struct nx_host *h = &p->host;
-	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base}};
+	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base}, .net = {-1, -1}};
 	p->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	h->is_root = geteuid() == 0 && setgroups(0, NULL) == 0;
+	nx_net_keeper_start(&p->net, h);
 	nx_cgroups_open(&p->cgroups, h->force, p->proc_fd);
 	nx_guest_env = (struct nx_guest_env){.host = h, .seccomp = &p->seccomp, .spawner = getpid()};
 

@@ -12,6 +12,9 @@ static void add_usage(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec
 	yyjson_mut_obj_add_real(d, v, "wall_ms", ms(u->wall_us));
 	yyjson_mut_obj_add_real(d, v, "cpu_ms", ms(u->cpu_us));
 	yyjson_mut_obj_add_sint(d, v, "max_rss_bytes", u->max_rss_bytes);
+	yyjson_mut_obj_add_sint(d, v, "network_bytes_in", u->network_in);
+	yyjson_mut_obj_add_sint(d, v, "network_bytes_out", u->network_out);
+	yyjson_mut_obj_add_sint(d, v, "network_refused", u->network_refused);
 	yyjson_mut_obj_add_real(d, v, "queue_ms", ms(u->queue_us));
 	yyjson_mut_obj_add_real(d, v, "start_ms", ms(u->start_us));
 }

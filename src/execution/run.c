@@ -113,7 +113,8 @@ void nx_run_prepare(struct nx_run *r)
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
-	if (r->e->backend->prepare(r, &m.prepare, &r->error) < 0)
+	if (nx_run_network(c, &k->network, &m.prepare.network, &r->error) < 0 ||
+	    r->e->backend->prepare(r, &m.prepare, &r->error) < 0)
 		nx_run_fail(r);
 }
 
@@ -130,6 +131,14 @@ void nx_run_on_lost(struct nx_run *r)
 	nx_error_set(&r->error, NX_ESANDBOX, "the spawner ended, and the program with it");
 	nx_error_hint(&r->error, "it is started again: repeat the run if its effects allow that");
 	nx_run_fail(r);
+}
+
+/* One line for each: who looks for what a program tried finds it here. */
+void nx_run_on_refused(struct nx_run *r, const struct nx_spawn_refused *f)
+{
+	nx_log_warn("sandbox", "a connection was refused", NX_LID("execution", r->x->id),
+		    NX_LINT("tenant", r->x->tenant), NX_LSTRZ("host", f->host), NX_LINT("port", f->port),
+		    NX_LSTRZ("reason", f->reason));
 }
 
 /* ---- output ---- */
@@ -230,7 +239,8 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 	if (open_pump(r, &fds[2], &r->out_pump, err) < 0 || open_pump(r, &fds[3], &r->err_pump, err) < 0 ||
 	    nx_run_write_inputs(r, err) < 0 ||
 	    nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, r->x->stdin_text.n > 0,
-			      &m.start, err) < 0)
+			      &m.start, err) < 0 ||
+	    nx_run_network_env(&r->x->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
 	int n = nx_spawner_send(r->e->spawner, &m);
 	if (n < 0)
@@ -316,7 +326,7 @@ void nx_run_list_enforced(struct nx_run *r)
 		.time = nx_mechanism_name(f->time),
 		.output = nx_mechanism_name(f->output),
 		.disk = nx_mechanism_name(f->disk),
-		.network = nx_mechanism_name(f->network),
+		.network = nx_mechanism_name(r->x->constraints.network.is_granted ? NX_MECH_PROXY : f->network),
 		.filesystem = nx_mechanism_name(f->filesystem),
 		.syscalls = nx_mechanism_name(f->syscalls),
 		.user = nx_mechanism_name(f->user),
@@ -350,6 +360,9 @@ static void keep_usage(struct nx_run *r, const struct nx_spawn_exited *e)
 	u->wall_us = e->wall_us;
 	u->cpu_us = e->cpu_us;
 	u->max_rss_bytes = e->max_rss_bytes;
+	u->network_in = e->net_in;
+	u->network_out = e->net_out;
+	u->network_refused = e->net_refused;
 	if (e->exec_mono_us)
 		u->start_us = nx_max(e->exec_mono_us - r->prepare_us, (int64_t)0);
 }

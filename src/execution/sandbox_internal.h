@@ -184,8 +184,11 @@ void nx_seccomp_free(struct nx_seccomp *s);
 
 /* ---- landlock.c ---- */
 int nx_landlock_abi(void); /* 0: none */
-/* Everything below "/" may be read and executed, /box written; no TCP, no signals or abstract sockets to the outside. */
-int nx_landlock_restrict(int abi);
+/* Everything below "/" may be read and executed, /box written; no TCP, unless loopback is all
+ * there is of it, in a network namespace of its own; no signals or abstract sockets to the outside. */
+int nx_landlock_restrict(int abi, bool has_loopback);
+/* For a proxy: reads what name resolution needs and nothing else. TCP is open. */
+int nx_landlock_restrict_proxy(int abi);
 
 /* ---- child.c and its parts: from clone to exec ---- */
 
@@ -197,6 +200,7 @@ struct nx_guest {
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
 	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
+	bool has_proxy;      /* a network namespace of its own, with a listener for proxy_internal.h */
 	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
 	int64_t file_bytes, cpu_us;
 	int64_t memory_bytes; /* 0: a cgroup holds it */
@@ -208,6 +212,8 @@ struct nx_guest_error {
 	char stage[48];
 	int32_t errnum;
 };
+/* Or, with a descriptor, this one byte: the listener is there. */
+#define NX_GUEST_LISTENS 'n'
 /* The last word of the reaper. */
 struct nx_guest_status {
 	int32_t wait_status;
@@ -228,6 +234,9 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 /* Pid 1 of the guest. Never returns. */
 void nx_guest_main(const struct nx_guest *g) __attribute__((noreturn));
 int nx_guest_mounts(const struct nx_host *h, int box, const char **ret_stage);
+/* Brings loopback up and sends the listener over `ctl`; nx_guest_hear receives that, or an error: bytes, or -1 with errno. */
+int nx_guest_network(int ctl, const char **ret_stage);
+ssize_t nx_guest_hear(int ctl, struct nx_guest_error *ret, int *ret_fd);
 int nx_guest_limits(const struct nx_guest *g, const char **ret_stage);
 int nx_guest_drop(const struct nx_host *h, uid_t uid, const char **ret_stage);
 
@@ -255,8 +264,13 @@ void nx_guest_ends_close(struct nx_guest_ends *e);
 
 /* ---- probe.c ---- */
 
+struct nx_net_keeper { /* net_keeper.c */
+	pid_t pid;
+	int sock;
+};
 struct nx_probe {
 	struct nx_host host;
+	struct nx_net_keeper net;
 	struct nx_cgroups cgroups;
 	struct nx_seccomp seccomp;
 	int proc_fd;

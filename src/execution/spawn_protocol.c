@@ -15,6 +15,7 @@ static const char *const mechanism_names[] = {
 	[NX_MECH_NONE] = "none",       [NX_MECH_CGROUP_V2] = "cgroup-v2", [NX_MECH_CGROUP_V1] = "cgroup-v1",
 	[NX_MECH_RLIMIT] = "rlimit",   [NX_MECH_WATCHDOG] = "watchdog",   [NX_MECH_NAMESPACE] = "namespace",
 	[NX_MECH_SECCOMP] = "seccomp", [NX_MECH_TMPFS] = "tmpfs",         [NX_MECH_UID] = "uid",
+	[NX_MECH_PROXY] = "proxy",
 };
 
 const char *nx_mechanism_name(enum nx_mechanism m)
@@ -35,6 +36,7 @@ size_t nx_spawn_size(uint16_t type)
 	case NX_SPAWN_MEASURE: return sizeof(struct nx_spawn_kill);
 	case NX_SPAWN_MEASURED: return sizeof(struct nx_spawn_measured);
 	case NX_SPAWN_FAILED: return sizeof(struct nx_spawn_failed);
+	case NX_SPAWN_REFUSED: return sizeof(struct nx_spawn_refused);
 	default: return 0;
 	}
 }
@@ -56,6 +58,31 @@ static bool ends(const char *text, size_t size)
 	return memchr(text, '\0', size) != NULL;
 }
 
+static bool texts_fit(const char *text, size_t size, uint32_t count)
+{
+	const char *p = text, *end = text + size;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+		if (!nul)
+			return false;
+		p = nul + 1;
+	}
+	return true;
+}
+
+static const char *check_network(const struct nx_spawn_network *n)
+{
+	if (!n->is_granted)
+		return NULL;
+	if (n->nallow > NX_SPAWN_RULES_MAX || n->ndeny > NX_SPAWN_RULES_MAX ||
+	    !texts_fit(n->rules, sizeof(n->rules), (uint32_t)n->nallow + n->ndeny))
+		return "rules of the network do not fit";
+	return within(n->connections, 1, 1024) && within(n->bytes, 1, 1024 * 1024 * GIB) &&
+			       within(n->idle_us, 1, 24 * HOUR_US)
+		       ? NULL
+		       : "network out of range";
+}
+
 static const char *check_prepare(const struct nx_spawn_prepare *p)
 {
 	if (!within(p->memory_bytes, 1 << 20, 1024 * 1024 * GIB))
@@ -69,26 +96,14 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 		return "box out of range";
 	if (p->cpu_kill > 1)
 		return "cpu policy out of range";
-	return within(p->wall_us, 1, 1000 * HOUR_US) ? NULL : "time out of range";
-}
-
-static bool texts_fit(const char *text, uint32_t count)
-{
-	const char *p = text, *end = text + NX_SPAWN_TEXT_MAX;
-	for (uint32_t i = 0; i < count; i++) {
-		const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
-		if (!nul)
-			return false;
-		p = nul + 1;
-	}
-	return true;
+	return within(p->wall_us, 1, 1000 * HOUR_US) ? check_network(&p->network) : "time out of range";
 }
 
 static const char *check_start(const struct nx_spawn_start *s)
 {
 	if (s->argc < 1 || s->argc > NX_SPAWN_ARGS_MAX || s->envc > NX_SPAWN_ARGS_MAX)
 		return "number of arguments out of range";
-	if (!texts_fit(s->args, s->argc) || !texts_fit(s->env, s->envc))
+	if (!texts_fit(s->args, sizeof(s->args), s->argc) || !texts_fit(s->env, sizeof(s->env), s->envc))
 		return "arguments do not fit";
 	return s->args[0] == '/' ? NULL : "the program is not an absolute path";
 }
@@ -131,6 +146,11 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 	case NX_SPAWN_START: return check_start(&m->start);
 	case NX_SPAWN_HELLO: return check_hello(&m->hello);
 	case NX_SPAWN_FAILED: return ends(m->failed.stage, sizeof(m->failed.stage)) ? NULL : "malformed failure";
+	case NX_SPAWN_REFUSED:
+		return ends(m->refused.host, sizeof(m->refused.host)) &&
+				       ends(m->refused.reason, sizeof(m->refused.reason))
+			       ? NULL
+			       : "malformed refusal";
 	case NX_SPAWN_EXITED:
 		return m->exited.end < NX_SPAWN_END_MAX && ends(m->exited.stage, sizeof(m->exited.stage))
 			       ? NULL
@@ -141,7 +161,7 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 
 bool nx_spawn_split(char *text, uint32_t count, char **ret)
 {
-	if (count > NX_SPAWN_ARGS_MAX || !texts_fit(text, count))
+	if (count > NX_SPAWN_ARGS_MAX || !texts_fit(text, NX_SPAWN_TEXT_MAX, count))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		ret[i] = text;

@@ -6,6 +6,7 @@
  *   PREPARE ->                               a box (tmpfs), a cgroup, namespaces; the guest waits before exec
  *          <- PREPARED [box, pidfd, out, err, and control where it was asked for]
  *   START ->                                 after the inputs lie in the box: the program to exec
+ *          <- REFUSED                        the proxy of a run with a network refused a connection; any number
  *          <- EXITED                         every guest process is dead; usage was read; or the set-up failed
  *   KILL ->                                  at any time after PREPARE; EXITED still comes
  *   INTERRUPT ->                             SIGINT to the program's process group, without a CPU quota until the next MEASURE
@@ -31,6 +32,8 @@
 #define NX_SPAWN_CHECKS_MAX 16
 #define NX_SPAWN_RUNS_MAX 1024
 #define NX_SPAWN_FDS_MAX 5
+#define NX_SPAWN_RULES_MAX 32     /* of each of a network's two lists */
+#define NX_SPAWN_RULES_BYTES 2048 /* of both, with their NULs */
 
 enum { NX_SPAWN_CONTROL_FD = 6 };
 
@@ -45,6 +48,7 @@ enum nx_spawn_type {
 	NX_SPAWN_INTERRUPT,
 	NX_SPAWN_MEASURE,
 	NX_SPAWN_MEASURED,
+	NX_SPAWN_REFUSED,
 	NX_SPAWN_TYPE_MAX
 };
 
@@ -58,6 +62,7 @@ enum nx_mechanism {
 	NX_MECH_SECCOMP,
 	NX_MECH_TMPFS,
 	NX_MECH_UID,
+	NX_MECH_PROXY,
 	NX_MECH_MAX
 };
 const char *nx_mechanism_name(enum nx_mechanism m);
@@ -92,6 +97,16 @@ struct nx_spawn_hello {
 	struct nx_spawn_check checks[NX_SPAWN_CHECKS_MAX];
 };
 
+/* What a run may reach, through a proxy: proxy_internal.h. */
+struct nx_spawn_network {
+	uint8_t is_granted;
+	uint8_t nallow, ndeny;
+	uint16_t connections;             /* at once */
+	int64_t bytes;                    /* both ways together */
+	int64_t idle_us;                  /* a connection on which nothing passes for so long ends */
+	char rules[NX_SPAWN_RULES_BYTES]; /* first what is allowed, then what is denied, each with its NUL */
+};
+
 struct nx_spawn_prepare {
 	struct nx_spawn_head head;
 	int64_t memory_bytes;  /* of all processes together, files in the box included */
@@ -104,6 +119,7 @@ struct nx_spawn_prepare {
 	int64_t wall_us;     /* a backstop: the server's own clock is the first to act */
 	uint8_t has_control; /* the program gets a stream socket to the server, as descriptor NX_SPAWN_CONTROL_FD */
 	uint8_t cpu_kill;    /* end what takes more than cpu_percent; 0: slow it down */
+	struct nx_spawn_network network;
 };
 
 struct nx_spawn_prepared {
@@ -139,6 +155,7 @@ struct nx_spawn_exited {
 	char stage[48];
 	int64_t cpu_us, wall_us, max_rss_bytes; /* wall: from exec to the death of the program */
 	int64_t exec_mono_us;                   /* nx_time_mono_us of the exec */
+	int64_t net_in, net_out, net_refused;   /* bytes through the proxy; connections that it refused */
 };
 
 struct nx_spawn_kill {
@@ -157,6 +174,13 @@ struct nx_spawn_failed {
 	char stage[48];
 };
 
+struct nx_spawn_refused {
+	struct nx_spawn_head head;
+	uint16_t port;
+	char host[256]; /* as the guest asked for it: of letters, digits and -._: only */
+	char reason[96];
+};
+
 union nx_spawn_msg {
 	struct nx_spawn_head head;
 	struct nx_spawn_hello hello;
@@ -167,6 +191,7 @@ union nx_spawn_msg {
 	struct nx_spawn_kill kill;
 	struct nx_spawn_failed failed;
 	struct nx_spawn_measured measured;
+	struct nx_spawn_refused refused;
 };
 
 /* Size of a message of this type; 0 for a type that does not exist. */

@@ -4,7 +4,7 @@
  * server's socket closes it ends every guest, removes every cgroup and exits.
  */
 #include "execution/execution.h"
-#include "execution/sandbox_internal.h"
+#include "execution/proxy_internal.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -30,12 +30,13 @@ enum {
 	CROWDED_TICKS = 4,
 };
 
-enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD };
+enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY };
 
 struct run {
 	uint64_t id; /* 0: free */
 	struct nx_cgroup *cgroup;
 	struct nx_guest_ends ends;
+	struct nx_proxy_end proxy;
 	struct nx_spawn_prepare limits;
 	int64_t started_us, deadline_us; /* 0: not started */
 	enum nx_spawn_end end;
@@ -139,6 +140,36 @@ static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 	int64_t until = r->has_status ? r->status.exit_mono_us : nx_time_mono_us();
 	e->wall_us = r->started_us ? nx_max(until - r->started_us, (int64_t)0) : 0;
 	e->exec_mono_us = r->started_us;
+	struct nx_proxy_counts n;
+	nx_proxy_read(&r->proxy, &n);
+	e->net_in = (int64_t)(n.in & INT64_MAX);
+	e->net_out = (int64_t)(n.out & INT64_MAX);
+	e->net_refused = (int64_t)(n.refused & INT64_MAX);
+}
+
+static bool tell_refusal(const struct run *r)
+{
+	struct nx_proxy_refusal f;
+	union nx_spawn_msg m;
+	if (recv(r->proxy.report, &f, sizeof(f), MSG_DONTWAIT) != (ssize_t)sizeof(f))
+		return false;
+	nx_spawn_init(&m, NX_SPAWN_REFUSED, r->id);
+	m.refused.port = f.port;
+	snprintf(m.refused.host, sizeof(m.refused.host), "%.*s", (int)sizeof(f.host) - 1, f.host);
+	snprintf(m.refused.reason, sizeof(m.refused.reason), "%.*s", (int)sizeof(f.reason) - 1, f.reason);
+	say(&m, NULL, 0);
+	return true;
+}
+
+/* What it refused is told before the end of the run is. */
+static void end_proxy(struct run *r)
+{
+	if (r->proxy.report < 0)
+		return;
+	for (int i = 0; i < NX_PROXY_REFUSALS_MAX && tell_refusal(r); i++)
+		continue;
+	(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, r->proxy.report, NULL);
+	nx_proxy_stop(&r->proxy);
 }
 
 static void report(struct run *r)
@@ -148,9 +179,10 @@ static void report(struct run *r)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_EXITED, r->id);
 	fill_usage(r, &m.exited);
+	end_proxy(r);
 	m.exited.wait_status = r->status.wait_status;
 	m.exited.end = (uint8_t)r->end;
-	if (r->end == NX_SPAWN_END_EXIT && r->has_error) {
+	if ((r->end == NX_SPAWN_END_EXIT || r->end == NX_SPAWN_END_SETUP) && r->has_error) {
 		m.exited.end = NX_SPAWN_END_SETUP;
 		m.exited.errnum = r->error.errnum;
 		snprintf(m.exited.stage, sizeof(m.exited.stage), "%.*s", (int)sizeof(r->error.stage) - 1,
@@ -166,12 +198,13 @@ static void release(struct run *r)
 {
 	while (waitpid(r->ends.pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
+	end_proxy(r);
 	unwatch(&r->ends.pidfd);
 	unwatch(&r->ends.ctl);
 	unwatch(&r->ends.status);
 	nx_guest_ends_close(&r->ends);
 	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
-	*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
+	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
 	S.active--;
 	while (S.nruns > 0 && S.runs[S.nruns - 1].id == 0)
 		S.nruns--;
@@ -186,24 +219,59 @@ static void on_status(struct run *r)
 		report(r); /* only the reaper is alive; the end of its namespaces is not worth waiting for */
 }
 
-static void on_ctl(struct run *r)
+static void set_error(struct run *r, const struct nx_guest_error *e)
+{
+	r->error = *e;
+	r->error.stage[sizeof(r->error.stage) - 1] = '\0';
+	r->has_error = true;
+}
+
+/* The guest listens. What its program says before the proxy is there waits in the backlog. */
+static void start_proxy(struct run *r, int listener)
+{
+	const struct nx_host *h = &S.probe.host;
+	struct nx_fault_at fault = {"start the proxy", EPROTO};
+	uid_t uid = h->uid_base + NX_SPAWN_RUNS_MAX + (uid_t)(r - S.runs);
+	if (!r->limits.network.is_granted || r->proxy.report >= 0 ||
+	    nx_proxy_start(&S.probe.net, &r->limits.network, listener, uid, &r->proxy, &fault) < 0 ||
+	    watch(r->proxy.report, SRC_PROXY, r) < 0) {
+		struct nx_guest_error e = {.errnum = fault.errnum};
+		snprintf(e.stage, sizeof(e.stage), "%s", fault.stage);
+		set_error(r, &e);
+		stop(r, NX_SPAWN_END_SETUP);
+	}
+}
+
+/* False: nothing more is there. */
+static bool on_ctl(struct run *r)
 {
 	struct nx_guest_error e;
-	ssize_t n = recv(r->ends.ctl, &e, sizeof(e), MSG_DONTWAIT);
-	if (n == (ssize_t)sizeof(e)) {
-		r->error = e;
-		r->error.stage[sizeof(r->error.stage) - 1] = '\0';
-		r->has_error = true;
-	} else if (n < 0 && errno == EAGAIN) {
-		return;
+	int fd;
+	ssize_t n = nx_guest_hear(r->ends.ctl, &e, &fd);
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	if (fd >= 0) {
+		start_proxy(r, fd);
+		(void)close(fd);
+		return true;
 	}
+	if (n == (ssize_t)sizeof(e))
+		set_error(r, &e);
 	unwatch(&r->ends.ctl); /* the end means: the program runs */
+	return false;
+}
+
+/* The proxy says something, or is gone: then the run goes on without a network. */
+static void on_proxy(struct run *r)
+{
+	if (!tell_refusal(r))
+		(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, r->proxy.report, NULL);
 }
 
 static void on_pidfd(struct run *r)
 {
-	if (r->ends.ctl >= 0)
-		on_ctl(r);
+	while (r->ends.ctl >= 0 && on_ctl(r))
+		continue;
 	if (r->ends.status >= 0)
 		on_status(r);
 	report(r);
@@ -283,7 +351,7 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 		refuse(p->head.run, &fault);
 		return;
 	}
-	*r = (struct run){.id = p->head.run, .limits = *p, .ends = NX_GUEST_ENDS_NONE};
+	*r = (struct run){.id = p->head.run, .limits = *p, .ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
 	S.active++;
 	if (make(r, &fault) < 0) {
 		refuse(r->id, &fault);
@@ -295,7 +363,7 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 		if (r->cgroup)
 			r->cgroup->broken = true;
 		nx_cgroup_give(&S.probe.cgroups, r->cgroup);
-		*r = (struct run){.ends = NX_GUEST_ENDS_NONE};
+		*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
 		S.active--;
 		return;
 	}
@@ -426,7 +494,9 @@ static void dispatch(uint64_t what)
 	else if (!r->id || (uint32_t)r->id != (uint32_t)what)
 		return; /* released, and perhaps taken again, by an earlier event of the same batch */
 	else if (src == SRC_CTL && r->ends.ctl >= 0)
-		on_ctl(r);
+		(void)on_ctl(r);
+	else if (src == SRC_PROXY && r->proxy.report >= 0)
+		on_proxy(r);
 	else if (src == SRC_STATUS && r->ends.status >= 0)
 		on_status(r);
 	else if (src == SRC_PIDFD)
