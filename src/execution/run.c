@@ -25,10 +25,9 @@ static void close_pump(struct nx_pump *p)
 {
 	if (!p)
 		return;
-	(void)uv_poll_stop(&p->poll);
-	(void)close(p->fd);
 	p->poll.data = p;
 	uv_close((uv_handle_t *)&p->poll, free_pump);
+	(void)close(p->fd); /* not before: the handle takes its number out of the loop, and it may be another's by then */
 }
 
 void nx_run_close(struct nx_run *r)

@@ -189,9 +189,8 @@ void nx_session_close(struct nx_session *s)
 			(void)close(nx_steal_fd(&s->fds[i]));
 		if (!p)
 			continue;
-		(void)uv_poll_stop(&p->poll);
-		(void)close(p->fd);
 		uv_close((uv_handle_t *)&p->poll, free_pipe);
+		(void)close(p->fd); /* after the handle, which takes its number out of the loop */
 	}
 	if (s->pidfd >= 0)
 		(void)close(nx_steal_fd(&s->pidfd));
