@@ -2,7 +2,8 @@
  * code.run: a program in the sandbox.
  *
  * Its effects are idempotent: a run cannot reach anything outside its walls, so a second one changes nothing that the first
- * did not. Where an operator lets agents grant a network (sandbox.network_agents), that is no longer so, and is his choice. What it prints is tainted.
+ * did not. Where an operator lets agents grant a network (sandbox.network_agents), that is no longer so, and is his choice;
+ * where they may grant files of the host (sandbox.files_agents), each run happens once. What it prints is tainted.
  */
 #include "agents/agents_internal.h"
 
@@ -11,7 +12,7 @@ struct constraint_args {
 	double time;
 	int cpu_policy;
 	struct nx_list imports, operations;
-	yyjson_val *network;
+	yyjson_val *network, *file_system;
 };
 static const struct nx_field constraint_fields[] = {
 	{.name = "max_cpu_percent",
@@ -62,6 +63,12 @@ static const struct nx_field constraint_fields[] = {
 			"\"deny\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}",
 	 .help = "hosts it may reach through a proxy, as {\"allow\": [\"api.example.com:443\"]}; refused unless the "
 		 "operator lets agents do so (sandbox.network_agents)"},
+	{.name = "file_system_access",
+	 .type = NX_T_ANY,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct constraint_args, file_system),
+	 .json_schema = NX_EXEC_FILES_SCHEMA,
+	 .help = "directories of the host; refused unless the operator lets agents do so (sandbox.files_agents)"},
 };
 static const struct nx_schema constraint_schema = {"CodeConstraints",
 						   "limits of the run",
@@ -141,7 +148,17 @@ static void cancel(struct nx_tool_call *c)
 	nx_execution_cancel(g->p.execution, x->id);
 }
 
-static int constrain(struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
+/* Who writes the arguments of an agent's call may have read them in a page: grants are the operator's to open. */
+static int grant_files(struct nx_agents *g, struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
+{
+	int r = nx_exec_files_read(k->file_system, x->arena, &x->constraints.files, err);
+	if (r < 0 || !x->constraints.files.is_granted || g->p.config->sandbox_files_agents)
+		return r;
+	nx_error_set(err, NX_EFORBIDDEN, "agents grant no files of the host (sandbox.files_agents is false)");
+	return nx_error_at(err, "/constraints/file_system_access");
+}
+
+static int constrain(struct nx_agents *g, struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
 {
 	x->constraints = nx_exec_constraints_default;
 	if (!k)
@@ -154,7 +171,8 @@ static int constrain(struct nx_exec *x, const struct constraint_args *k, struct 
 	x->constraints.nallowed_imports = k->imports.n;
 	x->constraints.blocked_operations = k->operations.items;
 	x->constraints.nblocked_operations = k->operations.n;
-	return nx_exec_network_read(k->network, x->arena, &x->constraints.network, err);
+	int r = nx_exec_network_read(k->network, x->arena, &x->constraints.network, err);
+	return r == 0 ? grant_files(g, x, k, err) : r;
 }
 
 static void start_code(struct nx_tool_call *c, void *self)
@@ -182,7 +200,7 @@ static void start_code(struct nx_tool_call *c, void *self)
 			      .done = run_done,
 			      .reply = c->reply,
 			      .ctx = c};
-	if (constrain(x, in->constraints, &err) < 0) {
+	if (constrain(g, x, in->constraints, &err) < 0) {
 		nx_tool_finish(c, err);
 		return;
 	}
@@ -194,7 +212,7 @@ static void start_code(struct nx_tool_call *c, void *self)
 static const struct nx_tool code_tool = {
 	.name = "code.run",
 	.description =
-		"Runs a program in the sandbox: no network unless one is granted, no host files, limited in time, CPU and memory.",
+		"Runs a program in the sandbox: no network and no host files but those granted, limited in time, CPU and memory.",
 	.input = &code_schema,
 	.output_help =
 		"{\"status\", \"exit_code\", \"stdout\", \"stderr\", \"usage\", \"limits_met\", \"enforced\", \"scan\", \"artifacts\"}",
@@ -208,5 +226,7 @@ int nx_tools_add_code(struct nx_agents *g, struct nx_error **err)
 	struct nx_tool t = code_tool;
 
 	t.self = g;
+	if (g->p.config->sandbox_files_agents)
+		t.effects = NX_EFFECTS_ONCE;
 	return nx_tools_add(g->tools, &t, err);
 }

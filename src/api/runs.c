@@ -17,7 +17,6 @@ struct constraints_body {
 	struct nx_list allowed_imports, blocked_operations;
 	yyjson_val *network, *file_system;
 };
-#define ACCESS_SCHEMA "{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false}"
 #define HOSTS_SCHEMA "{\"type\":\"array\",\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
 #define NETWORK_SCHEMA                                                           \
 	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,"         \
@@ -74,8 +73,9 @@ static const struct nx_field constraint_fields[] = {
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,
 	 .offset = offsetof(struct constraints_body, file_system),
-	 .json_schema = ACCESS_SCHEMA,
-	 .help = "false in this version; the work directory is always writable"},
+	 .json_schema = NX_EXEC_FILES_SCHEMA,
+	 .help = "false; directories of the host, below those that the operator allows (sandbox.read_roots, "
+		 "sandbox.write_roots), at their own paths; true: all of these. The work directory is always writable"},
 };
 static const struct nx_schema constraints_schema = {.name = "Constraints",
 						    .help = "What a run may use.",
@@ -405,16 +405,6 @@ static void start_stream(struct run *u)
 
 /* ---- start ---- */
 
-static int refuse_access(const struct constraints_body *c, struct nx_error **err)
-{
-	if (c->file_system && !yyjson_is_null(c->file_system) && !yyjson_is_false(c->file_system)) {
-		nx_error_set(err, NX_ELATER, "access to files of the host is not in this version");
-		nx_error_hint(err, "give them as `files`; the work directory is writable");
-		return nx_error_at(err, "/constraints/file_system_access");
-	}
-	return 0;
-}
-
 static int fill_constraints(const struct constraints_body *c, struct nx_arena *a, struct nx_exec_constraints *ret,
 			    struct nx_error **err)
 {
@@ -430,7 +420,7 @@ static int fill_constraints(const struct constraints_body *c, struct nx_arena *a
 	ret->blocked_operations = c->blocked_operations.items;
 	ret->nblocked_operations = c->blocked_operations.n;
 	int rc = nx_exec_network_read(c->network, a, &ret->network, err);
-	return rc ? rc : refuse_access(c, err);
+	return rc ? rc : nx_exec_files_read(c->file_system, a, &ret->files, err);
 }
 
 int nx_execution_files_decode(struct nx_request *r, const struct nx_list *files, struct nx_exec_file **ret,
@@ -474,6 +464,11 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		return nx_error_at(err, "/session_id");
 	}
 	int rc = fill_constraints(b->constraints, r->arena, &x->constraints, err);
+	if (!rc && b->session_id.n && x->constraints.files.is_granted) {
+		nx_error_set(err, NX_EUNSUPPORTED, "a run in a session is granted no files of the host");
+		nx_error_hint(err, "run it without the session, or put the files into the session");
+		rc = nx_error_at(err, "/constraints/file_system_access");
+	}
 	return rc ? rc : nx_execution_files_decode(r, &b->files, &x->files, &x->nfiles, err);
 }
 

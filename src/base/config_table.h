@@ -65,6 +65,7 @@ X(sandbox_backend, "sandbox.backend", STR, "native", 0, 0, 0, "native or docker"
 X(sandbox_degraded, "sandbox.degraded", BOOL, "true", 0, 0, 0, "run, and report it, when the host cannot enforce a limit; false: refuse") \
 X(sandbox_docker_image, "sandbox.docker_image", STR, "python:3-slim", 0, 0, 0, "image that the Docker backend runs programs in; needs /bin/sh and the interpreters; pulled when it is missing") \
 X(sandbox_docker_socket, "sandbox.docker_socket", STR, "/var/run/docker.sock", 0, 0, 0, "socket of the Docker engine") \
+X(sandbox_files_agents, "sandbox.files_agents", BOOL, "false", 0, 0, 0, "agents may grant directories of the host (below the roots) to the programs they run; what a model was told to do may then read and change them") \
 X(sandbox_max_artifact_bytes, "sandbox.max_artifact_bytes", SIZE, "16MiB", 0, NX_GIB, 0, "artifacts kept of one run, together") \
 X(sandbox_max_code_bytes, "sandbox.max_code_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "longest program") \
 X(sandbox_max_cpu_percent, "sandbox.max_cpu_percent", INT, "400", 1, 10000, 0, "most CPU a run may ask for, in percent of one core") \
@@ -85,8 +86,10 @@ X(sandbox_network_agents, "sandbox.network_agents", BOOL, "false", 0, 0, 0, "age
 X(sandbox_network_idle, "sandbox.network_idle", TIME, "60s", 1e3, 3600e3, 0, "a connection of a run on which nothing passes for so long is closed") \
 X(sandbox_network_max_bytes, "sandbox.network_max_bytes", SIZE, "256MiB", NX_KIB, 1024*NX_GIB, 0, "bytes that a run may send and receive, together") \
 X(sandbox_network_max_connections, "sandbox.network_max_connections", INT, "64", 1, 1024, 0, "connections of a run at once; the next one waits") \
+X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
+X(sandbox_write_roots, "sandbox.write_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to write") \
 X(store_group_wait, "store.group_wait", TIME, "0ms", 0, 100, 0, "time the writer waits for company before it commits") \
 X(store_synchronous, "store.synchronous", STR, "full", 0, 0, 0, "full; off and normal exist for tests that prove why") \
 X(workers, "workers", INT, "0", 0, 256, 0, "worker threads; 0: one per core, at least 2")

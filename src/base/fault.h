@@ -37,6 +37,7 @@
 	X(sandbox_cgroup)    \
 	X(sandbox_collect)   \
 	X(sandbox_control)   \
+	X(sandbox_files)     \
 	X(sandbox_pipe)      \
 	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \

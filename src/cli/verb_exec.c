@@ -6,6 +6,7 @@
 #define INPUT_MAX (64 << 20)
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow;
+static const char *readable, *writable;
 static bool quiet;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -16,6 +17,8 @@ static const struct nx_cli_option options[] = {
 	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
 	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &allow, NULL},
+	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
+	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -83,6 +86,27 @@ static int add_inputs(struct nx_cli *c, yyjson_mut_doc *d, yyjson_mut_val *o, in
 	return 0;
 }
 
+static void add_paths(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *text)
+{
+	nx_str rest = nx_str_z(text);
+	yyjson_mut_val *list = text ? yyjson_mut_obj_add_arr(d, o, key) : NULL;
+
+	while (list && rest.n) {
+		nx_str one = nx_str_cut(&rest, ':');
+		if (one.n)
+			yyjson_mut_arr_add_strncpy(d, list, one.p, one.n);
+	}
+}
+
+static void add_files(yyjson_mut_doc *d, yyjson_mut_val *k)
+{
+	if (!readable && !writable)
+		return;
+	yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, k, "file_system_access");
+	add_paths(d, o, "read", readable);
+	add_paths(d, o, "write", writable);
+}
+
 static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, struct nx_error **err)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
@@ -113,6 +137,7 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 		return rc;
 	if (cpu_policy)
 		nx_json_add_strz(d, k, "cpu_policy", cpu_policy);
+	add_files(d, k);
 	*ret = o;
 	return 0;
 }
@@ -216,6 +241,7 @@ const struct nx_verb nx_verb_exec = {
 		    "  echo 'print(6*7)' | nexus exec -\n"
 		    "  nexus exec --time 5 --memory 128 crunch.py\n"
 		    "  nexus exec --allow api.example.com,*.example.org:8443 fetch.py\n"
+		    "  nexus exec --read /data/in --write /data/out convert.py\n"
 		    "  nexus exec totals.sql sales.csv people.csv\n",
 	.more = "INPUT is a file that the program finds in its directory; for SQL each CSV file is a table named as the file.\n"
 		"Exit status: the program's own; 124 after a timeout, 125 after another limit or when the scanner blocked it.\n",

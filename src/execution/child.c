@@ -1,5 +1,5 @@
 /* From clone to exec: the order in which a guest puts up its own walls. guest pid 1 is here, pid 2 at the end. */
-#include "execution/sandbox_internal.h"
+#include "execution/hostfs.h"
 
 #include "base/clock.h"
 #include "base/macros.h"
@@ -107,9 +107,14 @@ static void open_network(const struct nx_guest *g)
 
 static void put_up_walls(const struct nx_guest *g)
 {
+	static struct nx_guest_trees trees;
 	const struct nx_host *h = nx_guest_env.host;
 	const char *stage = "";
-	int r = nx_guest_mounts(h, BOX_FD, &stage);
+	int r = g->has_files ? nx_guest_receive_trees(CTL_FD, &trees, &stage) : 0;
+	if (r == 0)
+		r = nx_guest_mounts(h, BOX_FD, &stage);
+	if (r == 0)
+		r = nx_guest_mount_trees(&trees, &stage);
 	if (r == 0)
 		r = nx_guest_limits(g, &stage);
 	if (r == 0)
@@ -121,8 +126,10 @@ static void put_up_walls(const struct nx_guest *g)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		give_up("prctl", errno);
-	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi, g->has_proxy)) < 0)
+	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi, g->has_proxy, &trees)) < 0)
 		give_up("landlock", -r);
+	if (g->has_files && h->seccomp && (r = nx_seccomp_install(nx_guest_env.files_seccomp)) < 0)
+		give_up("seccomp", -r);
 	if (h->seccomp && (r = nx_seccomp_install(nx_guest_env.seccomp)) < 0)
 		give_up("seccomp", -r);
 }

@@ -65,6 +65,19 @@ struct nx_exec_network {
 };
 /* false, true or {"allow": [...], "deny": [...]}. Lists in `a`, texts as they lie in `v`. NX_EINVAL. */
 int nx_exec_network_read(yyjson_val *v, struct nx_arena *a, struct nx_exec_network *ret, struct nx_error **err);
+/* Directories of the host that a run may use; false, the default, is none. Texts are the caller's, until done. */
+struct nx_exec_files {
+	bool is_granted, all; /* all: every root of the config */
+	nx_str *read, *write; /* absolute, below sandbox.read_roots or sandbox.write_roots; hostfs.h has the rules */
+	size_t nread, nwrite;
+};
+/* Reads file_system_access (NULL and null: false). Errors point to its place below /constraints. */
+int nx_exec_files_read(yyjson_val *v, struct nx_arena *a, struct nx_exec_files *ret, struct nx_error **err);
+#define NX_EXEC_FILES_SCHEMA                                                                                             \
+	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,\"properties\":{"                                 \
+	"\"read\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":8},"                                  \
+	"\"write\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":8}},\"additionalProperties\":false," \
+	"\"examples\":[{\"read\":[\"/data/a\"],\"write\":[\"/data/b\"]}]}"
 
 struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_cpu_percent; /* of one core; quota with a period of 1 s */
@@ -76,6 +89,7 @@ struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	nx_str *blocked_operations; /* names of scanner rules or functions */
 	size_t nblocked_operations;
 	struct nx_exec_network network;
+	struct nx_exec_files files;
 };
 extern const struct nx_exec_constraints nx_exec_constraints_default; /* 20 %, 512 MiB, 30 s */
 

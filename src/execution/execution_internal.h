@@ -47,6 +47,13 @@ size_t nx_language_list(struct nx_exec_language *ret, size_t max); /* asks each 
 int nx_language_start(const struct nx_language *l, const char *program, int64_t memory_mb, bool has_stdin,
 		      struct nx_spawn_start *ret, struct nx_error **err);
 
+/* ---- hostfs_grants.c ---- */
+
+/* On a worker: what is asked for, judged by the config and by what lies there now, in the words of the spawner; NULL in *ret
+ * when nothing is. NX_EINVAL, NX_EFORBIDDEN, NX_ENOTFOUND, NX_EUNSUPPORTED. */
+int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, struct nx_arena *a,
+			const struct nx_spawn_files **ret, struct nx_error **err);
+
 /* ---- sql_tables.c ---- */
 
 /* What the shell of SQLite reads before the program, in `a`. NX_EINVAL: two files of one name, a name of SQLite's own, no
@@ -135,6 +142,7 @@ struct nx_run {
 	const char *program;
 	nx_str load; /* SQL: what makes the tables; in scratch */
 	struct nx_spawn_features features;
+	const struct nx_spawn_files *files; /* granted, in scratch; NULL: none */
 	int box, pidfd;
 	struct nx_container *container; /* of the Docker backend, until it has told how it ended */
 	int leavings;                   /* its work directory as an archive; -1: none */

@@ -1,5 +1,5 @@
 /* The spawner's side of making a guest: box, pipes, clone, uid map, the word to go on. */
-#include "execution/sandbox_internal.h"
+#include "execution/hostfs.h"
 
 #include "base/fault.h"
 #include "base/macros.h"
@@ -160,7 +160,9 @@ static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_
 	(void)write_file(o->proc_fd, e->pid, "oom_score_adj", OOM_SCORE);
 	if (o->host->userns && write_maps(o, e->pid, fault) < 0)
 		return -1;
-	return send(e->ctl, "g", 1, MSG_NOSIGNAL) == 1 ? 0 : nx_fault_at_set(fault, "let the guest go on", errno);
+	if (send(e->ctl, "g", 1, MSG_NOSIGNAL) != 1)
+		return nx_fault_at_set(fault, "let the guest go on", errno);
+	return o->trees ? nx_hostfs_send(o->trees, e->ctl, fault) : 0;
 }
 
 int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault)
@@ -180,6 +182,7 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.memory_bytes = o->cgroup && o->cgroups->has[NX_CG_MEMORY] ? 0 : o->prepare->memory_bytes,
 		.uid = o->uid,
 		.has_proxy = o->prepare->network.is_granted,
+		.has_files = o->trees != NULL,
 	};
 	*ret = NX_GUEST_ENDS_NONE;
 	int r = open_ends(o, &g, ret, fault);

@@ -2,12 +2,13 @@
  * Landlock: a second wall behind the mount namespace, from Linux 5.13. The numbers are the kernel's stable interface
  * (Documentation/userspace-api/landlock.rst), written out because the headers of older systems lack the newer ones.
  */
-#include "execution/sandbox_internal.h"
+#include "execution/hostfs.h"
 
 #include "base/macros.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #ifndef SYS_landlock_create_ruleset
@@ -21,6 +22,10 @@ enum {
 	FS_WRITE_FILE = 1 << 1,
 	FS_READ_FILE = 1 << 2,
 	FS_READ_DIR = 1 << 3,
+	FS_MAKE_CHAR = 1 << 6,
+	FS_MAKE_SOCK = 1 << 9,
+	FS_MAKE_FIFO = 1 << 10,
+	FS_MAKE_BLOCK = 1 << 11,
 	FS_ABI_1 = (1 << 13) - 1,
 	FS_REFER = 1 << 13,     /* ABI 2 */
 	FS_TRUNCATE = 1 << 14,  /* ABI 3 */
@@ -72,7 +77,19 @@ static int allow(int ruleset, const char *path, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-int nx_landlock_restrict(int abi, bool has_loopback)
+/* Those that may only be read lie below "/". */
+static int allow_trees(int ruleset, uint64_t all, const struct nx_guest_trees *t)
+{
+	const uint64_t doors = FS_MAKE_CHAR | FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_BLOCK | FS_IOCTL_DEV;
+	const char *path = t->paths;
+	int r = 0;
+	for (uint32_t i = 0; i < t->n && r == 0; i++, path += strlen(path) + 1)
+		if (t->is_write[i])
+			r = allow(ruleset, path, all & ~doors);
+	return r;
+}
+
+int nx_landlock_restrict(int abi, bool has_loopback, const struct nx_guest_trees *trees)
 {
 	uint64_t all = file_rights(abi);
 	struct ruleset_attr attr = {.fs = all,
@@ -90,6 +107,8 @@ int nx_landlock_restrict(int abi, bool has_loopback)
 		r = allow(ruleset, sinks[i], (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & all);
 	if (r == 0)
 		r = allow(ruleset, "/proc", (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE) & all);
+	if (r == 0)
+		r = allow_trees(ruleset, all, trees);
 	if (r < 0)
 		return r;
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;

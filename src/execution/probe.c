@@ -1,4 +1,5 @@
 /* What this host lets us do, found by trying: a guest is made and told to stop before its program would start. */
+#include "execution/hostfs.h"
 #include "execution/proxy_internal.h"
 
 #include "base/macros.h"
@@ -179,26 +180,30 @@ static int compile_filter(struct nx_probe *p, bool has_netns)
 	return nx_seccomp_compile(filter_flags(p, has_netns), &p->seccomp);
 }
 
-void nx_probe(struct nx_probe *p, uid_t uid_base)
+void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules)
 {
 	struct nx_host *h = &p->host;
-	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base}, .net = {-1, -1}};
+	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base}, .net = {-1, -1}, .files.sock = -1};
 	p->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	h->is_root = geteuid() == 0 && setgroups(0, NULL) == 0;
 	nx_net_keeper_start(&p->net, h);
 	nx_cgroups_open(&p->cgroups, h->force, p->proc_fd);
-	nx_guest_env = (struct nx_guest_env){.host = h, .seccomp = &p->seccomp, .spawner = getpid()};
+	nx_guest_env = (struct nx_guest_env){
+		.host = h, .seccomp = &p->seccomp, .files_seccomp = &p->files_seccomp, .spawner = getpid()};
 
 	struct nx_fault_at fault = {0};
 	if (!enter_mount_namespace(h))
 		return;
 	h->is_root = h->is_root && !h->outer_userns;
-	if (nx_template_enter(h, &fault) < 0) {
+	(void)nx_hostfs_keeper_start(h, rules, &p->files); /* without it no directory is granted */
+	if (nx_template_enter(h, rules, &fault) < 0) {
 		snprintf(h->refusal, sizeof(h->refusal), "failed to %s: %s (Linux 5.12 or newer is needed)",
 			 fault.stage, strerror(fault.errnum));
 		return;
 	}
 	(void)compile_filter(p, !(h->force & NX_FORCE_NO_NETNS));
+	if (p->files.sock >= 0 && p->seccomp.prog.len && nx_seccomp_compile_files(&p->files_seccomp) < 0)
+		nx_hostfs_keeper_end(&p->files);
 	try_features(p);
 	if (!h->netns && h->seccomp)
 		(void)compile_filter(p, false);

@@ -27,7 +27,8 @@ static void close_pump(struct nx_pump *p)
 		return;
 	p->poll.data = p;
 	uv_close((uv_handle_t *)&p->poll, free_pump);
-	(void)close(p->fd); /* not before: the handle takes its number out of the loop, and it may be another's by then */
+	(void)close(
+		p->fd); /* not before: the handle takes its number out of the loop, and it may be another's by then */
 }
 
 void nx_run_close(struct nx_run *r)
@@ -112,6 +113,8 @@ void nx_run_prepare(struct nx_run *r)
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
+	if (r->files)
+		m.prepare.files = *r->files;
 	if (nx_run_network(c, &k->network, &m.prepare.network, &r->error) < 0 ||
 	    r->e->backend->prepare(r, &m.prepare, &r->error) < 0)
 		nx_run_fail(r);
@@ -119,6 +122,12 @@ void nx_run_prepare(struct nx_run *r)
 
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f)
 {
+	if (r->ending == NX_EXEC_CANCELLED) { /* before anything was made */
+		r->x->result.status = NX_EXEC_CANCELLED;
+		nx_execution_release_slot(r);
+		nx_run_record(r);
+		return;
+	}
 	nx_error_set(&r->error, f->errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX, "the sandbox could not %s: %s", f->stage,
 		     strerror(f->errnum));
 	nx_error_hint(&r->error, "nexus doctor");

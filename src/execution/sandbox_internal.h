@@ -72,6 +72,20 @@ struct nx_host {
 	char refusal[256];
 };
 
+/* ---- hostfs.h: directories of the host that a run is granted ---- */
+
+#define NX_HOSTFS_PATHS_MAX (2 * NX_SPAWN_PATHS_MAX)
+#define NX_HOSTFS_TREES_MAX 32 /* and the ways to them */
+struct nx_hostfs_rules {       /* lists separated by colons; what is below write_roots may be read, too */
+	const char *read_roots, *write_roots;
+	const char *data_dir; /* of the server */
+};
+struct nx_hostfs_keeper {
+	int sock; /* -1: there is none */
+	pid_t pid;
+};
+struct nx_guest_trees;
+
 /* ---- cgroup_parse.c: pure text, tested and fuzzed ---- */
 
 enum nx_controller { NX_CG_MEMORY, NX_CG_PIDS, NX_CG_CPU, NX_CG_CPUACCT, NX_CG_MAX };
@@ -161,8 +175,12 @@ pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_f
 
 /* ---- template.c: the read-only file system that all guests share ---- */
 
-/* Leaves the host's mounts for a mount namespace that holds "/" (empty), "/proc" (the host's) and NX_TEMPLATE. */
-int nx_template_enter(const struct nx_host *h, struct nx_fault_at *ret);
+/* Leaves the host's mounts for a mount namespace that holds "/" (empty), "/proc" (the host's) and NX_TEMPLATE, in which the
+ * first directory of each root is. */
+int nx_template_enter(const struct nx_host *h, const struct nx_hostfs_rules *rules, struct nx_fault_at *ret);
+/* A detached tmpfs, or -1 with errno. */
+int nx_tmpfs_new(const char *size, const char *inodes, unsigned attributes);
+int nx_make_dirs(int at, const char *path); /* relative; every missing part. 0 or -errno */
 #define NX_TEMPLATE "/root"
 /* A detached tmpfs for one run with work/, tmp/, shm/ (the guest's) and code/. Returns its descriptor or -1. */
 int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret);
@@ -179,14 +197,19 @@ enum nx_seccomp_flag {
 };
 /* flags: enum nx_seccomp_flag. 0 or -errno. */
 int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret);
+/* One more for who was granted files of the host, which is loaded before the other: no socket that has a name, because those
+ * that lie in a granted directory are doors to the host's programs; no file that runs as its owner (setuid, setgid). */
+int nx_seccomp_compile_files(struct nx_seccomp *ret);
+int nx_seccomp_export(void *filter, struct nx_seccomp *ret); /* of libseccomp */
 int nx_seccomp_install(const struct nx_seccomp *s);
 void nx_seccomp_free(struct nx_seccomp *s);
 
 /* ---- landlock.c ---- */
 int nx_landlock_abi(void); /* 0: none */
 /* Everything below "/" may be read and executed, /box written; no TCP, unless loopback is all
- * there is of it, in a network namespace of its own; no signals or abstract sockets to the outside. */
-int nx_landlock_restrict(int abi, bool has_loopback);
+ * there is of it, in a network namespace of its own; no signals or abstract sockets to the outside. In granted directories
+ * that may be written nothing is made but files, directories and links. */
+int nx_landlock_restrict(int abi, bool has_loopback, const struct nx_guest_trees *trees);
 /* For a proxy: reads what name resolution needs and nothing else. TCP is open. */
 int nx_landlock_restrict_proxy(int abi);
 
@@ -201,6 +224,7 @@ struct nx_guest {
 	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
 	bool has_proxy;      /* a network namespace of its own, with a listener for proxy_internal.h */
+	bool has_files;      /* struct nx_guest_trees follows on ctl */
 	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
 	int64_t file_bytes, cpu_us;
 	int64_t memory_bytes; /* 0: a cgroup holds it */
@@ -225,6 +249,7 @@ struct nx_guest_status {
 struct nx_guest_env {
 	const struct nx_host *host;
 	const struct nx_seccomp *seccomp;
+	const struct nx_seccomp *files_seccomp; /* len 0: nothing is granted here */
 	pid_t spawner;
 };
 extern struct nx_guest_env nx_guest_env;
@@ -254,8 +279,9 @@ struct nx_guest_order {
 	struct nx_cgroups *cgroups;
 	struct nx_cgroup *cgroup; /* NULL: none */
 	const struct nx_spawn_prepare *prepare;
-	uid_t uid;   /* as the spawner sees it */
-	int proc_fd; /* the host's /proc */
+	struct nx_guest_trees *trees; /* NULL: no directory is granted; its descriptors are taken */
+	uid_t uid;                    /* as the spawner sees it */
+	int proc_fd;                  /* the host's /proc */
 	bool is_trial;
 };
 /* Makes the box, the pipes and the guest, writes its uid map and lets it go on. On failure nothing is left. */
@@ -272,11 +298,12 @@ struct nx_probe {
 	struct nx_host host;
 	struct nx_net_keeper net;
 	struct nx_cgroups cgroups;
-	struct nx_seccomp seccomp;
+	struct nx_seccomp seccomp, files_seccomp;
+	struct nx_hostfs_keeper files;
 	int proc_fd;
 };
 /* Finds out what works and takes the spawner there. Never fails: host.refusal tells why nothing can be run. */
-void nx_probe(struct nx_probe *p, uid_t uid_base);
+void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules);
 void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret);
 
 /* ---- watch.c: what stands in for cgroups ---- */

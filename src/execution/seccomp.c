@@ -432,7 +432,7 @@ static int add_rules(scmp_filter_ctx f, unsigned flags)
 
 /* libseccomp writes to a file; ours lies in memory. Three instructions go before it: what is newer than the list is
  * ENOSYS, whatever the architecture (x32's numbers are above the limit, too). */
-static int export_program(scmp_filter_ctx f, struct nx_seccomp *ret)
+int nx_seccomp_export(scmp_filter_ctx f, struct nx_seccomp *ret)
 {
 	static const struct sock_filter head[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -471,7 +471,7 @@ int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret)
 		return -ENOMEM;
 	int r = add_rules(f, flags);
 	if (r == 0)
-		r = export_program(f, ret);
+		r = nx_seccomp_export(f, ret);
 	seccomp_release(f);
 	return r;
 }

@@ -96,6 +96,9 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 		return "box out of range";
 	if (p->cpu_kill > 1)
 		return "cpu policy out of range";
+	if (p->files.nread > NX_SPAWN_PATHS_MAX || p->files.nwrite > NX_SPAWN_PATHS_MAX ||
+	    !texts_fit(p->files.paths, sizeof(p->files.paths), p->files.nread + p->files.nwrite))
+		return "paths do not fit";
 	return within(p->wall_us, 1, 1000 * HOUR_US) ? check_network(&p->network) : "time out of range";
 }
 

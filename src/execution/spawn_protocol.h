@@ -34,6 +34,7 @@
 #define NX_SPAWN_FDS_MAX 5
 #define NX_SPAWN_RULES_MAX 32     /* of each of a network's two lists */
 #define NX_SPAWN_RULES_BYTES 2048 /* of both, with their NULs */
+#define NX_SPAWN_PATHS_MAX 8      /* directories that are granted, of each kind */
 
 enum { NX_SPAWN_CONTROL_FD = 6 };
 
@@ -107,6 +108,12 @@ struct nx_spawn_network {
 	char rules[NX_SPAWN_RULES_BYTES]; /* first what is allowed, then what is denied, each with its NUL */
 };
 
+/* Directories of the host: hostfs.h. */
+struct nx_spawn_files {
+	uint32_t nread, nwrite;
+	char paths[NX_SPAWN_TEXT_MAX]; /* first those that may only be read, each with its NUL */
+};
+
 struct nx_spawn_prepare {
 	struct nx_spawn_head head;
 	int64_t memory_bytes;  /* of all processes together, files in the box included */
@@ -120,6 +127,7 @@ struct nx_spawn_prepare {
 	uint8_t has_control; /* the program gets a stream socket to the server, as descriptor NX_SPAWN_CONTROL_FD */
 	uint8_t cpu_kill;    /* end what takes more than cpu_percent; 0: slow it down */
 	struct nx_spawn_network network;
+	struct nx_spawn_files files;
 };
 
 struct nx_spawn_prepared {

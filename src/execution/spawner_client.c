@@ -21,6 +21,7 @@ struct nx_spawner {
 	_Atomic pid_t pid; /* relaxed would do: it is read for reports only */
 	int sock;
 	char uid_base[24];
+	const struct nx_config *config;
 	/* of the loop */
 	struct nx_loop *loop;
 	uv_poll_t *poll; /* freed when libuv has let go of it */
@@ -48,7 +49,14 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 	pid_t pid;
 	posix_spawn_file_actions_t actions;
 	char name[] = "nexus", verb[] = "spawner", *kept[8];
-	char *argv[] = {name, verb, s->uid_base, NULL};
+	const struct nx_config *c = s->config;
+	char *argv[] = {name,
+			verb,
+			s->uid_base,
+			(char *)(uintptr_t)c->sandbox_read_roots,
+			(char *)(uintptr_t)c->sandbox_write_roots,
+			(char *)(uintptr_t)c->home,
+			NULL};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return nx_error_set_errno(err, errno, "make the spawner's socket");
 	nx_auto_fd int ours = pair[0], theirs = pair[1];
@@ -73,6 +81,7 @@ int nx_spawner_start(const struct nx_config *c, struct nx_spawner **ret, struct 
 	if (!s)
 		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner");
 	s->sock = -1;
+	s->config = c;
 	snprintf(s->uid_base, sizeof(s->uid_base), "%lld", (long long)c->sandbox_uid_base);
 	if (uv_mutex_init(&s->lock) < 0) {
 		free(s);

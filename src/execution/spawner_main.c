@@ -4,6 +4,7 @@
  * server's socket closes it ends every guest, removes every cgroup and exits.
  */
 #include "execution/execution.h"
+#include "execution/hostfs.h"
 #include "execution/proxy_internal.h"
 
 #include "base/clock.h"
@@ -28,9 +29,10 @@ enum {
 	EVENTS_MAX = 64,
 	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
 	CROWDED_TICKS = 4,
+	FILES_WAIT_US = 15000000, /* for granted directories, whose file system may not answer */
 };
 
-enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY };
+enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY, SRC_FILES };
 
 struct run {
 	uint64_t id; /* 0: free */
@@ -38,6 +40,7 @@ struct run {
 	struct nx_guest_ends ends;
 	struct nx_proxy_end proxy;
 	struct nx_spawn_prepare limits;
+	int64_t files_until_us;          /* waits for granted directories until then; 0: it does not */
 	int64_t started_us, deadline_us; /* 0: not started */
 	enum nx_spawn_end end;
 	bool reported;
@@ -52,6 +55,7 @@ struct run {
 
 static struct {
 	struct nx_probe probe;
+	struct nx_hostfs_rules rules;
 	struct run runs[NX_SPAWN_RUNS_MAX];
 	unsigned nruns; /* below which runs[] is in use */
 	unsigned active;
@@ -308,20 +312,25 @@ static void refuse(uint64_t id, const struct nx_fault_at *fault)
 	say(&m, NULL, 0);
 }
 
-static int make(struct run *r, struct nx_fault_at *fault)
+static uid_t uid_of(const struct run *r)
 {
-	const struct nx_host *h = &S.probe.host;
+	return S.probe.host.outer_userns ? 0 : S.probe.host.uid_base + (uid_t)(r - S.runs);
+}
+
+static int make(struct run *r, struct nx_guest_trees *trees, struct nx_fault_at *fault)
+{
 	r->cgroup = nx_cgroup_take(&S.probe.cgroups, fault);
 	if (!r->cgroup && S.probe.cgroups.mode != NX_CGROUP_NONE)
 		return -1;
 	if (r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, &r->limits, fault) < 0)
 		return -1;
 	struct nx_guest_order o = {
-		.host = h,
+		.host = &S.probe.host,
 		.cgroups = &S.probe.cgroups,
 		.cgroup = r->cgroup,
 		.prepare = &r->limits,
-		.uid = h->outer_userns ? 0 : h->uid_base + (uid_t)(r - S.runs),
+		.trees = trees,
+		.uid = uid_of(r),
 		.proc_fd = S.probe.proc_fd,
 	};
 	if (nx_guest_make(&o, &r->ends, fault) < 0)
@@ -341,6 +350,36 @@ static void drop_box(struct run *r)
 		(void)close(nx_steal_fd(&r->ends.control));
 }
 
+/* Nothing was made of it, or what was is undone here. */
+static void give_up(struct run *r, const struct nx_fault_at *fault)
+{
+	refuse(r->id, fault);
+	if (r->ends.pid > 0) {
+		stop(r, NX_SPAWN_END_SETUP);
+		release(r);
+		return;
+	}
+	if (r->cgroup)
+		r->cgroup->broken = true;
+	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
+	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
+	S.active--;
+}
+
+static void make_and_tell(struct run *r, struct nx_guest_trees *trees)
+{
+	struct nx_fault_at fault = {0};
+	union nx_spawn_msg m;
+	if (make(r, trees, &fault) < 0) {
+		give_up(r, &fault);
+		return;
+	}
+	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
+	const struct nx_guest_ends *e = &r->ends;
+	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control}, e->control >= 0 ? 5 : 4);
+	drop_box(r);
+}
+
 static void on_prepare(const struct nx_spawn_prepare *p)
 {
 	struct nx_fault_at fault = {"find a free place", EAGAIN};
@@ -353,25 +392,56 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 	}
 	*r = (struct run){.id = p->head.run, .limits = *p, .ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
 	S.active++;
-	if (make(r, &fault) < 0) {
-		refuse(r->id, &fault);
-		if (r->ends.pid > 0) {
-			stop(r, NX_SPAWN_END_SETUP);
-			release(r);
-			return;
-		}
-		if (r->cgroup)
-			r->cgroup->broken = true;
-		nx_cgroup_give(&S.probe.cgroups, r->cgroup);
-		*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
-		S.active--;
+	if (p->files.nread + p->files.nwrite == 0)
+		make_and_tell(r, NULL);
+	else if (nx_hostfs_ask(&S.probe.files, r->id, &p->files, uid_of(r), &fault) < 0)
+		give_up(r, &fault);
+	else
+		r->files_until_us = nx_time_mono_us() + FILES_WAIT_US;
+}
+
+/* ---- granted directories ---- */
+
+static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
+{
+	static struct nx_guest_trees trees;
+	struct nx_fault_at fault = {a->stage, a->errnum};
+	struct run *r = find_run(a->run);
+	bool is_awaited = r && r->files_until_us;
+	if (is_awaited)
+		r->files_until_us = 0;
+	if (is_awaited && a->errnum == 0 && nfds == r->limits.files.nread + r->limits.files.nwrite &&
+	    nx_hostfs_plan(&r->limits.files, fds, &trees, &fault) == 0) {
+		make_and_tell(r, &trees);
+		nx_hostfs_close(&trees);
 		return;
 	}
-	union nx_spawn_msg m;
-	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
-	const struct nx_guest_ends *e = &r->ends;
-	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control}, e->control >= 0 ? 5 : 4);
-	drop_box(r);
+	while (nfds > 0)
+		if (fds[--nfds] >= 0)
+			(void)close(fds[nfds]);
+	if (is_awaited)
+		give_up(r, &fault);
+}
+
+static void give_up_waiting(int64_t since_us, int errnum)
+{
+	const struct nx_fault_at fault = {"open granted directories", errnum};
+	for (unsigned i = 0; i < NX_SPAWN_RUNS_MAX; i++)
+		if (S.runs[i].id && S.runs[i].files_until_us && S.runs[i].files_until_us < since_us)
+			give_up(&S.runs[i], &fault);
+}
+
+static void on_files(void)
+{
+	struct nx_hostfs_answer a;
+	int fds[NX_HOSTFS_PATHS_MAX], r;
+	size_t nfds;
+	while (S.probe.files.sock >= 0 && (r = nx_hostfs_hear(&S.probe.files, &a, fds, &nfds)) != 0) {
+		if (r > 0)
+			take_answer(&a, fds, nfds);
+		else
+			give_up_waiting(INT64_MAX, EPIPE);
+	}
 }
 
 static void on_start(const union nx_spawn_msg *m)
@@ -413,7 +483,9 @@ static void on_server(void)
 			measure(r);
 		break;
 	default:
-		if (r)
+		if (r && r->files_until_us)
+			give_up(r, &(struct nx_fault_at){"open granted directories", ECANCELED});
+		else if (r)
 			stop(r, NX_SPAWN_END_KILLED);
 	}
 }
@@ -470,6 +542,7 @@ static void tick(void)
 	const struct nx_cgroups *g = &S.probe.cgroups;
 	bool whole = g->mode != NX_CGROUP_NONE && g->has[NX_CG_MEMORY] && g->has[NX_CG_PIDS] && g->has[NX_CG_CPU] &&
 		     (g->mode == NX_CGROUP_V2 || g->has[NX_CG_CPUACCT]);
+	give_up_waiting(nx_time_mono_us(), ETIMEDOUT);
 	for (unsigned i = 0; i < S.nruns; i++) {
 		struct run *r = &S.runs[i];
 		if (!r->id || !r->started_us || r->reported || r->end != NX_SPAWN_END_EXIT)
@@ -491,6 +564,8 @@ static void dispatch(uint64_t what)
 	enum source src = (enum source)(what >> 60);
 	if (src == SRC_SERVER)
 		on_server();
+	else if (src == SRC_FILES)
+		on_files();
 	else if (!r->id || (uint32_t)r->id != (uint32_t)what)
 		return; /* released, and perhaps taken again, by an earlier event of the same batch */
 	else if (src == SRC_CTL && r->ends.ctl >= 0)
@@ -536,17 +611,18 @@ static void serve(void)
 static void end_all(void)
 {
 	for (unsigned i = 0; i < S.nruns; i++)
-		if (S.runs[i].id)
+		if (S.runs[i].id && !S.runs[i].files_until_us)
 			stop(&S.runs[i], NX_SPAWN_END_KILLED);
 	for (unsigned i = S.nruns; i-- > 0;)
-		if (S.runs[i].id)
+		if (S.runs[i].id && !S.runs[i].files_until_us)
 			release(&S.runs[i]);
+	nx_hostfs_keeper_end(&S.probe.files);
 	nx_cgroups_close(&S.probe.cgroups);
 }
 
 static int greet(uid_t uid_base)
 {
-	nx_probe(&S.probe, uid_base);
+	nx_probe(&S.probe, uid_base, &S.rules);
 	if (S.probe.host
 		    .is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
 		(void)prctl(PR_SET_DUMPABLE, 0);
@@ -576,17 +652,19 @@ int nx_spawner_main(int argc, char **argv)
 	unsigned long uid_base = 0;
 	int type;
 	socklen_t size = sizeof(type);
-	if (argc != 3 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
+	if (argc != 6 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
 	    getsockopt(SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
 		fprintf(stderr, "nexus spawner: it is started by the server, not by hand\n");
 		return 2;
 	}
+	S.rules = (struct nx_hostfs_rules){.read_roots = argv[3], .write_roots = argv[4], .data_dir = argv[5]};
 	prepare_process();
 	S.epoll = epoll_create1(EPOLL_CLOEXEC);
 	int flags = fcntl(SERVER_FD, F_GETFL);
 	if (S.epoll < 0 || flags < 0 || greet((uid_t)uid_base) < 0)
 		return 1;
-	if (fcntl(SERVER_FD, F_SETFL, flags | O_NONBLOCK) == 0 && watch(SERVER_FD, SRC_SERVER, NULL) == 0)
+	if (fcntl(SERVER_FD, F_SETFL, flags | O_NONBLOCK) == 0 && watch(SERVER_FD, SRC_SERVER, NULL) == 0 &&
+	    (S.probe.files.sock < 0 || watch(S.probe.files.sock, SRC_FILES, NULL) == 0))
 		serve();
 	end_all();
 	return 0;

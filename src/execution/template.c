@@ -6,7 +6,7 @@
  * box, one tmpfs of a fixed size: /work, /tmp, /code and /dev/shm lead there, so one limit covers every writable place. A
  * box is never attached in a namespace that outlives the run: it vanishes with its last descriptor.
  */
-#include "execution/sandbox_internal.h"
+#include "execution/hostfs.h"
 
 #include "base/macros.h"
 
@@ -26,7 +26,7 @@
 
 #define AT "/tmp" /* exists on every host; only this namespace sees what is mounted over it */
 
-static int new_tmpfs(const char *size, const char *inodes, unsigned attributes)
+int nx_tmpfs_new(const char *size, const char *inodes, unsigned attributes)
 {
 	nx_auto_fd int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0)
@@ -52,7 +52,7 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 	char size[32], count[32];
 	snprintf(size, sizeof(size), "%lld", (long long)bytes);
 	snprintf(count, sizeof(count), "%lld", (long long)inodes);
-	nx_auto_fd int box = new_tmpfs(size, count, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	nx_auto_fd int box = nx_tmpfs_new(size, count, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (box < 0)
 		return nx_fault_at_set(ret, "make the work directory", errno);
 	if (make_owned(box, "work", 0700, uid, gid) < 0 || make_owned(box, "tmp", 0700, uid, gid) < 0 ||
@@ -198,7 +198,40 @@ static int add_places(int root)
 	return 0;
 }
 
-static int fill(int root)
+int nx_make_dirs(int at, const char *path)
+{
+	char part[NX_SPAWN_TEXT_MAX];
+	for (size_t n = 0; path[n];) {
+		n += strspn(path + n, "/");
+		n += strcspn(path + n, "/");
+		if (n >= sizeof(part))
+			return -ENAMETOOLONG;
+		memcpy(part, path, n);
+		part[n] = '\0';
+		if (mkdirat(at, part, 0755) == 0 && fchmodat(at, part, 0755, 0) == 0) /* whatever the umask was */
+			continue;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Where what is granted will be mounted: its first directory, as this file system cannot be written to later. */
+static int add_granted_places(int root, const char *roots)
+{
+	char path[NX_SPAWN_TEXT_MAX];
+	while (nx_hostfs_next_root(&roots, path, sizeof(path))) {
+		if (!nx_hostfs_is_plain(path) || !nx_hostfs_may_cover(path))
+			continue; /* what is asked for below it is refused */
+		path[1 + strcspn(path + 1, "/")] = '\0';
+		int r = nx_make_dirs(root, path + 1);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int fill(int root, const struct nx_hostfs_rules *rules)
 {
 	static const char *const system_dirs[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 	int r = add_places(root);
@@ -208,23 +241,27 @@ static int fill(int root)
 		r = add_system_dir(root, system_dirs[i]);
 	if (r == 0)
 		r = add_etc(root);
+	if (r == 0)
+		r = add_granted_places(root, rules->read_roots);
+	if (r == 0)
+		r = add_granted_places(root, rules->write_roots);
 	return r == 0 ? add_dev(root) : r;
 }
 
 /* An empty "/" with the host's /proc (to write uid maps, and because a guest's own needs a visible one) and the template. */
-static int build(void)
+static int build(const struct nx_hostfs_rules *rules)
 {
-	nx_auto_fd int outer = new_tmpfs("64k", "16", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	nx_auto_fd int outer = nx_tmpfs_new("64k", "16", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (outer < 0 || mkdirat(outer, "proc", 0755) < 0 || mkdirat(outer, "root", 0755) < 0 ||
 	    syscall(SYS_move_mount, outer, "", AT_FDCWD, AT, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
 	int r = bind_readonly("/proc", outer, "proc", 0);
 	if (r < 0)
 		return r;
-	nx_auto_fd int root = new_tmpfs("4m", "256", MOUNT_ATTR_NOSUID);
+	nx_auto_fd int root = nx_tmpfs_new("4m", "256", MOUNT_ATTR_NOSUID);
 	if (root < 0 || syscall(SYS_move_mount, root, "", outer, "root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
-	r = fill(root);
+	r = fill(root, rules);
 	if (r < 0)
 		return r;
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -233,7 +270,7 @@ static int build(void)
 	return 0;
 }
 
-int nx_template_enter(const struct nx_host *h, struct nx_fault_at *ret)
+int nx_template_enter(const struct nx_host *h, const struct nx_hostfs_rules *rules, struct nx_fault_at *ret)
 {
 	mode_t before = umask(0);
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
@@ -241,7 +278,7 @@ int nx_template_enter(const struct nx_host *h, struct nx_fault_at *ret)
 		r = -ENOSYS;
 	if (r < 0)
 		return nx_fault_at_set(ret, "make mounts private", -r);
-	r = build();
+	r = build(rules);
 	(void)umask(before);
 	if (r < 0)
 		return nx_fault_at_set(ret, "build the guests' file system", -r);

@@ -9,7 +9,7 @@
 __attribute__((constructor)) static void become_spawner(int argc, char **argv, char **envp)
 {
 	(void)envp;
-	if (argc == 3 && strcmp(argv[1], "spawner") == 0)
+	if (argc >= 3 && strcmp(argv[1], "spawner") == 0)
 		_exit(nx_spawner_main(argc, argv));
 }
 
