@@ -68,7 +68,7 @@ static const struct nx_field constraint_fields[] = {
 	 .offset = offsetof(struct constraints_body, network),
 	 .json_schema = NETWORK_SCHEMA,
 	 .help = "true: every public address; or hosts that may be reached, HOST, *.HOST, * or an address, with :PORT or :* "
-		 "(without: 80 and 443); deny wins; private addresses only by host and port. Through a proxy"},
+		 "(without: 80 and 443); deny wins; private addresses only as ADDRESS:PORT. Through a proxy"},
 	{.name = "file_system_access",
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,

@@ -86,6 +86,8 @@ X(sandbox_network_agents, "sandbox.network_agents", BOOL, "false", 0, 0, 0, "age
 X(sandbox_network_idle, "sandbox.network_idle", TIME, "60s", 1e3, 3600e3, 0, "a connection of a run on which nothing passes for so long is closed") \
 X(sandbox_network_max_bytes, "sandbox.network_max_bytes", SIZE, "256MiB", NX_KIB, 1024*NX_GIB, 0, "bytes that a run may send and receive, together") \
 X(sandbox_network_max_connections, "sandbox.network_max_connections", INT, "64", 1, 1024, 0, "connections of a run at once; the next one waits") \
+X(sandbox_network_max_lookups, "sandbox.network_max_lookups", INT, "1000", 0, 1e6, 0, "names that a run may have resolved; each costs this host a process and a question to its resolver") \
+X(sandbox_network_private, "sandbox.network_private", BOOL, "true", 0, 0, 0, "a run may be granted private, loopback and link-local addresses by naming them with their port; false: public ones only") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \

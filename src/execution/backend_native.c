@@ -66,7 +66,7 @@ static void on_message(void *ctx, const union nx_spawn_msg *m, int *fds, size_t 
 	switch (m->head.type) {
 	case NX_SPAWN_PREPARED: nx_run_on_prepared(r, fds, nfds); break;
 	case NX_SPAWN_FAILED: nx_run_on_failed(r, &m->failed); break;
-	case NX_SPAWN_REFUSED: nx_run_on_refused(r, &m->refused); break;
+	case NX_SPAWN_REFUSED: nx_execution_refused(e, r->x->tenant, r->x->id, &m->refused); break;
 	case NX_SPAWN_EXITED: nx_run_on_exited(r, &m->exited); break;
 	default: break;
 	}

@@ -188,7 +188,6 @@ struct nx_execution {
 void nx_run_prepare(struct nx_run *r); /* takes a slot */
 void nx_run_on_prepared(struct nx_run *r, int *fds, size_t nfds);
 void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f);
-void nx_run_on_refused(struct nx_run *r, const struct nx_spawn_refused *f);
 void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e);
 void nx_run_on_lost(struct nx_run *r);
 void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes); /* 1 or 2 */
@@ -213,6 +212,11 @@ int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, s
 		   struct nx_error **err);
 /* Adds what tells a program of its proxy. */
 int nx_run_network_env(const struct nx_exec_network *n, struct nx_spawn_start *s, struct nx_error **err);
+
+/* ---- refusals.c ---- */
+
+/* One line of the log and one row of `audit`. On the loop; `id`: of the run, or of the session between runs. */
+void nx_execution_refused(struct nx_execution *e, int64_t tenant, nx_id id, const struct nx_spawn_refused *m);
 
 /* ---- files.c, collect.c (worker, or the loop before the run) ---- */
 

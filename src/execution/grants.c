@@ -117,6 +117,8 @@ int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, s
 		.is_granted = 1,
 		.nallow = (uint8_t)n->nallow,
 		.ndeny = (uint8_t)n->ndeny,
+		.is_public_only = !c->sandbox_network_private,
+		.lookups = c->sandbox_network_max_lookups,
 		.connections = (uint16_t)c->sandbox_network_max_connections,
 		.bytes = c->sandbox_network_max_bytes,
 		.idle_us = c->sandbox_network_idle * NX_USEC_PER_MSEC,

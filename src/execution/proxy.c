@@ -46,7 +46,8 @@ struct conn {
 	bool is_socks, is_greeted;
 	int client, remote, lookup;
 	struct nx_proxy_request ask;
-	int head; /* bytes of the request in `up` */
+	int head;    /* bytes of the request in `up` */
+	size_t seen; /* bytes of it that are no new reason to read it */
 	struct nx_ip ips[ADDRESSES_MAX];
 	unsigned nips, next;
 	struct stream up, down; /* to the server, to the guest */
@@ -62,6 +63,7 @@ static struct {
 	struct pollfd *polls; /* listener, report, then client, remote and lookup of each connection */
 	size_t nconns;
 	unsigned told;
+	int64_t lookups;
 	bool is_spent; /* the limit of bytes was met */
 } P;
 
@@ -254,6 +256,10 @@ static void resolve(struct conn *c)
 		choose(c);
 		return;
 	}
+	if (P.lookups++ >= P.limits->lookups) {
+		refuse(c, "the run's look-ups of names are spent (sandbox.network_max_lookups)");
+		return;
+	}
 	if (pipe2(p, O_CLOEXEC) < 0) {
 		end_with(c, 503, 1, "Out of descriptors");
 		return;
@@ -315,6 +321,11 @@ static void parse_head(struct conn *c)
 		parse_socks(c);
 		return;
 	}
+	bool is_full = c->up.to == sizeof(c->up.bytes);
+	const char *news = memchr(c->up.bytes + c->seen, '\n', c->up.to - c->seen);
+	c->seen = c->up.to;
+	if (!news && !is_full)
+		return; /* or a head that comes byte by byte would be read as often */
 	int n = nx_proxy_http_parse(c->up.bytes, c->up.to, &c->ask);
 	if (n > 0)
 		on_asked(c, n);
@@ -322,7 +333,9 @@ static void parse_head(struct conn *c)
 		end_with(c, 400, 1, "This is a proxy: it takes CONNECT and http:// only");
 	else if (n == NX_PROXY_MALFORMED)
 		end_with(c, 400, 1, "Malformed request");
-	else if (c->up.to == sizeof(c->up.bytes))
+	else if (n == NX_PROXY_FLOOD)
+		end_with(c, 431, 1, "The request has more than 100 header fields");
+	else if (is_full)
 		end_with(c, 431, 1, "The head of the request is longer than 16 KiB");
 }
 
@@ -487,6 +500,7 @@ static void accept_one(void)
 	c->remote = c->lookup = -1;
 	c->ask = (struct nx_proxy_request){0};
 	c->nips = c->next = 0;
+	c->seen = 0;
 	c->up.from = c->up.to = c->down.from = c->down.to = 0;
 	c->up.eof = c->up.is_shut = c->down.eof = c->down.is_shut = false;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));

@@ -106,6 +106,27 @@ static const char *path_of(const struct line *l, const char **ret_authority)
 	return p;
 }
 
+static size_t count_lines(const char *p, size_t n)
+{
+	size_t lines = 0;
+	for (const char *end = p + n; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		lines++;
+	return lines;
+}
+
+/* Each field is "name: value". A name with a space behind it, or a folded line, is read in two ways by two readers. */
+static bool has_plain_fields(const char *p, const char *end)
+{
+	for (; p < end; p = (const char *)memchr(p, '\n', (size_t)(end - p)) + 1) {
+		const char *name = p;
+		while (is_token(*p))
+			p++;
+		if (p == name || *p != ':')
+			return false;
+	}
+	return true;
+}
+
 int nx_proxy_http_parse(const char *p, size_t n, struct nx_proxy_request *ret)
 {
 	struct line l;
@@ -114,9 +135,11 @@ int nx_proxy_http_parse(const char *p, size_t n, struct nx_proxy_request *ret)
 	*ret = (struct nx_proxy_request){0};
 	if (!is_clean(p, size ? size : n - (n && p[n - 1] == '\r')))
 		return NX_PROXY_MALFORMED;
+	if (count_lines(p, size ? size : n) > NX_PROXY_FIELDS_MAX + 2)
+		return NX_PROXY_FLOOD;
 	if (!size)
 		return NX_PROXY_MORE;
-	if (!split_line(p, size, &l))
+	if (!split_line(p, size, &l) || !has_plain_fields(p + l.size, p + size - 2))
 		return NX_PROXY_MALFORMED;
 	if (l.nmethod == 7 && memcmp(l.method, "CONNECT", 7) == 0) {
 		ret->verb = NX_PROXY_CONNECT;
@@ -184,8 +207,7 @@ int nx_proxy_http_rewrite(const char *head, size_t n, char *ret, size_t size)
 	for (const char *p = head + l.size, *end = head + n - 2; p < end;) {
 		const char *eol = memmem(p, (size_t)(end - p), "\r\n", 2);
 		size_t m = eol ? (size_t)(eol - p) : 0;
-		if (!eol || *p == ' ' ||
-		    *p == '\t') /* folded lines are obsolete, and could hide a field from this loop */
+		if (!eol)
 			return -1;
 		if (!is_dropped(p, m))
 			put(&o, p, m + 2);

@@ -38,7 +38,7 @@ const char *nx_ip_kind(const struct nx_ip *ip);
 
 enum { NX_PORT_WEB = 0, NX_PORT_ANY = -1 }; /* of a rule: 80 and 443; every port */
 
-/* HOST, *.HOST, *, ADDRESS or ADDRESS/BITS, each with :PORT or :* behind it. */
+/* HOST, *.HOST, *, ADDRESS or ADDRESS/BITS, each with :PORT or :* behind it. Names are of ASCII: of others their xn-- form. */
 struct nx_proxy_rule {
 	enum { NX_RULE_ANY, NX_RULE_HOST, NX_RULE_BELOW, NX_RULE_ADDRESS } kind;
 	char host[NX_PROXY_HOST_MAX]; /* lower case; of BELOW without "*." */
@@ -50,6 +50,7 @@ struct nx_proxy_rule {
 struct nx_proxy_rules {
 	struct nx_proxy_rule allow[NX_SPAWN_RULES_MAX], deny[NX_SPAWN_RULES_MAX];
 	size_t nallow, ndeny;
+	bool is_public_only; /* naming another address does not help */
 };
 /* NULL, or what is wrong. In a deny list a missing port means every port. */
 const char *nx_proxy_rule_parse(const char *text, bool is_deny, struct nx_proxy_rule *ret);
@@ -72,9 +73,10 @@ struct nx_proxy_request {
 	char host[NX_PROXY_HOST_MAX];
 	uint16_t port;
 };
-enum { NX_PROXY_MORE = 0, NX_PROXY_MALFORMED = -1, NX_PROXY_UNSUPPORTED = -2 };
+enum { NX_PROXY_MORE = 0, NX_PROXY_MALFORMED = -1, NX_PROXY_UNSUPPORTED = -2, NX_PROXY_FLOOD = -3 };
+#define NX_PROXY_FIELDS_MAX 100 /* header fields of a request */
 
-/* Bytes of the head of a request, or MORE, MALFORMED, UNSUPPORTED (neither CONNECT nor http://). */
+/* Bytes of the head of a request, or MORE, MALFORMED, UNSUPPORTED (neither CONNECT nor http://), FLOOD (too many fields). */
 int nx_proxy_http_parse(const char *p, size_t n, struct nx_proxy_request *ret);
 /* The head as it goes to the server: origin-form, its Host by the target, hop-by-hop fields removed, Connection: close.
  * Bytes written, or -1 when it does not fit. */
@@ -89,7 +91,7 @@ int nx_proxy_socks_request(const uint8_t *p, size_t n, struct nx_proxy_request *
 
 /* In a memory file that proxy and spawner share; the spawner only reads it. */
 struct nx_proxy_counts {
-	uint64_t in, out; /* bytes, as the guest sees them */
+	uint64_t in, out; /* bytes: from servers, to servers */
 	uint64_t refused;
 };
 /* One per refusal, from the proxy to the spawner, before the guest gets its answer. */

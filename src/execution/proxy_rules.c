@@ -53,6 +53,7 @@ static const struct block v4_blocks[] = {
 	{{10}, 8, "private"},
 	{{100, 64}, 10, "carrier-grade NAT"},
 	{{127}, 8, "loopback"},
+	{{168, 63, 129, 16}, 32, "a cloud's own service"}, /* Azure's, public by its number alone */
 	{{169, 254}, 16, "link-local"},
 	{{172, 16}, 12, "private"},
 	{{192, 0, 0}, 24, "reserved"},
@@ -83,21 +84,40 @@ static const struct block v6_blocks[] = {
 	{{0xff}, 8, "multicast"},
 };
 
-static const char *kind_in(const struct block *blocks, size_t n, const uint8_t *a)
+static const char *kind_in(const struct block *blocks, size_t n, const uint8_t *a, unsigned *ret_bits)
 {
-	for (size_t i = 0; i < n; i++)
-		if (has_prefix(a, blocks[i].prefix, blocks[i].bits))
-			return blocks[i].kind;
+	for (size_t i = 0; i < n; i++) {
+		if (!has_prefix(a, blocks[i].prefix, blocks[i].bits))
+			continue;
+		*ret_bits = blocks[i].bits;
+		return blocks[i].kind;
+	}
 	return NULL;
+}
+
+/* RFC 5214: an interface identifier that ends in an IPv4 address, behind any prefix. */
+static bool is_isatap(const uint8_t *b)
+{
+	return (b[8] & 0xfc) == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe;
+}
+
+/* *ret_bits: of the block that is of this kind; 32 or 128 where it is no block. */
+static const char *kind_of(const struct nx_ip *ip, unsigned *ret_bits)
+{
+	static const uint8_t global_unicast[] = {0x20};
+	*ret_bits = ip->is_v4 ? 32 : 128;
+	if (ip->is_v4)
+		return kind_in(v4_blocks, nx_countof(v4_blocks), ip->b, ret_bits);
+	const char *kind = kind_in(v6_blocks, nx_countof(v6_blocks), ip->b, ret_bits);
+	if (kind)
+		return kind;
+	return is_isatap(ip->b) ? "ISATAP" : has_prefix(ip->b, global_unicast, 3) ? NULL : "reserved";
 }
 
 const char *nx_ip_kind(const struct nx_ip *ip)
 {
-	static const uint8_t global_unicast[] = {0x20};
-	if (ip->is_v4)
-		return kind_in(v4_blocks, nx_countof(v4_blocks), ip->b);
-	const char *kind = kind_in(v6_blocks, nx_countof(v6_blocks), ip->b);
-	return kind || has_prefix(ip->b, global_unicast, 3) ? kind : "reserved";
+	unsigned bits;
+	return kind_of(ip, &bits);
 }
 
 /* The IPv4 address that a form of IPv6 stands for: a rule that denies the one denies the other. */
@@ -116,7 +136,10 @@ static bool embedded(const struct nx_ip *ip, struct nx_ip *ret)
 		memcpy(ret->b, ip->b + forms[i].at, 4);
 		return true;
 	}
-	return false;
+	if (ip->is_v4 || !is_isatap(ip->b))
+		return false;
+	memcpy(ret->b, ip->b + 12, 4);
+	return true;
 }
 
 /* ---- rules ---- */
@@ -138,7 +161,16 @@ bool nx_proxy_host(const char *text, size_t n, char ret[NX_PROXY_HOST_MAX])
 		ret[i] = c;
 	}
 	ret[n] = '\0';
-	return true;
+	return label > 0; /* a second last dot would make another text of the same name */
+}
+
+/* "127.1", "0x7f000001" and "0177.0.0.1" are addresses to a resolver (inet_aton), and names to nobody: no top-level domain
+ * is a number (RFC 3696, 2). */
+static bool is_numeric(const char *host)
+{
+	const char *dot = strrchr(host, '.'), *p = dot ? dot + 1 : host;
+	bool is_hex = p[0] == '0' && p[1] == 'x';
+	return strspn(p + 2 * is_hex, is_hex ? "0123456789abcdef" : "0123456789") == strlen(p + 2 * is_hex);
 }
 
 static bool parse_number(const char *text, int64_t max, int64_t *ret)
@@ -211,7 +243,8 @@ const char *nx_proxy_rule_parse(const char *text, bool is_deny, struct nx_proxy_
 		return parse_address(copy, ret);
 	ret->kind = strncmp(copy, "*.", 2) == 0 ? NX_RULE_BELOW : NX_RULE_HOST;
 	const char *host = copy + (ret->kind == NX_RULE_BELOW ? 2 : 0);
-	return nx_proxy_host(host, strlen(host), ret->host) ? NULL : "it is neither a host name nor an address";
+	bool ok = nx_proxy_host(host, strlen(host), ret->host) && !is_numeric(ret->host);
+	return ok ? NULL : "it is neither a host name nor an address";
 }
 
 bool nx_proxy_rules_read(const struct nx_spawn_network *n, struct nx_proxy_rules *ret)
@@ -219,6 +252,7 @@ bool nx_proxy_rules_read(const struct nx_spawn_network *n, struct nx_proxy_rules
 	const char *p = n->rules, *end = n->rules + sizeof(n->rules);
 	if (n->nallow > NX_SPAWN_RULES_MAX || n->ndeny > NX_SPAWN_RULES_MAX)
 		return false;
+	ret->is_public_only = n->is_public_only;
 	ret->nallow = n->nallow;
 	ret->ndeny = n->ndeny;
 	for (size_t i = 0; i < ret->nallow + ret->ndeny; i++) {
@@ -267,6 +301,8 @@ const char *nx_proxy_check_host(const struct nx_proxy_rules *r, const char *host
 {
 	struct nx_ip ip;
 	const struct nx_ip *literal = nx_ip_parse(host, &ip) ? &ip : NULL;
+	if (!literal && is_numeric(host))
+		return "it is an address in a form that is not taken";
 	for (size_t i = 0; i < r->ndeny; i++)
 		if (rule_fits(&r->deny[i], host, literal, port))
 			return DENIED;
@@ -284,27 +320,31 @@ static bool is_denied(const struct nx_proxy_rules *r, const struct nx_ip *ip, ui
 	return false;
 }
 
-/* A name that was given with its port vouches for the kinds that a network of one's own is made of; what is link-local
- * (as the metadata services of clouds are) or stands for another address has to be named as an address. */
-static bool is_vouched_kind(const char *kind)
+/* Of these a network of one's own is made: a block of them may be named. The rest (link-local, as the metadata services of
+ * clouds are, this host's own, and what stands for another address) has to be named one by one. */
+static bool is_blockwise(const char *kind)
 {
-	static const char *const kinds[] = {"loopback", "private", "carrier-grade NAT", "unique local", "own"};
+	static const char *const kinds[] = {"loopback", "private", "carrier-grade NAT", "unique local"};
 	for (size_t i = 0; i < nx_countof(kinds); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return true;
 	return false;
 }
 
+/* By address and port. A name does not vouch for what it resolves to, or whoever answers for it could have this host's
+ * neighbours reached; localhost alone is its address (RFC 6761, 6.3). */
 static bool is_named(const struct nx_proxy_rules *r, const char *host, const struct nx_ip *ip, uint16_t port,
-		     const char *kind)
+		     const char *kind, unsigned bits)
 {
+	bool is_localhost = strcmp(host, "localhost") == 0 && strcmp(kind, "loopback") == 0;
+	unsigned least = is_blockwise(kind) ? bits : ip->is_v4 ? 32 : 128;
 	for (size_t i = 0; i < r->nallow; i++) {
 		const struct nx_proxy_rule *a = &r->allow[i];
 		if (!a->has_port || a->port != port)
 			continue;
-		if (a->kind == NX_RULE_ADDRESS && a->bits == (ip->is_v4 ? 32 : 128) && address_fits(a, ip))
+		if (address_fits(a, ip) && a->bits >= least)
 			return true;
-		if (a->kind == NX_RULE_HOST && strcmp(a->host, host) == 0 && is_vouched_kind(kind))
+		if (is_localhost && a->kind == NX_RULE_HOST && strcmp(a->host, host) == 0)
 			return true;
 	}
 	return false;
@@ -317,12 +357,14 @@ const char *nx_proxy_check_ip(const struct nx_proxy_rules *r, const char *host, 
 	struct nx_ip inner;
 	if (is_denied(r, ip, port) || (embedded(ip, &inner) && is_denied(r, &inner, port)))
 		return DENIED;
-	const char *kind = nx_ip_kind(ip);
-	kind = !kind && is_own ? "own" : kind;
-	if (!kind || is_named(r, host, ip, port, kind))
+	unsigned bits;
+	const char *kind = kind_of(ip, &bits);
+	kind = !kind && is_own ? "this host's own" : kind;
+	if (!kind || (!r->is_public_only && is_named(r, host, ip, port, kind, bits)))
 		return NULL;
-	if (strcmp(kind, "own") == 0)
-		return "its address is this host's own, which the allow list must name with its port";
-	snprintf(why, sizeof(why), "its address is %s, which the allow list must name with its port", kind);
+	snprintf(why, sizeof(why),
+		 r->is_public_only ? "its address is %s, and only public ones are granted here"
+				   : "its address is %s, which the allow list must name with its port",
+		 kind);
 	return why;
 }

@@ -141,14 +141,6 @@ void nx_run_on_lost(struct nx_run *r)
 	nx_run_fail(r);
 }
 
-/* One line for each: who looks for what a program tried finds it here. */
-void nx_run_on_refused(struct nx_run *r, const struct nx_spawn_refused *f)
-{
-	nx_log_warn("sandbox", "a connection was refused", NX_LID("execution", r->x->id),
-		    NX_LINT("tenant", r->x->tenant), NX_LSTRZ("host", f->host), NX_LINT("port", f->port),
-		    NX_LSTRZ("reason", f->reason));
-}
-
 /* ---- output ---- */
 
 void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes)

@@ -77,8 +77,8 @@ static const char *check_network(const struct nx_spawn_network *n)
 	if (n->nallow > NX_SPAWN_RULES_MAX || n->ndeny > NX_SPAWN_RULES_MAX ||
 	    !texts_fit(n->rules, sizeof(n->rules), (uint32_t)n->nallow + n->ndeny))
 		return "rules of the network do not fit";
-	return within(n->connections, 1, 1024) && within(n->bytes, 1, 1024 * 1024 * GIB) &&
-			       within(n->idle_us, 1, 24 * HOUR_US)
+	return within(n->connections, 1, 1024) && within(n->lookups, 0, 1000000) && n->is_public_only <= 1 &&
+			       within(n->bytes, 1, 1024 * 1024 * GIB) && within(n->idle_us, 1, 24 * HOUR_US)
 		       ? NULL
 		       : "network out of range";
 }

@@ -102,7 +102,9 @@ struct nx_spawn_hello {
 struct nx_spawn_network {
 	uint8_t is_granted;
 	uint8_t nallow, ndeny;
+	uint8_t is_public_only;           /* not even by naming them are other addresses reached */
 	uint16_t connections;             /* at once */
+	int64_t lookups;                  /* of names, in all */
 	int64_t bytes;                    /* both ways together */
 	int64_t idle_us;                  /* a connection on which nothing passes for so long ends */
 	char rules[NX_SPAWN_RULES_BYTES]; /* first what is allowed, then what is denied, each with its NUL */

@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import socketserver
+import sqlite3
 import threading
 import time
 
@@ -193,7 +194,7 @@ REFUSED = {
 @pytest.mark.parametrize("kind", REFUSED)
 def test_addresses_that_are_not_public_are_refused(granted, kind):
     line, got = connect(granted, REFUSED[kind], True)
-    assert re.match(r"HTTP/1.1 (403 Refused by the sandbox: its address is|502 No such host)", line), line
+    assert re.match(r"HTTP/1.1 (403 Refused by the sandbox: (its address is|it is an address)|502 No such host)", line), line
     if " 403 " in line:
         assert got["usage"]["network_refused"] == 1
 
@@ -204,14 +205,16 @@ def test_what_is_not_allowed_is_refused(granted, web):
                         ({"allow": ["127.0.0.1"]}, "not in the allow list"),  # without a port: 80 and 443
                         ({"allow": ["127.0.0.1:*"]}, "must name"),
                         ({"allow": ["127.0.0.0/8:*"]}, "must name"),
+                        ({"allow": [f"0.0.0.0/0:{port(web)}"]}, "must name"),
                         ({"allow": ["*:*"]}, "must name"),
                         ({"allow": [here], "deny": ["127.0.0.1"]}, "deny list"),
                         ({"allow": [here], "deny": [f"127.0.0.0/8:{port(web)}"]}, "deny list"),
                         ({"allow": [here], "deny": ["*"]}, "deny list")]:
         line, _ = connect(granted, here, access)
         assert " 403 " in line and why in line, (access, line)
-    line, _ = connect(granted, here, {"allow": [here], "deny": [f"127.0.0.1:{port(web) ^ 1}"]})
-    assert " 200 " in line
+    for access in ({"allow": [here], "deny": [f"127.0.0.1:{port(web) ^ 1}"]}, {"allow": [f"127.0.0.0/8:{port(web)}"]}):
+        line, _ = connect(granted, here, access)
+        assert " 200 " in line, (access, line)
 
 
 def test_a_name_that_means_a_denied_address_is_refused(granted, web):
@@ -221,6 +224,12 @@ def test_a_name_that_means_a_denied_address_is_refused(granted, web):
     assert " 403 " in line and "loopback" in line
     line, _ = connect(granted, "localhost:443", {"allow": ["localhost"]})
     assert " 403 " in line and "loopback" in line
+
+
+def test_a_name_is_denied_in_every_form(granted):
+    for host in ("example.invalid", "EXAMPLE.invalid", "example.invalid.", "example.invalid.."):
+        line, _ = connect(granted, f"{host}:443", {"allow": ["*"], "deny": ["Example.Invalid"]})
+        assert re.search(" 403 .*deny list" if ".." not in host else " 400 ", line), (host, line)
 
 
 def test_this_hosts_own_address_is_not_public(granted):
@@ -322,7 +331,7 @@ print(ask('CONNECT 127.0.0.1:4000 HTTP/1.1\\r\\n\\r\\n').split('\\r\\n')[0])
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x HTTP/1.1\r\n\r\n", "CONNECT x:0 HTTP/1.1\r\n\r\n",
     "CONNECT x:99999 HTTP/1.1\r\n\r\n", "CONNECT a b:1 HTTP/1.1\r\n\r\n", "CONNECT u@h:80 HTTP/1.1\r\n\r\n",
     "GET http://h\x01/ HTTP/1.1\r\n\r\n", "GET http://h/ HTTP/2\r\n\r\n", "GET https://h/ HTTP/1.1\r\n\r\n", "\r\n\r\n",
-    "GET http://h/ HTTP/1.1\nHost: x\n\n", "GET http://[::1/ HTTP/1.1\r\n\r\n", "x" * 20000])
+    "GET http://h/ HTTP/1.1\nHost: x\n\n", "GET http://h/ HTTP/1.1\r\nHost : x\r\n\r\n", "GET http://h/ HTTP/1.1\r\n" + "a: b\r\n" * 200, "GET http://[::1/ HTTP/1.1\r\n\r\n", "x" * 20000])
 def test_malformed_requests_get_an_answer(granted, text):
     got = go(granted, ASK + f"print(ask({text!r}).split('\\r\\n')[0])", True)
     assert re.match(r"HTTP/1.1 4(00|31) ", got["stdout"]), got
@@ -354,6 +363,13 @@ print(ask(G, b'\\x05\\x01\\x00\\x03\\x09localhost\\x00\\x50'))
 
 # ---- what is told, limits, the end ----
 
+def audited(server):
+    db = sqlite3.connect(f"file:{server.home}/nexus.db?mode=ro", uri=True)
+    rows = db.execute("SELECT object, detail FROM audit WHERE action = 'sandbox.network_refused' ORDER BY id").fetchall()
+    db.close()
+    return rows
+
+
 def test_each_refusal_is_told_once(start):
     s = start()
     c = Client(s)
@@ -361,6 +377,7 @@ def test_each_refusal_is_told_once(start):
     c.close()
     lines = [x for x in s.logged().splitlines() if "a connection was refused" in x]
     assert len(lines) == 1 and got["id"] in lines[0] and "10.9.8.7" in lines[0] and "private" in lines[0], lines
+    assert audited(s) == [(got["id"], "10.9.8.7:80: its address is private, which the allow list must name with its port")]
 
 
 def test_limits_of_a_granted_run(start, web):
@@ -387,6 +404,24 @@ print(urllib.request.urlopen('http://{here}/late', timeout=10).read().decode(), 
 """
     got = go(c, code, {"allow": [here]})
     assert got["stdout"] == f"hello from {port(web)} /late True\n", got
+    c.close()
+
+
+def test_look_ups_are_counted(start):
+    s = start(env={"NEXUS_SANDBOX_NETWORK_MAX_LOOKUPS": "3"})
+    c = Client(s)
+    code = ASK + "for i in range(5): print(ask(f'CONNECT n{i}.invalid:443 HTTP/1.1\\r\\n\\r\\n').split('\\r\\n')[0])"
+    lines = go(c, code, True)["stdout"].splitlines()
+    assert [x.split()[1] for x in lines] == ["502"] * 3 + ["403"] * 2 and "network_max_lookups" in lines[4], lines
+    c.close()
+
+
+def test_an_operator_may_grant_public_addresses_alone(start, web):
+    s = start(env={"NEXUS_SANDBOX_NETWORK_PRIVATE": "false"})
+    c = Client(s)
+    for target in (f"127.0.0.1:{port(web)}", f"localhost:{port(web)}"):
+        line, _ = connect(c, target, {"allow": [target]})
+        assert " 403 " in line and "only public ones" in line, line
     c.close()
 
 
