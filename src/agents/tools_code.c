@@ -2,8 +2,8 @@
  * code.run: a program in the sandbox.
  *
  * Its effects are idempotent: a run cannot reach anything outside its walls, so a second one changes nothing that the first
- * did not. Where an operator lets agents grant a network (sandbox.network_agents), that is no longer so, and is his choice;
- * where they may grant files of the host (sandbox.files_agents), each run happens once. What it prints is tainted.
+ * did not. Where an operator lets agents grant a network (sandbox.network_agents) or files of the host
+ * (sandbox.files_agents), that is no longer so: each run happens once. What it prints is tainted.
  */
 #include "agents/agents_internal.h"
 
@@ -226,7 +226,7 @@ int nx_tools_add_code(struct nx_agents *g, struct nx_error **err)
 	struct nx_tool t = code_tool;
 
 	t.self = g;
-	if (g->p.config->sandbox_files_agents)
+	if (g->p.config->sandbox_files_agents || g->p.config->sandbox_network_agents)
 		t.effects = NX_EFFECTS_ONCE;
 	return nx_tools_add(g->tools, &t, err);
 }

@@ -7,6 +7,7 @@
 
 struct limits_body {
 	int64_t cpu_percent, memory_mb;
+	yyjson_val *network;
 };
 static const struct nx_field limit_fields[] = {
 	{.name = "max_cpu_percent",
@@ -23,6 +24,12 @@ static const struct nx_field limit_fields[] = {
 	 .max = 1048576,
 	 .def = 512,
 	 .help = "of all its processes, files included"},
+	{.name = "network_access",
+	 .type = NX_T_ANY,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct limits_body, network),
+	 .json_schema = NX_NETWORK_ACCESS_SCHEMA,
+	 .help = "of all its runs. " NX_NETWORK_ACCESS_HELP},
 };
 static const struct nx_schema limits_schema = {.name = "SandboxSessionConstraints",
 					       .help = "What a session may use, all its runs together.",
@@ -285,6 +292,8 @@ static int fill_session(struct nx_request *r, struct nx_session_new *n, struct n
 	if (b->constraints) {
 		n->constraints.max_cpu_percent = b->constraints->cpu_percent;
 		n->constraints.max_memory_mb = b->constraints->memory_mb;
+		if (nx_exec_network_read(b->constraints->network, r->arena, &n->constraints.network, err) < 0)
+			return nx_error_code(*err);
 	}
 	return nx_execution_files_decode(r, &b->files, &n->files, &n->nfiles, err);
 }

@@ -17,11 +17,6 @@ struct constraints_body {
 	struct nx_list allowed_imports, blocked_operations;
 	yyjson_val *network, *file_system;
 };
-#define HOSTS_SCHEMA "{\"type\":\"array\",\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
-#define NETWORK_SCHEMA                                                           \
-	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,"         \
-	"\"properties\":{\"allow\":" HOSTS_SCHEMA ",\"deny\":" HOSTS_SCHEMA "}," \
-	"\"additionalProperties\":false,\"example\":{\"allow\":[\"api.example.com:443\",\"*.example.com\"]}}"
 static const struct nx_field constraint_fields[] = {
 	{.name = "max_cpu_percent",
 	 .type = NX_T_INT,
@@ -66,9 +61,8 @@ static const struct nx_field constraint_fields[] = {
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,
 	 .offset = offsetof(struct constraints_body, network),
-	 .json_schema = NETWORK_SCHEMA,
-	 .help = "true: every public address; or hosts that may be reached, HOST, *.HOST, * or an address, with :PORT or :* "
-		 "(without: 80 and 443); deny wins; private addresses only as ADDRESS:PORT. Through a proxy"},
+	 .json_schema = NX_NETWORK_ACCESS_SCHEMA,
+	 .help = NX_NETWORK_ACCESS_HELP},
 	{.name = "file_system_access",
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,

@@ -25,13 +25,21 @@ int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, 
 	return 0;
 }
 
+int nx_native_grant_network(struct nx_spawn_features *f, struct nx_error **err)
+{
+	if (f->network != NX_MECH_NAMESPACE) {
+		nx_error_set(err, NX_ESANDBOX,
+			     "this host has no network namespaces, so that no network can be granted");
+		return nx_error_hint(err, "nexus doctor");
+	}
+	f->network = NX_MECH_PROXY;
+	return 0;
+}
+
 static int check(struct nx_run *r, struct nx_error **err)
 {
 	int rc = nx_native_check_host(r->e, &r->features, err);
-	if (rc < 0 || !r->x->constraints.network.is_granted || r->features.network == NX_MECH_NAMESPACE)
-		return rc;
-	nx_error_set(err, NX_ESANDBOX, "this host has no network namespaces, so that no network can be granted");
-	return nx_error_hint(err, "nexus doctor");
+	return rc == 0 && r->x->constraints.network.is_granted ? nx_native_grant_network(&r->features, err) : rc;
 }
 
 static int prepare(struct nx_run *r, const struct nx_spawn_prepare *p, struct nx_error **err)

@@ -109,6 +109,8 @@ static void admit_job(struct nx_job *j)
 		.nallowed_imports = x->constraints.nallowed_imports,
 		.blocked_operations = x->constraints.blocked_operations,
 		.nblocked_operations = x->constraints.nblocked_operations,
+		.has_network = nx_id_none(x->session) ? x->constraints.network.is_granted
+						      : nx_session_has_network(r->e, x->tenant, x->session),
 	};
 	(void)nx_scan(x->language, x->code, &o, x->arena, &x->result.scan, &r->error);
 }

@@ -99,6 +99,8 @@ struct nx_backend {
 extern const struct nx_backend nx_backend_native, nx_backend_docker;
 struct nx_container;
 int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, struct nx_error **err);
+/* For a run or session that is granted one: `f`, its features, says so. */
+int nx_native_grant_network(struct nx_spawn_features *f, struct nx_error **err);
 
 /* ---- execution.c: what a client may ask for ---- */
 
@@ -208,6 +210,10 @@ void nx_execution_check_stopped(struct nx_execution *e); /* the last run or the 
 
 /* What was asked for may be granted: NX_EFORBIDDEN, NX_EUNSUPPORTED or NX_ETOOBIG. */
 int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, bool is_native, struct nx_error **err);
+int nx_exec_network_check(const struct nx_config *c, const struct nx_exec_network *n, bool is_native,
+			  struct nx_error **err);
+/* "network_access" of a stored request; nothing when none was granted. */
+void nx_exec_network_add(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec_network *n);
 int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, struct nx_spawn_network *ret,
 		   struct nx_error **err);
 /* Adds what tells a program of its proxy. */
@@ -241,6 +247,7 @@ void nx_sessions_stop(struct nx_execution *e);
 bool nx_sessions_are_over(const struct nx_execution *e);
 void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m, int *fds, size_t nfds);
 void nx_sessions_on_lost(struct nx_execution *e);
+bool nx_session_has_network(struct nx_execution *e, int64_t tenant, nx_id id); /* any thread */
 void nx_session_submit(struct nx_run *r); /* admitted: it waits for its turn in the session */
 void nx_session_forget(struct nx_run *r); /* cancelled before its turn came */
 void nx_session_begin(struct nx_run *r);  /* it has its turn and a slot */

@@ -127,24 +127,14 @@ int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, s
 	return r < 0 ? r : add_rules(ret, &used, n->deny, n->ndeny, err);
 }
 
-int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, bool is_native, struct nx_error **err)
+int nx_exec_network_check(const struct nx_config *c, const struct nx_exec_network *n, bool is_native,
+			  struct nx_error **err)
 {
-	struct nx_spawn_network n;
-	if (!x->constraints.network.is_granted)
+	struct nx_spawn_network crossing;
+	if (!n->is_granted)
 		return 0;
 	if (!c->sandbox_network) {
 		nx_error_set(err, NX_EFORBIDDEN, "runs are granted no network here: sandbox.network is false");
-		return nx_error_at(err, POINTER);
-	}
-	if (x->is_agents && !c->sandbox_network_agents) {
-		nx_error_set(err, NX_EFORBIDDEN,
-			     "an agent may not give its programs a network: "
-			     "sandbox.network_agents is false");
-		return nx_error_at(err, POINTER);
-	}
-	if (!nx_id_eq(x->session, NX_ID_NONE)) {
-		nx_error_set(err, NX_EUNSUPPORTED, "sessions have no network, and neither have their runs");
-		nx_error_hint(err, "leave session_id out");
 		return nx_error_at(err, POINTER);
 	}
 	if (!is_native) {
@@ -152,7 +142,40 @@ int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, boo
 		nx_error_hint(err, "sandbox.backend: native");
 		return nx_error_at(err, POINTER);
 	}
-	return nx_run_network(c, &x->constraints.network, &n, err);
+	return nx_run_network(c, n, &crossing, err);
+}
+
+int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, bool is_native, struct nx_error **err)
+{
+	const struct nx_exec_network *n = &x->constraints.network;
+	if (n->is_granted && x->is_agents && !c->sandbox_network_agents) {
+		nx_error_set(err, NX_EFORBIDDEN,
+			     "an agent may not give its programs a network: "
+			     "sandbox.network_agents is false");
+		return nx_error_at(err, POINTER);
+	}
+	if (n->is_granted && !nx_id_eq(x->session, NX_ID_NONE)) {
+		nx_error_set(err, NX_EUNSUPPORTED, "a run in a session has the session's network, and no other");
+		nx_error_hint(err, "give network_access when the session is made, or leave session_id out");
+		return nx_error_at(err, POINTER);
+	}
+	return nx_exec_network_check(c, n, is_native, err);
+}
+
+static void add_list(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const nx_str *list, size_t n)
+{
+	yyjson_mut_val *a = yyjson_mut_obj_add_arr(d, o, key);
+	for (size_t i = 0; a && i < n; i++)
+		(void)yyjson_mut_arr_add_strncpy(d, a, list[i].p, list[i].n);
+}
+
+void nx_exec_network_add(yyjson_mut_doc *d, yyjson_mut_val *o, const struct nx_exec_network *n)
+{
+	yyjson_mut_val *k = n->is_granted ? yyjson_mut_obj_add_obj(d, o, "network_access") : NULL;
+	if (!k)
+		return;
+	add_list(d, k, "allow", n->allow, n->nallow);
+	add_list(d, k, "deny", n->deny, n->ndeny);
 }
 
 /* ---- for the program ---- */

@@ -54,6 +54,7 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 	nx_json_add_strz(d, k, "cpu_policy", nx_cpu_policy_names[x->constraints.cpu_policy]);
 	yyjson_mut_obj_add_sint(d, k, "max_memory_mb", x->constraints.max_memory_mb);
 	yyjson_mut_obj_add_real(d, k, "max_execution_time_s", (double)x->constraints.max_time_us / NX_USEC_PER_SEC);
+	nx_exec_network_add(d, k, &x->constraints.network);
 	add_files(d, k, &x->constraints.files);
 	return nx_json_write(a, o, false, ret, err);
 }

@@ -326,7 +326,7 @@ void nx_run_list_enforced(struct nx_run *r)
 		.time = nx_mechanism_name(f->time),
 		.output = nx_mechanism_name(f->output),
 		.disk = nx_mechanism_name(f->disk),
-		.network = nx_mechanism_name(r->x->constraints.network.is_granted ? NX_MECH_PROXY : f->network),
+		.network = nx_mechanism_name(f->network),
 		.filesystem = nx_mechanism_name(f->filesystem),
 		.syscalls = nx_mechanism_name(f->syscalls),
 		.user = nx_mechanism_name(f->user),

@@ -40,6 +40,15 @@ struct nx_session *nx_session_find(struct nx_execution *e, int64_t tenant, nx_id
 	return NULL;
 }
 
+bool nx_session_has_network(struct nx_execution *e, int64_t tenant, nx_id id)
+{
+	uv_mutex_lock(&e->sessions_lock);
+	const struct nx_session *s = nx_session_find(e, tenant, id);
+	bool has = s && s->has_network;
+	uv_mutex_unlock(&e->sessions_lock);
+	return has;
+}
+
 void nx_session_set_state(struct nx_session *s, enum nx_session_state state)
 {
 	uv_mutex_lock(&s->e->sessions_lock);
@@ -82,6 +91,7 @@ static void tell_creator(struct nx_session *s)
 	struct nx_session_new *n = nx_steal(s->creator);
 	if (!n)
 		return;
+	s->constraints.network = (struct nx_exec_network){0}; /* its texts are the request's; nobody asks again */
 	if (!s->error && s->state != NX_SESSION_ACTIVE)
 		nx_error_set(&s->error, NX_ESANDBOX, "the session ended before it began (%s)",
 			     s->reason ? s->reason : "stopped");
@@ -366,7 +376,8 @@ static int start(struct nx_session *s, struct nx_error **err)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_START, s->number);
 	if (nx_session_watch(s, err) < 0 ||
-	    nx_language_start(s->language, s->program, s->constraints.max_memory_mb, false, &m.start, err) < 0)
+	    nx_language_start(s->language, s->program, s->constraints.max_memory_mb, false, &m.start, err) < 0 ||
+	    nx_run_network_env(&s->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
 	int n = nx_spawner_send(s->e->spawner, &m);
 	if (n < 0)
@@ -397,6 +408,12 @@ static void on_prepared(struct nx_session *s, int *fds, size_t nfds)
 	nx_workers_post(s->e->workers, &s->job);
 }
 
+/* To the run that has its turn, or to the session, where something that a run left in the background tried it. */
+static void on_refused(struct nx_session *s, const struct nx_spawn_refused *m)
+{
+	nx_execution_refused(s->e, s->tenant, s->current && s->turn != NX_TURN_NONE ? s->current->x->id : s->id, m);
+}
+
 void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m, int *fds, size_t nfds)
 {
 	struct nx_session *s;
@@ -409,6 +426,7 @@ void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m,
 	case NX_SPAWN_PREPARED: on_prepared(s, fds, nfds); break;
 	case NX_SPAWN_MEASURED: nx_session_on_measured(s, &m->measured); break;
 	case NX_SPAWN_EXITED: on_exited(s, &m->exited); break;
+	case NX_SPAWN_REFUSED: on_refused(s, &m->refused); break;
 	case NX_SPAWN_FAILED:
 		s->has_guest = false;
 		nx_error_set(&s->error, m->failed.errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX,
@@ -436,7 +454,8 @@ static int prepare(struct nx_session *s, struct nx_error **err)
 	union nx_spawn_msg m;
 	if (s->e->backend != &nx_backend_native)
 		return nx_error_set(err, NX_EUNSUPPORTED, "sessions need sandbox.backend native");
-	if (nx_native_check_host(s->e, &s->features, err) < 0)
+	if (nx_native_check_host(s->e, &s->features, err) < 0 ||
+	    (s->has_network && nx_native_grant_network(&s->features, err) < 0))
 		return nx_error_code(*err);
 	nx_spawn_init(&m, NX_SPAWN_PREPARE, s->number);
 	m.prepare = (struct nx_spawn_prepare){
@@ -451,6 +470,8 @@ static int prepare(struct nx_session *s, struct nx_error **err)
 		.wall_us = s->lifetime_us + START_WAIT_US + WALL_SLACK_US,
 		.has_control = 1,
 	};
+	if (nx_run_network(c, &s->constraints.network, &m.prepare.network, err) < 0)
+		return nx_error_code(*err);
 	int n = nx_spawner_send(s->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "ask the spawner for a sandbox");
@@ -492,6 +513,8 @@ static int check(struct nx_session *s, struct nx_error **err)
 	int r = find_driver(s, n->language, err);
 	if (r == 0)
 		r = nx_exec_check_constraints(c, &s->constraints, err);
+	if (r == 0)
+		r = nx_exec_network_check(c, &s->constraints.network, true, err);
 	if (r == 0)
 		r = check_time("idle_timeout_s", s->idle_us, c->sandbox_max_session_idle, "sandbox.max_session_idle",
 			       err);
@@ -580,6 +603,7 @@ void nx_session_create(struct nx_execution *e, struct nx_session_new *n)
 		s->tenant = n->tenant;
 		s->creator = n;
 		s->constraints = n->constraints;
+		s->has_network = n->constraints.network.is_granted;
 		s->idle_us = n->idle_us ? n->idle_us : e->config->sandbox_max_session_idle * NX_USEC_PER_MSEC;
 		s->lifetime_us =
 			n->lifetime_us ? n->lifetime_us : e->config->sandbox_max_session_time * NX_USEC_PER_MSEC;

@@ -23,7 +23,7 @@ struct nx_session_new {
 	struct nx_arena *arena;
 	int64_t tenant;
 	nx_str language;                        /* python or javascript */
-	struct nx_exec_constraints constraints; /* of which memory and CPU count */
+	struct nx_exec_constraints constraints; /* of which memory, CPU and network count */
 	int64_t idle_us, lifetime_us;           /* 0: sandbox.max_session_idle, sandbox.max_session_time */
 	struct nx_exec_file *files;
 	size_t nfiles;

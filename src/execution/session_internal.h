@@ -73,6 +73,7 @@ struct nx_session {
 	uint64_t number; /* of its guest, towards the spawner */
 	enum nx_session_state state;
 	bool has_guest, has_row;
+	bool has_network;   /* never changes */
 	const char *reason; /* why it ends; NULL: it does not */
 	const struct nx_language *language;
 	const char *program;
@@ -90,7 +91,8 @@ struct nx_session {
 	struct nx_run *current;
 	enum nx_session_turn turn;
 	struct nx_session_answer answer;
-	int64_t cpu_before_us, started_us, ended_us;
+	struct nx_spawn_measured before; /* what the session had used when it began */
+	int64_t started_us, ended_us;
 	unsigned interrupts;
 	struct nx_timer idle, life, grace;
 	struct nx_session_new *creator;

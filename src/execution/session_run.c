@@ -209,21 +209,36 @@ static void finish_run(struct nx_session *s)
 		nx_run_collect_soon(r);
 }
 
+static int64_t since(int64_t now, int64_t before)
+{
+	return nx_max(now - before, (int64_t)0);
+}
+
+/* What background processes of the session did meanwhile is in it. */
+static void take_usage(struct nx_session *s, const struct nx_spawn_measured *m)
+{
+	struct nx_exec_usage *u = &s->current->x->result.usage;
+	u->cpu_us = since(m->cpu_us, s->before.cpu_us);
+	u->max_rss_bytes = m->max_rss_bytes;
+	u->network_in = since(m->net_in, s->before.net_in);
+	u->network_out = since(m->net_out, s->before.net_out);
+	u->network_refused = since(m->net_refused, s->before.net_refused);
+}
+
 void nx_session_on_measured(struct nx_session *s, const struct nx_spawn_measured *m)
 {
 	struct nx_run *r = s->current;
 	if (!r)
 		return;
 	if (s->turn == NX_TURN_MEASURED_AFTER) {
-		r->x->result.usage.cpu_us = nx_max(m->cpu_us - s->cpu_before_us, (int64_t)0);
-		r->x->result.usage.max_rss_bytes = m->max_rss_bytes;
+		take_usage(s, m);
 		finish_run(s);
 	} else if (s->turn == NX_TURN_MEASURED_BEFORE && r->ending >= 0) {
 		s->answer = (struct nx_session_answer){.outcome = NX_SESSION_INTERRUPTED};
 		s->started_us = s->ended_us = nx_time_mono_us();
 		finish_run(s);
 	} else if (s->turn == NX_TURN_MEASURED_BEFORE) {
-		s->cpu_before_us = m->cpu_us;
+		s->before = *m;
 		send_request(s);
 	}
 }
@@ -240,15 +255,21 @@ void nx_session_end_run(struct nx_session *s, const struct nx_spawn_exited *e)
 	}
 	nx_session_drain(s);
 	if (s->turn == NX_TURN_MEASURED_AFTER) { /* it had answered before */
-		r->x->result.usage.cpu_us = nx_max(e->cpu_us - s->cpu_before_us, (int64_t)0);
-		r->x->result.usage.max_rss_bytes = e->max_rss_bytes;
+		take_usage(s, &(struct nx_spawn_measured){.cpu_us = e->cpu_us,
+							  .max_rss_bytes = e->max_rss_bytes,
+							  .net_in = e->net_in,
+							  .net_out = e->net_out,
+							  .net_refused = e->net_refused});
 		finish_run(s);
 		return;
 	}
 	struct nx_spawn_exited mine = *e;
 	bool has_begun = s->turn == NX_TURN_RUNS;
 	mine.wall_us = has_begun ? nx_time_mono_us() - s->started_us : 0;
-	mine.cpu_us = has_begun ? nx_max(e->cpu_us - s->cpu_before_us, (int64_t)0) : 0;
+	mine.cpu_us = has_begun ? since(e->cpu_us, s->before.cpu_us) : 0;
+	mine.net_in = has_begun ? since(e->net_in, s->before.net_in) : 0;
+	mine.net_out = has_begun ? since(e->net_out, s->before.net_out) : 0;
+	mine.net_refused = has_begun ? since(e->net_refused, s->before.net_refused) : 0;
 	mine.exec_mono_us = 0;
 	if (mine.end == NX_SPAWN_END_KILLED && r->ending < 0)
 		r->ending = NX_EXEC_ERROR; /* the session was ended for what its driver said */

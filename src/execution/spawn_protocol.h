@@ -175,7 +175,8 @@ struct nx_spawn_kill {
 /* INTERRUPT and MEASURE have the shape of KILL. */
 struct nx_spawn_measured {
 	struct nx_spawn_head head;
-	int64_t cpu_us, max_rss_bytes; /* of all processes, since the start */
+	int64_t cpu_us, max_rss_bytes;        /* of all processes, since the start */
+	int64_t net_in, net_out, net_refused; /* since the start, as in nx_spawn_exited */
 };
 
 struct nx_spawn_failed {

@@ -126,6 +126,11 @@ static void measure(struct run *r)
 	nx_spawn_init(&m, NX_SPAWN_MEASURED, r->id);
 	m.measured.cpu_us = u.cpu_us >= 0 ? u.cpu_us : r->max_cpu_us;
 	m.measured.max_rss_bytes = nx_max(u.peak_bytes, r->max_rss_bytes);
+	struct nx_proxy_counts n;
+	nx_proxy_read(&r->proxy, &n);
+	m.measured.net_in = (int64_t)(n.in & INT64_MAX);
+	m.measured.net_out = (int64_t)(n.out & INT64_MAX);
+	m.measured.net_refused = (int64_t)(n.refused & INT64_MAX);
 	say(&m, NULL, 0);
 }
 

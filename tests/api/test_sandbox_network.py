@@ -13,6 +13,7 @@ import pytest
 
 from nexus_server import Client
 from test_sandbox_api import run
+import test_sandbox_sessions as sessions
 
 LIMITS = {"max_cpu_percent": 100, "max_memory_mb": 512, "max_execution_time_s": 30}
 
@@ -422,6 +423,52 @@ def test_an_operator_may_grant_public_addresses_alone(start, web):
     for target in (f"127.0.0.1:{port(web)}", f"localhost:{port(web)}"):
         line, _ = connect(c, target, {"allow": [target]})
         assert " 403 " in line and "only public ones" in line, line
+    c.close()
+
+
+# ---- sessions ----
+
+def test_a_session_has_one_network_for_all_its_runs(start, web):
+    s = start()
+    c = Client(s)
+    here = f"127.0.0.1:{port(web)}"
+    session = sessions.begin(c, constraints={"max_cpu_percent": 100, "network_access": {"allow": [here], "deny": ["10.0.0.0/8"]}})
+    assert session["constraints"]["network_access"] == {"allow": [here], "deny": ["10.0.0.0/8"]}
+    got = sessions.run(c, session, FETCH.format(url=f"http://{here}/one") + "x = 1", policy="off")
+    assert got["stdout"] == f"hello from {port(web)} /one\n" and got["enforced"]["network"] == "proxy", got
+    assert 30 < got["usage"]["network_bytes_in"] < 1000 and got["usage"]["network_refused"] == 0
+    got = sessions.run(c, session, FETCH.format(url="http://10.0.0.1/"), policy="off")
+    assert got["stdout"].startswith("403 Refused") and got["usage"]["network_refused"] == 1, got
+    assert audited(s) == [(got["id"], "10.0.0.1:80: it is in the deny list")]
+    got = sessions.run(c, session, FETCH.format(url=f"http://{here}/bytes/100000"), policy="off")
+    assert 100_000 < got["usage"]["network_bytes_in"] < 101_000, got
+    got = sessions.run(c, session, "x", policy="off")
+    assert got["usage"]["network_bytes_in"] == 0 and got["usage"]["network_refused"] == 0, got
+    sessions.end(c, session)
+    c.close()
+
+
+def test_a_session_without_a_grant_has_no_network(client, web):
+    session = sessions.begin(client)
+    assert "network_access" not in session["constraints"]
+    got = sessions.run(client, session, FETCH.format(url=f"http://127.0.0.1:{port(web)}/"), policy="off")
+    assert got["stdout"].startswith("failed") and got["enforced"]["network"] == "namespace", got
+    sessions.end(client, session)
+
+
+def test_a_run_in_a_session_cannot_have_another_network(client):
+    session = sessions.begin(client)
+    r = client.post("/v1/sandbox/executions", {"language": "python", "session_id": session["id"], "code": "1", "constraints": {"network_access": True}})
+    assert r.status_code == 422 and r.json()["pointer"] == "/constraints/network_access" and "session" in r.json()["detail"], r.text
+    sessions.end(client, session)
+
+
+def test_what_cannot_be_granted_to_a_session_is_refused(client, start):
+    r = client.post("/v1/sandbox/sessions", {"language": "python", "constraints": {"network_access": {"allow": ["a b"]}}})
+    assert r.status_code == 400 and r.json()["pointer"] == "/constraints/network_access/allow/0", r.text
+    c = Client(start(env={"NEXUS_SANDBOX_NETWORK": "false"}))
+    r = c.post("/v1/sandbox/sessions", {"language": "python", "constraints": {"network_access": True}})
+    assert r.status_code == 403 and "sandbox.network" in r.json()["detail"], r.text
     c.close()
 
 

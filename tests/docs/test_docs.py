@@ -16,7 +16,7 @@ import generate_docs  # noqa: E402
 from nexus_server import Server  # noqa: E402
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-RUNNABLE = ["README.md", "README.ar.md", "docs/quick-start.md"]
+RUNNABLE = ["README.md", "README.ar.md", "docs/quick-start.md", "docs/how-to/grant-a-network.md"]
 ADDRESS = "http://127.0.0.1:8600"
 BLOCK = re.compile(r"(?:<!-- expects: (?P<expects>.*?) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)\n```", re.S)
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
@@ -44,7 +44,7 @@ def server(nexus):
 
 
 def run(command, server, nexus, **variables):
-    command = command.replace(ADDRESS, server.url).replace("build/nexus", str(nexus))
+    command = command.replace(ADDRESS.removeprefix("http://"), server.url.removeprefix("http://")).replace("build/nexus", str(nexus))
     return subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "NEXUS_URL": server.url, **variables})
 
