@@ -228,11 +228,15 @@ static int limit_cpu(struct nx_cgroups *g, struct nx_cgroup *c, int64_t percent,
 		if (write_checked(c->dir[NX_CG_CPU], "cpu.cfs_quota_us", quota, ret) < 0)
 			return -1;
 	} else {
-		char text[64];
-		snprintf(text, sizeof(text), "%lld %d", (long long)quota, PERIOD_US);
+		char text[64], got[64];
+		int n = snprintf(text, sizeof(text), "%lld %d", (long long)quota, PERIOD_US);
 		int r = nx_cg_write(c->dir[0], "cpu.max", text);
+		if (r == 0)
+			r = nx_cg_read(c->dir[0], "cpu.max", got, sizeof(got));
 		if (r < 0)
 			return nx_fault_at_set(ret, "cpu.max", -r);
+		if (strncmp(got, text, (size_t)n) != 0)
+			return nx_fault_at_set(ret, "cpu.max", ERANGE);
 	}
 	c->cpu_set = percent;
 	return 0;

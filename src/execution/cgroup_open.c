@@ -148,24 +148,27 @@ static bool open_v1(struct nx_cgroups *g, const struct nx_cgroup_mounts *m, cons
 	return g->has[NX_CG_MEMORY] || g->has[NX_CG_PIDS] || g->has[NX_CG_CPU];
 }
 
-/* Moves server and spawner into a leaf, which frees their cgroup for children with controllers. */
+/* Moves who sits in our cgroup into a leaf, which frees it for children with controllers ("no internal processes",
+ * cgroup-v2.rst): server and spawner, and what was delegated or put into a container together with them. */
 static void make_room(int own)
 {
-	char pid[32];
+	char text[8192];
 	if (mkdirat(own, MAIN_LEAF, 0755) < 0 && errno != EEXIST)
 		return;
-	snprintf(pid, sizeof(pid), "%ld", (long)getppid());
-	(void)nx_cg_write(own, MAIN_LEAF "/cgroup.procs", pid);
-	(void)nx_cg_write(own, MAIN_LEAF "/cgroup.procs", "0");
+	if (nx_cg_read(own, "cgroup.procs", text, sizeof(text)) < 0)
+		return;
+	char *save = NULL;
+	for (char *pid = strtok_r(text, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save))
+		if (strcmp(pid, "0") != 0) /* one that this pid namespace cannot see; written, it would be ourselves */
+			(void)nx_cg_write(own, MAIN_LEAF "/cgroup.procs", pid);
 }
 
-static bool enable_v2(int own, const char *path)
+static bool enable_v2(int own)
 {
 	static const char all[] = "+memory +pids +cpu";
-	if (nx_cg_write(own, "cgroup.subtree_control", all) == 0)
-		return true;
-	if (strcmp(path, "/") == 0)
-		return false;
+	int r = nx_cg_write(own, "cgroup.subtree_control", all);
+	if (r != -EBUSY)
+		return r == 0;
 	make_room(own);
 	return nx_cg_write(own, "cgroup.subtree_control", all) == 0;
 }
@@ -182,7 +185,7 @@ static bool open_v2(struct nx_cgroups *g, const struct nx_cgroup_mounts *m, cons
 		if (!nx_cgroup_has_word(controllers, nx_controller_names[c]))
 			return false;
 	reap_left_overs(g, dir, proc_fd);
-	if (!enable_v2(dir, path) || !can_make(dir, "memory.max"))
+	if (!enable_v2(dir) || !can_make(dir, "memory.max"))
 		return false;
 	for (int c = 0; c < NX_CG_MAX; c++)
 		g->has[c] = true;

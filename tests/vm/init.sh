@@ -17,14 +17,21 @@ tests() {
 
 mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 echo "Linux $(uname -r), cgroup v2: $(cat /sys/fs/cgroup/cgroup.controllers)"
-tests v2 cgroup run limits walls attacks survival
+echo "== v2, delegated to an ordinary user"
+mkdir /sys/fs/cgroup/user
+chown 65534 /sys/fs/cgroup/user /sys/fs/cgroup/user/cgroup.{procs,subtree_control}
+(echo 0 >/sys/fs/cgroup/user/cgroup.procs && exec /t/execution_test_survival ordinary) >/tmp/user.log 2>&1
+grep 'as a user' /tmp/user.log
+grep -q 'as a user: memory cgroup-v2' /tmp/user.log || failed=$((failed + 1))
+
+tests v2 attacks survival walls cgroup run limits
 
 umount /sys/fs/cgroup
 mount -t tmpfs cgroup /sys/fs/cgroup
 for c in memory pids cpu cpuacct; do
   mkdir "/sys/fs/cgroup/$c" && mount -t cgroup -o "$c" "$c" "/sys/fs/cgroup/$c" || echo "no cgroup v1 $c"
 done
-tests v1 run limits attacks
+tests v1 attacks run limits
 
 echo "vm: $failed failed"
 sync
