@@ -5,7 +5,7 @@
 #define CODE_MAX (1 << 20)
 #define INPUT_MAX (64 << 20)
 
-static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow;
+static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow, *deny;
 static const char *readable, *writable;
 static bool quiet;
 static const struct nx_cli_option options[] = {
@@ -17,6 +17,7 @@ static const struct nx_cli_option options[] = {
 	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
 	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &allow, NULL},
+	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &deny, NULL},
 	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
 	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
@@ -46,22 +47,27 @@ static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, con
 	return 0;
 }
 
-/* --allow as network_access. */
-static int add_network(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_error **err)
+static int add_hosts(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *hosts, struct nx_error **err)
 {
-	if (!allow)
-		return 0;
-	if (strcmp(allow, "all") == 0)
-		return yyjson_mut_obj_add_bool(d, o, "network_access", true) ? 0
-									     : nx_error_set(err, NX_ENOMEM, "--allow");
-	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, yyjson_mut_obj_add_obj(d, o, "network_access"), "allow");
-	for (const char *p = allow; *p;) {
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, key);
+	for (const char *p = hosts; *p;) {
 		size_t n = strcspn(p, ",");
 		if (n && !yyjson_mut_arr_add_strncpy(d, list, p, n))
-			return nx_error_set(err, NX_ENOMEM, "--allow");
+			return nx_error_set(err, NX_ENOMEM, "no memory for the hosts of --%s", key);
 		p += n + (p[n] == ',');
 	}
 	return 0;
+}
+
+/* --allow and --deny as network_access; --deny alone takes from every public address. */
+static int add_network(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_error **err)
+{
+	bool is_all = allow ? strcmp(allow, "all") == 0 : deny != NULL;
+	if (!allow && !deny)
+		return 0;
+	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "network_access");
+	int r = add_hosts(d, k, "allow", is_all ? "*:*" : allow, err);
+	return r == 0 && deny ? add_hosts(d, k, "deny", deny, err) : r;
 }
 
 /* The files beside the program: each lies in its work directory under its own last name. */
@@ -175,7 +181,7 @@ static void print_account(struct nx_cli *c, yyjson_val *answer)
 		nx_cli_duration(nx_json_num(u, "cpu_ms", 0), cpu_text), nx_json_num(u, "max_rss_bytes", 0) / 1048576.0,
 		nx_cli_duration(nx_json_num(u, "start_ms", 0), start));
 	if (nx_str_eqz(nx_json_str(e, "network"), "proxy"))
-		fprintf(stderr, "network: %lld bytes in, %lld out, %lld connections refused\n",
+		fprintf(stderr, "network: %lld bytes in, %lld out, %lld refused\n",
 			(long long)nx_json_int(u, "network_bytes_in", 0),
 			(long long)nx_json_int(u, "network_bytes_out", 0),
 			(long long)nx_json_int(u, "network_refused", 0));

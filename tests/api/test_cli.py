@@ -150,6 +150,11 @@ def test_exec(cli, tmp_path):
     assert ok(cli("exec", "--quiet", "-", input="print(6*7)")) == "42\n"
     assert json.loads(ok(cli("exec", "--json", "--language", "shell", "-", input="echo hi")))["stdout"] == "hi\n"
     assert cli("exec", "--language", "shell", "--time", "0.3", "-", input="sleep 9").returncode == 124
+    fetch = "import urllib.request, urllib.error\ntry: urllib.request.urlopen('http://10.0.0.1/')\nexcept urllib.error.HTTPError as e: print(e.code, e.reason)"
+    for hosts, why in [(["--allow", "all"], "private"), (["--allow", "a.example,*.b.example"], "not in the allow list"),
+                       (["--deny", "10.0.0.0/8"], "deny list"), (["--allow", "10.0.0.1:80", "--deny", "10.0.0.1"], "deny list")]:
+        r = cli("exec", *hosts, "-", input=fetch)
+        assert r.stdout.startswith("403 ") and why in r.stdout and "1 refused" in r.stderr, r
     r = cli("exec", "--policy", "strict", "-", input="import ctypes\nimport os\nos.system('rm -rf /')\n")
     assert r.returncode == 125 and "line " in r.stderr
     assert cli("exec", "nowhere.py").returncode == 1

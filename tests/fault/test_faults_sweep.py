@@ -20,6 +20,13 @@ from nexus_server import Client, Contract, Server
 SAMPLE = 24  # points of a flow by their number
 PER_NAME = 2  # and of each name: its first and its last
 PATIENCE = 30  # seconds for a task to end, or for an answer
+# One connection that the proxy of the run refuses.
+REFUSED = """import urllib.request, urllib.error
+try:
+    urllib.request.urlopen("http://10.0.0.1/")
+except urllib.error.HTTPError as e:
+    print(e.code)
+"""
 FINAL = {"succeeded", "failed", "cancelled", "timed_out", "over_budget"}
 
 
@@ -117,8 +124,9 @@ class Flow:
 
     def sandbox(self):
         self.ask("POST", "/v1/sandbox/scan", {"language": "python", "code": "import os\nprint(1)"})
-        for language, code in [("shell", "echo hello > out.txt; echo done"), ("python", "print(6 * 7)")]:
-            made = self.ask("POST", "/v1/sandbox/executions", {"language": language, "code": code})
+        for language, code, more in [("shell", "echo hello > out.txt; echo done", {}), ("python", "print(6 * 7)", {}),
+                                     ("python", REFUSED, {"constraints": {"network_access": True}})]:
+            made = self.ask("POST", "/v1/sandbox/executions", {"language": language, "code": code, **more})
             if made:
                 self.runs.append((made["id"], made["status"], made["stdout"]))
 
