@@ -7,7 +7,7 @@
 
 struct limits_body {
 	int64_t cpu_percent, memory_mb;
-	yyjson_val *network;
+	yyjson_val *network, *file_system;
 };
 static const struct nx_field limit_fields[] = {
 	{.name = "max_cpu_percent",
@@ -30,6 +30,12 @@ static const struct nx_field limit_fields[] = {
 	 .offset = offsetof(struct limits_body, network),
 	 .json_schema = NX_NETWORK_ACCESS_SCHEMA,
 	 .help = "of all its runs. " NX_NETWORK_ACCESS_HELP},
+	{.name = "file_system_access",
+	 .type = NX_T_ANY,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct limits_body, file_system),
+	 .json_schema = NX_EXEC_FILES_SCHEMA,
+	 .help = "directories of the host, for all its runs; as in a run"},
 };
 static const struct nx_schema limits_schema = {.name = "SandboxSessionConstraints",
 					       .help = "What a session may use, all its runs together.",
@@ -295,6 +301,8 @@ static int fill_session(struct nx_request *r, struct nx_session_new *n, struct n
 		if (nx_exec_network_read(b->constraints->network, r->arena, &n->constraints.network, err) < 0)
 			return nx_error_code(*err);
 	}
+	if (b->constraints && nx_exec_files_read(b->constraints->file_system, r->arena, &n->constraints.files, err))
+		return nx_error_code(*err);
 	return nx_execution_files_decode(r, &b->files, &n->files, &n->nfiles, err);
 }
 

@@ -49,10 +49,15 @@ int nx_language_start(const struct nx_language *l, const char *program, int64_t 
 
 /* ---- hostfs_grants.c ---- */
 
-/* On a worker: what is asked for, judged by the config and by what lies there now, in the words of the spawner; NULL in *ret
- * when nothing is. NX_EINVAL, NX_EFORBIDDEN, NX_ENOTFOUND, NX_EUNSUPPORTED. */
+/* What is asked for, judged by the config, in the words of the spawner; NULL in *ret when nothing is. It looks at texts, never
+ * at the host. NX_EINVAL, NX_EFORBIDDEN, NX_ETOOBIG, NX_EUNSUPPORTED. */
 int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, struct nx_arena *a,
 			const struct nx_spawn_files **ret, struct nx_error **err);
+/* file_system_access as it was asked for, where it was. */
+void nx_exec_files_write(yyjson_mut_doc *d, yyjson_mut_val *constraints, const struct nx_exec_files *f);
+/* What the spawner refused them for: NX_EFORBIDDEN, NX_ENOTFOUND and the like. */
+int nx_exec_files_explain(const struct nx_exec_files *f, const struct nx_spawn_files *files,
+			  const struct nx_spawn_failed *failed, struct nx_error **err);
 
 /* ---- sql_tables.c ---- */
 

@@ -9,8 +9,8 @@
  *   guest    child_files.c     mounts them, before pivot_root
  *
  * Invariants:
- *  1. A directory is judged after it was opened and copied from the same descriptor: there is no second look by name. The
- *     server's own look is for errors that say what is wrong; the keeper's is the one that counts.
+ *  1. A directory is judged after it was opened and copied from the same descriptor: there is no second look by name, and
+ *     nobody but the keeper's child looks at all, because a look may take for ever.
  *  2. Roots are opened without following a link anywhere, and what is below them likewise: who may write below one root can
  *     put nothing in the place of another.
  *  3. Only the mount on which the directory lies is copied. What is mounted below it is not granted by it.
@@ -47,8 +47,8 @@ bool nx_hostfs_is_kernels(int dir);
 
 struct nx_hostfs_answer {
 	uint64_t run;
-	int32_t errnum;
-	char stage[48];
+	int32_t errnum;    /* 0: all were opened */
+	uint8_t why, path; /* of struct nx_spawn_failed */
 };
 
 /* `rules` has to outlive it. Forked before the spawner leaves the host's mounts. 0 or -1; without roots there is none. */

@@ -3,7 +3,6 @@
 #include "execution/hostfs.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #define POINTER "/constraints/file_system_access"
 
@@ -73,6 +72,24 @@ int nx_exec_files_read(yyjson_val *v, struct nx_arena *a, struct nx_exec_files *
 	return 0;
 }
 
+static void add_paths(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const nx_str *paths, size_t n)
+{
+	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, key);
+	for (size_t i = 0; i < n; i++)
+		yyjson_mut_arr_add_strncpy(d, list, paths[i].p ? paths[i].p : "", paths[i].n);
+}
+
+void nx_exec_files_write(yyjson_mut_doc *d, yyjson_mut_val *k, const struct nx_exec_files *f)
+{
+	if (f->all) {
+		yyjson_mut_obj_add_bool(d, k, "file_system_access", true);
+	} else if (f->is_granted) {
+		yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, k, "file_system_access");
+		add_paths(d, o, "read", f->read, f->nread);
+		add_paths(d, o, "write", f->write, f->nwrite);
+	}
+}
+
 /* ---- one directory ---- */
 
 struct grant {
@@ -91,45 +108,6 @@ static int refuse_root(const struct nx_config *c, const char *path, bool is_writ
 			     "the operator sets %s to the directories, separated by colons, below which runs may be "
 			     "granted directories",
 			     option);
-}
-
-static int explain_open(const char *path, const char *root, int errnum, struct nx_error **err)
-{
-	if (errnum == ELOOP) {
-		nx_error_set(err, NX_EFORBIDDEN, "%s leads through a link, and links are not followed", path);
-		return nx_error_hint(err, "name the directory that it leads to, below a root");
-	}
-	nx_error_set_errno(err, errnum, "open the directory %s", path);
-	return nx_error_hint(err, "it has to be there, below %s, before the run is", root);
-}
-
-/* Root is the owner that no user of the host should become by what a program leaves. */
-static int check_owner(const char *path, int dir, struct nx_error **err)
-{
-	struct stat st;
-	if (fstat(dir, &st) < 0)
-		return nx_error_set_errno(err, errno, "look at %s", path);
-	if (geteuid() != 0 || (st.st_uid != 0 && st.st_gid != 0))
-		return 0;
-	nx_error_set(err, NX_EFORBIDDEN, "%s belongs to root, and what a program writes there would, too", path);
-	return nx_error_hint(err, "chown it to another user and group");
-}
-
-/* The keeper opens it anew and judges for itself; this is for errors that say what is wrong. */
-static int check_directory(const struct nx_config *c, const char *path, const char *root, bool is_write,
-			   struct nx_error **err)
-{
-	nx_auto_fd int dir = nx_hostfs_open(root, path);
-	if (dir < 0)
-		return explain_open(path, root, -dir, err);
-	if (nx_hostfs_is_kernels(dir))
-		return nx_error_set(err, NX_EFORBIDDEN, "%s holds files of the kernel, which are not granted", path);
-	int r = nx_hostfs_check_apart(dir, c->home);
-	if (r == -EPERM)
-		return nx_error_set(err, NX_EFORBIDDEN, "%s holds, or is held by, the server's own data", path);
-	if (r < 0)
-		return nx_error_set_errno(err, -r, "look around %s", path);
-	return is_write ? check_owner(path, dir, err) : 0;
 }
 
 static bool is_named(const struct nx_spawn_files *f, const char *path)
@@ -153,7 +131,7 @@ static int check_path(struct grant *g, const char *path, bool is_write, struct n
 				    path);
 	if (is_named(g->files, path))
 		return nx_error_set(err, NX_EINVAL, "%s is named twice", path);
-	return check_directory(c, path, root, is_write, err);
+	return 0;
 }
 
 static int add_path(struct grant *g, nx_str s, bool is_write, struct nx_error **err)
@@ -241,4 +219,60 @@ int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f
 	if (r == 0)
 		*ret = g.files;
 	return r;
+}
+
+/* ---- what the keeper found ---- */
+
+static int explain_open(const char *path, int errnum, struct nx_error **err)
+{
+	if (errnum == ELOOP) {
+		nx_error_set(err, NX_EFORBIDDEN, "%s leads through a link, and links are not followed", path);
+		return nx_error_hint(err, "name the directory that it leads to, below a root");
+	}
+	nx_error_set_errno(err, errnum, "open the directory %s", path);
+	return nx_error_hint(err, "it has to be there before the run is");
+}
+
+static int explain_map(const char *path, int errnum, struct nx_error **err)
+{
+	nx_error_set(err, NX_EUNSUPPORTED, "the owner of %s cannot be mapped to the program's user: %s", path,
+		     strerror(errnum));
+	return nx_error_hint(err, "as root, what may be written has to lie on a file system with ID-mapped mounts (ext4, "
+				  "xfs, btrfs, tmpfs from Linux 6.3), and user namespaces have to be allowed");
+}
+
+static int explain(const char *path, const struct nx_spawn_failed *f, struct nx_error **err)
+{
+	switch ((enum nx_spawn_why)f->why) {
+	case NX_SPAWN_WHY_OPEN: return explain_open(path, f->errnum, err);
+	case NX_SPAWN_WHY_MAP: return explain_map(path, f->errnum, err);
+	case NX_SPAWN_WHY_KERNEL:
+		return nx_error_set(err, NX_EFORBIDDEN, "%s holds files of the kernel, which are not granted", path);
+	case NX_SPAWN_WHY_DATA:
+		return nx_error_set(err, NX_EFORBIDDEN, "%s holds, or is held by, the server's own data", path);
+	case NX_SPAWN_WHY_OWNER:
+		nx_error_set(err, NX_EFORBIDDEN, "%s belongs to root, and what a program writes there would, too", path);
+		return nx_error_hint(err, "chown it to another user and group");
+	case NX_SPAWN_WHY_COPY:
+		nx_error_set(err, NX_EUNSUPPORTED, "%s cannot be granted alone: %s", path, strerror(f->errnum));
+		return nx_error_hint(err, "where NEXUS is an ordinary user's, nothing may be mounted below it");
+	default: return nx_error_set(err, NX_EFORBIDDEN, "%s is not below a root", path);
+	}
+}
+
+int nx_exec_files_explain(const struct nx_exec_files *f, const struct nx_spawn_files *files,
+			  const struct nx_spawn_failed *failed, struct nx_error **err)
+{
+	const char *path = files->paths;
+	if (failed->why == NX_SPAWN_WHY_LATE || failed->path >= files->nread + files->nwrite) {
+		nx_error_set(err, NX_ETIMEOUT, "the file system of a granted directory does not answer");
+		return nx_error_at(err, POINTER);
+	}
+	for (uint8_t i = 0; i < failed->path; i++)
+		path += strlen(path) + 1;
+	explain(path, failed, err);
+	if (f->all)
+		return nx_error_at(err, POINTER);
+	return failed->path < files->nread ? nx_error_at(err, POINTER "/read/%u", failed->path)
+					   : nx_error_at(err, POINTER "/write/%u", failed->path - files->nread);
 }

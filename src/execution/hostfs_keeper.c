@@ -119,25 +119,22 @@ bool nx_hostfs_is_kernels(int dir)
 }
 
 /* Above its outermost root and below it nothing is a link, whoever may write there. */
-static int open_granted(const char *path, bool is_write, const char **ret_stage)
+static int open_granted(const char *path, bool is_write, uint8_t *ret_why)
 {
 	char write_root[NX_SPAWN_TEXT_MAX], read_root[NX_SPAWN_TEXT_MAX];
 	bool may_write = nx_hostfs_root_of(G.rules->write_roots, path, write_root, sizeof(write_root));
 	bool may_read = nx_hostfs_root_of(G.rules->read_roots, path, read_root, sizeof(read_root));
-	*ret_stage = "grant a directory outside the roots";
-	if (!may_write && (is_write || !may_read))
+	*ret_why = NX_SPAWN_WHY_OUTSIDE;
+	if ((!may_write && (is_write || !may_read)) || !nx_hostfs_is_plain(path) || !nx_hostfs_may_cover(path))
 		return -EPERM;
-	*ret_stage = "grant a directory where the guest has its own";
-	if (!nx_hostfs_is_plain(path) || !nx_hostfs_may_cover(path))
-		return -EPERM;
-	*ret_stage = "open a granted directory";
+	*ret_why = NX_SPAWN_WHY_OPEN;
 	nx_auto_fd int dir = nx_hostfs_open(may_write ? write_root : read_root, path);
 	if (dir < 0)
 		return dir;
-	*ret_stage = "grant files of the kernel";
+	*ret_why = NX_SPAWN_WHY_KERNEL;
 	if (nx_hostfs_is_kernels(dir))
 		return -EPERM;
-	*ret_stage = "grant the server's data directory";
+	*ret_why = NX_SPAWN_WHY_DATA;
 	int r = nx_hostfs_check_apart(dir, G.rules->data_dir);
 	return r < 0 ? r : nx_steal_fd(&dir);
 }
@@ -186,16 +183,15 @@ static int make_userns(const struct stat *st, uid_t uid)
 	return ns;
 }
 
-static int map_owner(int tree, uid_t uid, const char **ret_stage)
+static int map_owner(int tree, uid_t uid, uint8_t *ret_why)
 {
 	struct stat st;
-	*ret_stage = "map the owner of a directory";
+	*ret_why = NX_SPAWN_WHY_OWNER;
 	if (fstat(tree, &st) < 0)
 		return -errno;
-	*ret_stage = "let a program write where root is the owner";
 	if (st.st_uid == 0 || st.st_gid == 0)
 		return -EPERM;
-	*ret_stage = "map the owner of a directory";
+	*ret_why = NX_SPAWN_WHY_MAP;
 	nx_auto_fd int ns = make_userns(&st, uid);
 	if (ns < 0)
 		return -EPERM;
@@ -205,21 +201,22 @@ static int map_owner(int tree, uid_t uid, const char **ret_stage)
 	return 0;
 }
 
-static int copy_tree(const char *path, bool is_write, uid_t uid, const char **ret_stage)
+static int copy_tree(const char *path, bool is_write, uid_t uid, uint8_t *ret_why)
 {
-	nx_auto_fd int dir = open_granted(path, is_write, ret_stage);
+	nx_auto_fd int dir = open_granted(path, is_write, ret_why);
 	if (dir < 0)
 		return dir;
-	*ret_stage =
-		"copy the mount of a granted directory"; /* EINVAL: mounts below it that an ordinary user cannot lift */
+	*ret_why = NX_SPAWN_WHY_COPY; /* EINVAL: with mounts below it that an ordinary user may not lift */
 	nx_auto_fd int tree = (int)syscall(SYS_open_tree, dir, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
 	if (tree < 0)
 		return -errno;
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (is_write ? 0 : MOUNT_ATTR_RDONLY),
-				  .propagation = MS_PRIVATE};
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (is_write ? 0 : MOUNT_ATTR_RDONLY),
+		.propagation = MS_PRIVATE,
+	};
 	if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return -errno;
-	int r = is_write && G.host->is_root ? map_owner(tree, uid, ret_stage) : 0;
+	int r = is_write && G.host->is_root ? map_owner(tree, uid, ret_why) : 0;
 	return r < 0 ? r : nx_steal_fd(&tree);
 }
 
@@ -229,22 +226,23 @@ static void __attribute__((noreturn)) answer(int sock, const struct question *q)
 {
 	struct nx_hostfs_answer a = {.run = q->run};
 	int fds[NX_HOSTFS_PATHS_MAX];
-	size_t n = 0, wanted = q->files.nread + q->files.nwrite;
-	const char *path = q->files.paths, *stage = "";
+	uint8_t n = 0;
+	const uint32_t wanted = q->files.nread + q->files.nwrite;
+	const char *path = q->files.paths;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)alarm(ANSWER_S);
 	for (; n < wanted && a.errnum == 0; n++, path += strlen(path) + 1) {
-		fds[n] = copy_tree(path, n >= q->files.nread, q->uid, &stage);
-		a.errnum = nx_min(fds[n], 0) * -1;
+		a.path = n;
+		fds[n] = copy_tree(path, n >= q->files.nread, q->uid, &a.why);
+		if (fds[n] < 0)
+			a.errnum = -fds[n];
 	}
-	snprintf(a.stage, sizeof(a.stage), "%s", a.errnum ? stage : "");
 	_exit(nx_fds_send(sock, &a, sizeof(a), fds, a.errnum ? 0 : n, 0) < 0);
 }
 
-static void refuse(int sock, uint64_t run, const char *stage, int errnum)
+static void refuse(int sock, uint64_t run, int errnum)
 {
-	struct nx_hostfs_answer a = {.run = run, .errnum = errnum};
-	snprintf(a.stage, sizeof(a.stage), "%s", stage);
+	const struct nx_hostfs_answer a = {.run = run, .errnum = errnum};
 	(void)nx_fds_send(sock, &a, sizeof(a), NULL, 0, 0);
 }
 
@@ -273,7 +271,7 @@ static void __attribute__((noreturn)) keeper_main(int sock, int ready)
 			answer(SOCK_FD, &q);
 		under_way += pid > 0;
 		if (pid < 0)
-			refuse(SOCK_FD, q.run, "open more directories at once", EAGAIN);
+			refuse(SOCK_FD, q.run, EAGAIN);
 	}
 	_exit(0);
 }
@@ -336,10 +334,8 @@ int nx_hostfs_ask(struct nx_hostfs_keeper *k, uint64_t run, const struct nx_spaw
 int nx_hostfs_hear(struct nx_hostfs_keeper *k, struct nx_hostfs_answer *ret, int *fds, size_t *ret_nfds)
 {
 	ssize_t n = nx_fds_recv(k->sock, ret, sizeof(*ret), fds, NX_HOSTFS_PATHS_MAX, ret_nfds, MSG_DONTWAIT);
-	if (n == (ssize_t)sizeof(*ret)) {
-		ret->stage[sizeof(ret->stage) - 1] = '\0';
+	if (n == (ssize_t)sizeof(*ret))
 		return 1;
-	}
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	nx_hostfs_keeper_end(k);

@@ -12,24 +12,6 @@ char *nx_artifact_path(struct nx_arena *a, const char *dir, nx_id id)
 	return nx_path_join(a, dir, text);
 }
 
-static void add_paths(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const nx_str *paths, size_t n)
-{
-	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, key);
-	for (size_t i = 0; i < n; i++)
-		yyjson_mut_arr_add_strncpy(d, list, paths[i].p ? paths[i].p : "", paths[i].n);
-}
-
-static void add_files(yyjson_mut_doc *d, yyjson_mut_val *k, const struct nx_exec_files *f)
-{
-	if (f->all) {
-		yyjson_mut_obj_add_bool(d, k, "file_system_access", true);
-	} else if (f->is_granted) {
-		yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, k, "file_system_access");
-		add_paths(d, o, "read", f->read, f->nread);
-		add_paths(d, o, "write", f->write, f->nwrite);
-	}
-}
-
 static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret, struct nx_error **err)
 {
 	static const char *const policies[] = {"strict", "standard", "off"};
@@ -55,7 +37,7 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 	yyjson_mut_obj_add_sint(d, k, "max_memory_mb", x->constraints.max_memory_mb);
 	yyjson_mut_obj_add_real(d, k, "max_execution_time_s", (double)x->constraints.max_time_us / NX_USEC_PER_SEC);
 	nx_exec_network_add(d, k, &x->constraints.network);
-	add_files(d, k, &x->constraints.files);
+	nx_exec_files_write(d, k, &x->constraints.files);
 	return nx_json_write(a, o, false, ret, err);
 }
 

@@ -128,6 +128,11 @@ void nx_run_on_failed(struct nx_run *r, const struct nx_spawn_failed *f)
 		nx_run_record(r);
 		return;
 	}
+	if (r->files && f->why) {
+		nx_exec_files_explain(&r->x->constraints.files, r->files, f, &r->error);
+		nx_run_fail(r);
+		return;
+	}
 	nx_error_set(&r->error, f->errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX, "the sandbox could not %s: %s", f->stage,
 		     strerror(f->errnum));
 	nx_error_hint(&r->error, "nexus doctor");

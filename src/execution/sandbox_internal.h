@@ -28,11 +28,12 @@
 struct nx_fault_at { /* where it failed */
 	const char *stage;
 	int errnum; /* 0: it did not */
+	uint8_t why, path; /* of struct nx_spawn_failed */
 };
 
 static inline int nx_fault_at_set(struct nx_fault_at *f, const char *stage, int errnum)
 {
-	*f = (struct nx_fault_at){stage, errnum};
+	*f = (struct nx_fault_at){.stage = stage, .errnum = errnum};
 	return -1;
 }
 

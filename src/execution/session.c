@@ -414,6 +414,19 @@ static void on_refused(struct nx_session *s, const struct nx_spawn_refused *m)
 	nx_execution_refused(s->e, s->tenant, s->current && s->turn != NX_TURN_NONE ? s->current->x->id : s->id, m);
 }
 
+static void on_failed(struct nx_session *s, const struct nx_spawn_failed *f)
+{
+	s->has_guest = false;
+	if (s->files && f->why) {
+		nx_exec_files_explain(&s->constraints.files, s->files, f, &s->error);
+	} else {
+		nx_error_set(&s->error, f->errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX, "the sandbox could not %s: %s",
+			     f->stage, strerror(f->errnum));
+		nx_error_hint(&s->error, "nexus doctor");
+	}
+	nx_session_fail(s);
+}
+
 void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m, int *fds, size_t nfds)
 {
 	struct nx_session *s;
@@ -427,13 +440,7 @@ void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m,
 	case NX_SPAWN_MEASURED: nx_session_on_measured(s, &m->measured); break;
 	case NX_SPAWN_EXITED: on_exited(s, &m->exited); break;
 	case NX_SPAWN_REFUSED: on_refused(s, &m->refused); break;
-	case NX_SPAWN_FAILED:
-		s->has_guest = false;
-		nx_error_set(&s->error, m->failed.errnum == EAGAIN ? NX_EBUSY : NX_ESANDBOX,
-			     "the sandbox could not %s: %s", m->failed.stage, strerror(m->failed.errnum));
-		nx_error_hint(&s->error, "nexus doctor");
-		nx_session_fail(s);
-		break;
+	case NX_SPAWN_FAILED: on_failed(s, &m->failed); break;
 	default: break;
 	}
 }
@@ -472,6 +479,8 @@ static int prepare(struct nx_session *s, struct nx_error **err)
 	};
 	if (nx_run_network(c, &s->constraints.network, &m.prepare.network, err) < 0)
 		return nx_error_code(*err);
+	if (s->files)
+		m.prepare.files = *s->files;
 	int n = nx_spawner_send(s->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "ask the spawner for a sandbox");
@@ -523,6 +532,8 @@ static int check(struct nx_session *s, struct nx_error **err)
 			       err);
 	if (r == 0)
 		r = nx_exec_check_files(c, n->files, n->nfiles, 0, err);
+	if (r == 0)
+		r = nx_exec_files_check(c, &s->constraints.files, s->scratch, &s->files, err);
 	if (r == 0 && !nx_id_none(n->snapshot)) {
 		nx_str mime;
 		r = nx_execution_artifact(s->e, s->tenant, n->snapshot, s->scratch, &s->snapshot, &mime, err);

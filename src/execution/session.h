@@ -5,7 +5,8 @@
  * control socket, executes it in one namespace and answers with what became of it and with the value of the last expression.
  * What it says is a guest's word: bounded, parsed strictly, and about itself alone. Memory, CPU, processes and disk are
  * limits of the whole session; time and output are limits of each run. Runs are nx_exec with `session` set; they wait for
- * each other, and each has its row in `executions`.
+ * each other, and each has its row in `executions`. Directories of the
+ * host are granted to the whole session.
  *
  *   created ──▶ active ──deleted, idle, lifetime, a limit, the interpreter ended, server stopped──▶ ended
  *                 └──the server was killed──▶ lost
@@ -23,7 +24,7 @@ struct nx_session_new {
 	struct nx_arena *arena;
 	int64_t tenant;
 	nx_str language;                        /* python or javascript */
-	struct nx_exec_constraints constraints; /* of which memory, CPU and network count */
+	struct nx_exec_constraints constraints; /* of which memory, CPU, network and files count */
 	int64_t idle_us, lifetime_us;           /* 0: sandbox.max_session_idle, sandbox.max_session_time */
 	struct nx_exec_file *files;
 	size_t nfiles;

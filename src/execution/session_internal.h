@@ -77,7 +77,8 @@ struct nx_session {
 	const char *reason; /* why it ends; NULL: it does not */
 	const struct nx_language *language;
 	const char *program;
-	struct nx_exec_constraints constraints;
+	struct nx_exec_constraints constraints; /* lists in it are the creator's */
+	const struct nx_spawn_files *files;     /* granted, in scratch; NULL: none */
 	int64_t idle_us, lifetime_us, created_us, used_us;
 	nx_str driver, snapshot; /* snapshot: in scratch, until FURNISHING is over */
 	struct nx_spawn_features features;

@@ -16,6 +16,7 @@ static int spec_json(const struct nx_session *s, struct nx_arena *a, nx_str *ret
 	nx_exec_network_add(d, o, &s->constraints.network);
 	yyjson_mut_obj_add_real(d, o, "idle_timeout_s", (double)s->idle_us / NX_USEC_PER_SEC);
 	yyjson_mut_obj_add_real(d, o, "lifetime_s", (double)s->lifetime_us / NX_USEC_PER_SEC);
+	nx_exec_files_write(d, o, &s->constraints.files);
 	return nx_json_write(a, o, false, ret, err);
 }
 
@@ -126,9 +127,11 @@ static bool add_spec(yyjson_mut_doc *d, yyjson_mut_val *o, nx_str text, struct n
 	if (nx_json_read(a, text, NULL, &spec, NULL) < 0)
 		return false;
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
-	yyjson_val *network = nx_json_get(spec, "network_access");
+	yyjson_val *network = nx_json_get(spec, "network_access"), *files = nx_json_get(spec, "file_system_access");
 	if (k && network)
 		yyjson_mut_obj_add_val(d, k, "network_access", yyjson_val_mut_copy(d, network));
+	if (k && files)
+		yyjson_mut_obj_add_val(d, k, "file_system_access", yyjson_val_mut_copy(d, files));
 	return k && yyjson_mut_obj_add_sint(d, k, "max_cpu_percent", nx_json_int(spec, "max_cpu_percent", 0)) &&
 	       yyjson_mut_obj_add_sint(d, k, "max_memory_mb", nx_json_int(spec, "max_memory_mb", 0)) &&
 	       yyjson_mut_obj_add_real(d, o, "idle_timeout_s", nx_json_num(spec, "idle_timeout_s", 0)) &&

@@ -148,7 +148,10 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 	case NX_SPAWN_PREPARE: return check_prepare(&m->prepare);
 	case NX_SPAWN_START: return check_start(&m->start);
 	case NX_SPAWN_HELLO: return check_hello(&m->hello);
-	case NX_SPAWN_FAILED: return ends(m->failed.stage, sizeof(m->failed.stage)) ? NULL : "malformed failure";
+	case NX_SPAWN_FAILED:
+		return m->failed.why < NX_SPAWN_WHY_MAX && ends(m->failed.stage, sizeof(m->failed.stage))
+			       ? NULL
+			       : "malformed failure";
 	case NX_SPAWN_REFUSED:
 		return ends(m->refused.host, sizeof(m->refused.host)) &&
 				       ends(m->refused.reason, sizeof(m->refused.reason))

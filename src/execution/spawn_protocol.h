@@ -179,9 +179,24 @@ struct nx_spawn_measured {
 	int64_t net_in, net_out, net_refused; /* since the start, as in nx_spawn_exited */
 };
 
+enum nx_spawn_why { /* a granted directory is refused */
+		    NX_SPAWN_WHY_OTHER,
+		    NX_SPAWN_WHY_OUTSIDE, /* of the roots, or where a guest has its own */
+		    NX_SPAWN_WHY_OPEN,    /* errnum tells: it is not there, leads through a link (ELOOP) ... */
+		    NX_SPAWN_WHY_KERNEL,  /* it holds the kernel's own files */
+		    NX_SPAWN_WHY_DATA,    /* it holds the server's data, or lies in it */
+		    NX_SPAWN_WHY_OWNER,   /* root is the owner, or the group, of what was to be written */
+		    NX_SPAWN_WHY_MAP,     /* its file system cannot map the owner */
+		    NX_SPAWN_WHY_COPY,    /* its mount cannot be copied alone */
+		    NX_SPAWN_WHY_LATE,    /* its file system did not answer in time */
+		    NX_SPAWN_WHY_MAX
+};
+
 struct nx_spawn_failed {
 	struct nx_spawn_head head;
 	int32_t errnum;
+	uint8_t why;  /* enum nx_spawn_why */
+	uint8_t path; /* of the granted directories, the one that was refused */
 	char stage[48];
 };
 

@@ -29,7 +29,7 @@ enum {
 	EVENTS_MAX = 64,
 	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
 	CROWDED_TICKS = 4,
-	FILES_WAIT_US = 15000000, /* for granted directories, whose file system may not answer */
+	FILES_WAIT_US = 11000000, /* for granted directories; the keeper gives up before */
 };
 
 enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY, SRC_FILES };
@@ -313,6 +313,8 @@ static void refuse(uint64_t id, const struct nx_fault_at *fault)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_FAILED, id);
 	m.failed.errnum = fault->errnum;
+	m.failed.why = fault->why;
+	m.failed.path = fault->path;
 	snprintf(m.failed.stage, sizeof(m.failed.stage), "%s", fault->stage);
 	say(&m, NULL, 0);
 }
@@ -387,9 +389,9 @@ static void make_and_tell(struct run *r, struct nx_guest_trees *trees)
 
 static void on_prepare(const struct nx_spawn_prepare *p)
 {
-	struct nx_fault_at fault = {"find a free place", EAGAIN};
+	struct nx_fault_at fault = {.stage = "find a free place", .errnum = EAGAIN};
 	if (!S.probe.host.namespaces)
-		fault = (struct nx_fault_at){"isolate anything on this host", EPERM};
+		(void)nx_fault_at_set(&fault, "isolate anything on this host", EPERM);
 	struct run *r = S.probe.host.namespaces && !find_run(p->head.run) ? free_run() : NULL;
 	if (!r) {
 		refuse(p->head.run, &fault);
@@ -410,7 +412,7 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
 {
 	static struct nx_guest_trees trees;
-	struct nx_fault_at fault = {a->stage, a->errnum};
+	struct nx_fault_at fault = {"open granted directories", a->errnum, a->why, a->path};
 	struct run *r = find_run(a->run);
 	bool is_awaited = r && r->files_until_us;
 	if (is_awaited)
@@ -430,7 +432,7 @@ static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
 
 static void give_up_waiting(int64_t since_us, int errnum)
 {
-	const struct nx_fault_at fault = {"open granted directories", errnum};
+	const struct nx_fault_at fault = {"open granted directories", errnum, .why = NX_SPAWN_WHY_LATE};
 	for (unsigned i = 0; i < NX_SPAWN_RUNS_MAX; i++)
 		if (S.runs[i].id && S.runs[i].files_until_us && S.runs[i].files_until_us < since_us)
 			give_up(&S.runs[i], &fault);
@@ -489,7 +491,7 @@ static void on_server(void)
 		break;
 	default:
 		if (r && r->files_until_us)
-			give_up(r, &(struct nx_fault_at){"open granted directories", ECANCELED});
+			give_up(r, &(struct nx_fault_at){.stage = "open granted directories", .errnum = ECANCELED});
 		else if (r)
 			stop(r, NX_SPAWN_END_KILLED);
 	}

@@ -124,7 +124,33 @@ def test_the_servers_own_directory_is_not_granted(host, start):
     c.close()
 
 
-def test_a_session_is_granted_none(granting, host):
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_a_session_has_its_directories_in_every_run(granting, host, language):
+    if language not in {x["name"] for x in granting.get("/v1/sandbox/languages").json()["items"] if x["available"]}:
+        pytest.skip(f"no {language} on this host")
+    access = {"read": [f"{host}/read/a"], "write": [f"{host}/write/b"]}
+    r = granting.post("/v1/sandbox/sessions", {"language": language, "constraints": {"file_system_access": access, "max_cpu_percent": 100}})
+    assert r.status_code == 201 and r.json()["constraints"]["file_system_access"] == access, r.text
+    s = r.json()["id"]
+    code = {"python": ["t = open('{}/read/a/in.txt').read()", "open('{}/write/b/s', 'w').write(t + 'more'); print(open('{}/write/b/s').read())"],
+            "javascript": ["var fs = require('fs'), t = fs.readFileSync('{}/read/a/in.txt', 'utf8')", "fs.writeFileSync('{}/write/b/s', t + 'more'); console.log(fs.readFileSync('{}/write/b/s', 'utf8'))"]}
+    for line in code[language]:
+        got = run(granting, line.replace("{}", host), language, session_id=s)
+        assert got["status"] == "ok", got
+    assert got["stdout"] == "given\nmore\n"
+    with open(f"{host}/write/b/s") as f:
+        assert f.read() == "given\nmore"
+    assert granting.get(f"/v1/sandbox/sessions/{s}").json()["constraints"]["file_system_access"] == access
+    granting.delete(f"/v1/sandbox/sessions/{s}")
+
+
+def test_a_session_is_refused_what_a_run_is(granting, host):
+    for access, status, pointer in (({"read": ["/etc"]}, 403, "/read/0"), ({"write": [f"{host}/write/b", f"{host}/write/none"]}, 404, "/write/1"), ("all", 400, "")):
+        r = granting.post("/v1/sandbox/sessions", {"language": "python", "constraints": {"file_system_access": access}})
+        assert r.status_code == status and r.json()["pointer"] == "/constraints/file_system_access" + pointer, r.text
+
+
+def test_a_run_has_what_its_session_has(granting, host):
     s = granting.post("/v1/sandbox/sessions", {"language": "python"}).json()
     r = granting.post("/v1/sandbox/executions", {"language": "python", "session_id": s["id"], "code": "1",
                                                  "constraints": {"file_system_access": {"read": [f"{host}/read/a"]}}})
