@@ -166,7 +166,7 @@ static int make_userns(const struct stat *st, uid_t uid)
 	int p[2], ns = -1;
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return -1;
-	pid_t pid = fork();
+	pid_t pid = G.host->force & NX_FORCE_NO_USERNS ? -1 : fork();
 	if (pid == 0)
 		hold_userns(p[1]);
 	(void)close(p[1]);

@@ -202,9 +202,9 @@ void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *
 		return;
 	}
 	(void)compile_filter(p, !(h->force & NX_FORCE_NO_NETNS));
-	if (p->files.sock >= 0 && p->seccomp.prog.len && nx_seccomp_compile_files(&p->files_seccomp) < 0)
-		nx_hostfs_keeper_end(&p->files);
 	try_features(p);
+	if (p->files.sock >= 0 && (!h->seccomp || nx_seccomp_compile_files(&p->files_seccomp) < 0))
+		nx_hostfs_keeper_end(&p->files); /* sockets and setuid files would be open */
 	if (!h->netns && h->seccomp)
 		(void)compile_filter(p, false);
 }

@@ -1,6 +1,6 @@
 /* Directories of the host: which are granted, what may be done in them, and who tries to reach more. */
 #include "execution/hostfs.h"
-#include "tests/unit/execution/sandbox_fixture.h"
+#include "tests/unit/execution/hostfs_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define OWNER 12345 /* nobody on this host */
 
 /* ---- the text of paths ---- */
 
@@ -62,148 +60,34 @@ TEST(the_outermost_root_is_the_one_that_counts)
 	ASSERT_FALSE(nx_hostfs_root_of("", "/srv", root, sizeof(root)));
 }
 
-/* ---- a host with two roots ---- */
-
-static struct {
-	char top[64], read[80], write[80];
-	char options[4][256];
-	const char *list[8];
-} H;
-
-static const char *at(const char *root, const char *name)
-{
-	static char paths[8][512];
-	static unsigned n;
-	char *p = paths[n++ % nx_countof(paths)];
-	snprintf(p, sizeof(paths[0]), "%s/%s", root, name);
-	return p;
-}
-
-static void make_dir(const char *path)
-{
-	ASSERT_EQ(mkdir(path, 0755), 0);
-	if (geteuid() == 0)
-		ASSERT_EQ(chown(path, OWNER, OWNER), 0);
-}
-
-static void make_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(write(fd, text, strlen(text)), strlen(text));
-	(void)close(fd);
-}
-
-static void remove_host(void)
-{
-	char command[128];
-	snprintf(command, sizeof(command), "rm -rf --one-file-system '%s'", H.top);
-	FILE *p = H.top[0] ? popen(command, "r") : NULL;
-	if (p)
-		(void)pclose(p);
-	H.top[0] = '\0';
-}
-
-/* Not below /tmp, where guests have their own. */
-static void make_host(struct box *b, const char *more)
-{
-	remove_host();
-	snprintf(H.top, sizeof(H.top), "/var/tmp/nexus-files-XXXXXX");
-	ASSERT_NOT_NULL(mkdtemp(H.top));
-	ASSERT_EQ(chmod(H.top, 0755), 0);
-	snprintf(H.read, sizeof(H.read), "%s/r", H.top);
-	snprintf(H.write, sizeof(H.write), "%s/w", H.top);
-	make_dir(H.read);
-	make_dir(H.write);
-	make_dir(at(H.read, "a"));
-	make_dir(at(H.write, "b"));
-	make_file(at(H.read, "a/in.txt"), "given\n");
-	make_file(at(H.top, "secret"), "secret\n");
-	snprintf(H.options[0], sizeof(H.options[0]), "sandbox.read_roots=%s", H.read);
-	snprintf(H.options[1], sizeof(H.options[1]), "sandbox.write_roots=%s", H.write);
-	size_t n = 0;
-	H.list[n++] = H.options[0];
-	H.list[n++] = H.options[1];
-	if (more)
-		H.list[n++] = more;
-	H.list[n] = NULL;
-	box_open(b, H.list);
-	(void)atexit(remove_host);
-}
-
-static void granted(struct trial *t, struct box *b, const char *language, const char *code, const char *read,
-		    const char *write)
-{
-	trial_init(t, b, language, code);
-	struct nx_exec_files *f = &t->x.constraints.files;
-	*f = (struct nx_exec_files){.is_granted = true,
-				    .read = nx_arena_array(t->arena, nx_str, 1),
-				    .write = nx_arena_array(t->arena, nx_str, 1),
-				    .nread = read ? 1 : 0,
-				    .nwrite = write ? 1 : 0};
-	if (read)
-		f->read[0] = nx_str_dup(t->arena, nx_str_z(read));
-	if (write)
-		f->write[0] = nx_str_dup(t->arena, nx_str_z(write));
-	trial_start(t);
-	trial_wait(t);
-}
-
-/* The program is run in the directories and prints this. */
-static void prints(struct box *b, const char *language, const char *code, const char *read, const char *write,
-		   const char *want)
-{
-	struct trial t;
-	granted(&t, b, language, code, read, write);
-	if (t.err)
-		print_message("error: %s\n", nx_error_message(t.err));
-	ASSERT_EQ(nx_error_code(t.err), 0);
-	if (strcmp(trial_out(&t), want) != 0)
-		print_message("stderr: %.*s\n", NX_FMT(t.x.result.err_out));
-	ASSERT_STREQ(trial_out(&t), want);
-	trial_done(&t);
-}
-
-static void refused(struct box *b, const char *read, const char *write, int code, const char *why)
-{
-	struct trial t;
-	granted(&t, b, "shell", "echo ran", read, write);
-	ASSERT_ERR(nx_error_code(t.err), code);
-	ASSERT_CONTAINS(nx_error_message(t.err), why);
-	trial_done(&t);
-}
-
-static const char *sh(struct nx_arena *a, const char *code)
-{
-	return nx_arena_printf(a, "R=%s; W=%s; %s", H.read, H.write, code);
-}
+/* ---- runs ---- */
 
 TEST(a_granted_directory_is_read_and_another_written)
 {
 	struct box b;
 	struct stat st;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	prints(&b, "shell", sh(a, "cat $R/a/in.txt; cp $R/a/in.txt $W/b/out.txt; ls $R; ls $R/.. "), at(H.read, "a"),
-	       at(H.write, "b"), "given\na\nr\nw\n");
-	ASSERT_EQ(stat(at(H.write, "b/out.txt"), &st), 0);
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt; cp $R/a/in.txt $W/b/out.txt; ls $R; ls $R/.. "), host_at(host.read, "a"),
+	       host_at(host.write, "b"), "given\na\nr\nw\n");
+	ASSERT_EQ(stat(host_at(host.write, "b/out.txt"), &st), 0);
 	ASSERT_EQ(st.st_size, 6);
-	ASSERT_EQ(st.st_uid, geteuid() == 0 ? OWNER : geteuid());
-	ASSERT_EQ(st.st_gid, geteuid() == 0 ? OWNER : getegid());
-	prints(&b, "shell", sh(a, "cat $R/a/in.txt 2>/dev/null || echo nothing"), NULL, at(H.write, "b"), "nothing\n");
-	prints(&b, "python",
-	       nx_arena_printf(a, "import os\nprint(os.listdir('%s'), os.path.exists('%s/secret'))", H.write, H.top),
-	       NULL, H.write, "['b'] False\n");
+	ASSERT_EQ(st.st_uid, geteuid() == 0 ? HOST_OWNER : geteuid());
+	ASSERT_EQ(st.st_gid, geteuid() == 0 ? HOST_OWNER : getegid());
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt 2>/dev/null || echo nothing"), NULL, host_at(host.write, "b"), "nothing\n");
+	granted_prints(&b, "python",
+	       nx_arena_printf(a, "import os\nprint(os.listdir('%s'), os.path.exists('%s/secret'))", host.write, host.top),
+	       NULL, host.write, "['b'] False\n");
 	box_close(&b);
 }
 
 TEST(nothing_is_granted_that_nobody_asked_for)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	struct trial t;
-	run_shell(&t, &b, sh(a, "ls -A /var; ls $R $W 2>/dev/null || echo none"));
+	run_shell(&t, &b, host_sh(a, "ls -A /var; ls $R $W 2>/dev/null || echo none"));
 	ASSERT_STREQ(trial_out(&t), "tmp\nnone\n");
 	trial_done(&t);
 	box_close(&b);
@@ -212,51 +96,51 @@ TEST(nothing_is_granted_that_nobody_asked_for)
 TEST(what_may_be_read_cannot_be_changed)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	ASSERT_EQ(chmod(at(H.read, "a/in.txt"), 0666), 0);
-	ASSERT_EQ(chmod(at(H.read, "a"), 0777), 0);
-	prints(&b, "shell",
-	       sh(a,
+	ASSERT_EQ(chmod(host_at(host.read, "a/in.txt"), 0666), 0);
+	ASSERT_EQ(chmod(host_at(host.read, "a"), 0777), 0);
+	granted_prints(&b, "shell",
+	       host_sh(a,
 		  "cd $R/a; for c in 'echo x >in.txt' 'rm in.txt' 'touch new' 'mkdir d' 'ln -s / l' 'mv in.txt x' "
 		  "'chmod 0777 in.txt' 'truncate -s 0 in.txt'; do (eval \"$c\") 2>/dev/null && echo done: $c; done; cat in.txt"),
-	       at(H.read, "a"), NULL, "given\n");
+	       host_at(host.read, "a"), NULL, "given\n");
 	box_close(&b);
 }
 
 TEST(what_is_not_below_a_root_is_refused)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	refused(&b, H.top, NULL, NX_EFORBIDDEN, "is not below");
-	refused(&b, "/etc", NULL, NX_EFORBIDDEN, "is not below");
-	refused(&b, "/", NULL, NX_EINVAL, "no absolute path");
-	refused(&b, nx_arena_printf(a, "%s2", H.read), NULL, NX_EFORBIDDEN, "is not below");
-	refused(&b, at(H.read, "../secret"), NULL, NX_EINVAL, "no absolute path");
-	refused(&b, at(H.read, "a/../.."), NULL, NX_EINVAL, "no absolute path");
-	refused(&b, "relative", NULL, NX_EINVAL, "no absolute path");
-	refused(&b, "", NULL, NX_EINVAL, "no absolute path");
-	refused(&b, at(H.read, "a\nb"), NULL, NX_EINVAL, "no absolute path");
-	refused(&b, NULL, at(H.read, "a"), NX_EFORBIDDEN, "sandbox.write_roots");
-	refused(&b, at(H.read, "missing"), NULL, NX_ENOTFOUND, "open the directory");
-	refused(&b, at(H.read, "a/in.txt"), NULL, NX_EINVAL, "open the directory");
-	refused(&b, at(H.write, "b"), at(H.write, "b"), NX_EINVAL, "named twice");
+	granted_refused(&b, host.top, NULL, NX_EFORBIDDEN, "is not below");
+	granted_refused(&b, "/etc", NULL, NX_EFORBIDDEN, "is not below");
+	granted_refused(&b, "/", NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, nx_arena_printf(a, "%s2", host.read), NULL, NX_EFORBIDDEN, "is not below");
+	granted_refused(&b, host_at(host.read, "../secret"), NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, host_at(host.read, "a/../.."), NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, "relative", NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, "", NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, host_at(host.read, "a\nb"), NULL, NX_EINVAL, "no absolute path");
+	granted_refused(&b, NULL, host_at(host.read, "a"), NX_EFORBIDDEN, "sandbox.write_roots");
+	granted_refused(&b, host_at(host.read, "missing"), NULL, NX_ENOTFOUND, "open the directory");
+	granted_refused(&b, host_at(host.read, "a/in.txt"), NULL, NX_EINVAL, "open the directory");
+	granted_refused(&b, host_at(host.write, "b"), host_at(host.write, "b"), NX_EINVAL, "named twice");
 	box_close(&b);
 }
 
 TEST(links_lead_nowhere)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	ASSERT_EQ(symlink("/etc", at(H.read, "out")), 0);
-	ASSERT_EQ(symlink("a", at(H.read, "in")), 0);
-	ASSERT_EQ(symlink(H.top, at(H.write, "b/up")), 0);
-	refused(&b, at(H.read, "out"), NULL, NX_EFORBIDDEN, "through a link");
-	refused(&b, at(H.read, "out/ssl"), NULL, NX_EFORBIDDEN, "through a link");
-	refused(&b, at(H.read, "in"), NULL, NX_EFORBIDDEN, "through a link");
-	prints(&b, "shell", sh(a, "cat $W/b/up/secret 2>/dev/null || echo held"), NULL, at(H.write, "b"), "held\n");
+	ASSERT_EQ(symlink("/etc", host_at(host.read, "out")), 0);
+	ASSERT_EQ(symlink("a", host_at(host.read, "in")), 0);
+	ASSERT_EQ(symlink(host.top, host_at(host.write, "b/up")), 0);
+	granted_refused(&b, host_at(host.read, "out"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_refused(&b, host_at(host.read, "out/ssl"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_refused(&b, host_at(host.read, "in"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_prints(&b, "shell", host_sh(a, "cat $W/b/up/secret 2>/dev/null || echo held"), NULL, host_at(host.write, "b"), "held\n");
 	box_close(&b);
 }
 
@@ -265,16 +149,16 @@ TEST(a_root_that_is_a_link_is_refused)
 {
 	struct box b;
 	char option[256];
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	box_close(&b);
-	snprintf(option, sizeof(option), "sandbox.read_roots=%s/link:%s/b/sub", H.top, H.write);
-	ASSERT_EQ(symlink("/etc", at(H.top, "link")), 0);
-	ASSERT_EQ(symlink("/etc", at(H.write, "b/sub")), 0);
-	const char *list[] = {option, H.options[1], NULL};
+	snprintf(option, sizeof(option), "sandbox.read_roots=%s/link:%s/b/sub", host.top, host.write);
+	ASSERT_EQ(symlink("/etc", host_at(host.top, "link")), 0);
+	ASSERT_EQ(symlink("/etc", host_at(host.write, "b/sub")), 0);
+	const char *list[] = {option, host.options[1], NULL};
 	box_open(&b, list);
-	refused(&b, at(H.top, "link"), NULL, NX_EFORBIDDEN, "through a link");
-	refused(&b, at(H.top, "link/ssl"), NULL, NX_EFORBIDDEN, "through a link");
-	refused(&b, at(H.write, "b/sub"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_refused(&b, host_at(host.top, "link"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_refused(&b, host_at(host.top, "link/ssl"), NULL, NX_EFORBIDDEN, "through a link");
+	granted_refused(&b, host_at(host.write, "b/sub"), NULL, NX_EFORBIDDEN, "through a link");
 	box_close(&b);
 }
 
@@ -283,23 +167,23 @@ TEST(a_root_that_is_a_link_is_refused)
 TEST(a_directory_that_becomes_a_link_is_never_the_link)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	make_dir(at(H.top, "private"));
-	make_file(at(H.top, "private/in.txt"), "secret\n");
-	ASSERT_EQ(symlink(at(H.top, "private"), at(H.read, "swap")), 0);
+	host_make_dir(host_at(host.top, "private"));
+	host_make_file(host_at(host.top, "private/in.txt"), "secret\n");
+	ASSERT_EQ(symlink(host_at(host.top, "private"), host_at(host.read, "swap")), 0);
 	pid_t racer = fork();
 	if (racer == 0) {
 		(void)alarm(30);
 		for (unsigned i = 0;; i = i * 5 + 1) {
-			(void)renameat2(AT_FDCWD, at(H.read, "a"), AT_FDCWD, at(H.read, "swap"), RENAME_EXCHANGE);
+			(void)renameat2(AT_FDCWD, host_at(host.read, "a"), AT_FDCWD, host_at(host.read, "swap"), RENAME_EXCHANGE);
 			usleep(i % 1024);
 		}
 	}
 	unsigned read = 0, refusals = 0;
 	for (int i = 0; i < 60; i++) {
 		struct trial t;
-		granted(&t, &b, "shell", sh(a, "cat $R/a/in.txt"), at(H.read, "a"), NULL);
+		granted_run(&t, &b, "shell", host_sh(a, "cat $R/a/in.txt"), host_at(host.read, "a"), NULL);
 		if (t.err)
 			refusals++;
 		else
@@ -318,27 +202,27 @@ TEST(the_servers_own_data_is_not_granted)
 {
 	struct box b;
 	char home[256];
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	box_close(&b);
-	snprintf(home, sizeof(home), "home=%s/a/nexus", H.read);
-	make_dir(at(H.read, "a/nexus"));
-	make_dir(at(H.read, "a/nexus/artifacts"));
-	make_dir(at(H.read, "a/beside"));
-	const char *list[] = {H.options[0], H.options[1], home, NULL};
+	snprintf(home, sizeof(home), "home=%s/a/nexus", host.read);
+	host_make_dir(host_at(host.read, "a/nexus"));
+	host_make_dir(host_at(host.read, "a/nexus/artifacts"));
+	host_make_dir(host_at(host.read, "a/beside"));
+	const char *list[] = {host.options[0], host.options[1], home, NULL};
 	box_open(&b, list);
-	refused(&b, at(H.read, "a/nexus"), NULL, NX_EFORBIDDEN, "server's own data");
-	refused(&b, at(H.read, "a/nexus/artifacts"), NULL, NX_EFORBIDDEN, "server's own data");
-	refused(&b, at(H.read, "a"), NULL, NX_EFORBIDDEN, "server's own data");
-	refused(&b, H.read, NULL, NX_EFORBIDDEN, "server's own data");
-	prints(&b, "shell", "echo ran", at(H.read, "a/beside"), NULL, "ran\n");
+	granted_refused(&b, host_at(host.read, "a/nexus"), NULL, NX_EFORBIDDEN, "server's own data");
+	granted_refused(&b, host_at(host.read, "a/nexus/artifacts"), NULL, NX_EFORBIDDEN, "server's own data");
+	granted_refused(&b, host_at(host.read, "a"), NULL, NX_EFORBIDDEN, "server's own data");
+	granted_refused(&b, host.read, NULL, NX_EFORBIDDEN, "server's own data");
+	granted_prints(&b, "shell", "echo ran", host_at(host.read, "a/beside"), NULL, "ran\n");
 	if (geteuid() == 0 && unshare(CLONE_NEWNS) == 0) { /* by another name, too */
 		ASSERT_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-		ASSERT_EQ(mount(at(H.read, "a"), at(H.write, "b"), NULL, MS_BIND, NULL), 0);
-		int fd = nx_hostfs_open(H.write, at(H.write, "b"));
+		ASSERT_EQ(mount(host_at(host.read, "a"), host_at(host.write, "b"), NULL, MS_BIND, NULL), 0);
+		int fd = nx_hostfs_open(host.write, host_at(host.write, "b"));
 		ASSERT_GE(fd, 0);
-		ASSERT_EQ(nx_hostfs_check_apart(fd, at(H.read, "a/nexus")), -EPERM);
+		ASSERT_EQ(nx_hostfs_check_apart(fd, host_at(host.read, "a/nexus")), -EPERM);
 		(void)close(fd);
-		ASSERT_EQ(umount(at(H.write, "b")), 0);
+		ASSERT_EQ(umount(host_at(host.write, "b")), 0);
 	}
 	box_close(&b);
 }
@@ -349,22 +233,22 @@ TEST(what_is_mounted_below_a_directory_is_not_granted_with_it)
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
 		SKIP("mounting needs root");
 	ASSERT_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	box_close(&b);
-	make_dir(at(H.read, "a/inner"));
-	make_dir(at(H.read, "proc"));
-	ASSERT_EQ(mount("tmpfs", at(H.read, "a/inner"), "tmpfs", 0, NULL), 0);
-	ASSERT_EQ(mount("/proc", at(H.read, "proc"), NULL, MS_BIND, NULL), 0);
-	make_file(at(H.read, "a/inner/deep"), "deep\n");
-	box_open(&b, H.list);
+	host_make_dir(host_at(host.read, "a/inner"));
+	host_make_dir(host_at(host.read, "proc"));
+	ASSERT_EQ(mount("tmpfs", host_at(host.read, "a/inner"), "tmpfs", 0, NULL), 0);
+	ASSERT_EQ(mount("/proc", host_at(host.read, "proc"), NULL, MS_BIND, NULL), 0);
+	host_make_file(host_at(host.read, "a/inner/deep"), "deep\n");
+	box_open(&b, host.list);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	prints(&b, "shell", sh(a, "ls -A $R/a/inner; cat $R/a/in.txt"), at(H.read, "a"), NULL, "given\n");
-	prints(&b, "shell", sh(a, "cat $R/a/inner/deep"), at(H.read, "a/inner"), NULL, "deep\n");
-	refused(&b, at(H.read, "proc"), NULL, NX_EFORBIDDEN, "files of the kernel");
-	refused(&b, at(H.read, "proc/1"), NULL, NX_EFORBIDDEN, "files of the kernel");
+	granted_prints(&b, "shell", host_sh(a, "ls -A $R/a/inner; cat $R/a/in.txt"), host_at(host.read, "a"), NULL, "given\n");
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/inner/deep"), host_at(host.read, "a/inner"), NULL, "deep\n");
+	granted_refused(&b, host_at(host.read, "proc"), NULL, NX_EFORBIDDEN, "files of the kernel");
+	granted_refused(&b, host_at(host.read, "proc/1"), NULL, NX_EFORBIDDEN, "files of the kernel");
 	box_close(&b);
-	ASSERT_EQ(umount(at(H.read, "proc")), 0);
-	ASSERT_EQ(umount(at(H.read, "a/inner")), 0);
+	ASSERT_EQ(umount(host_at(host.read, "proc")), 0);
+	ASSERT_EQ(umount(host_at(host.read, "a/inner")), 0);
 }
 
 TEST(devices_and_setuid_programs_are_dead_there)
@@ -372,17 +256,17 @@ TEST(devices_and_setuid_programs_are_dead_there)
 	struct box b;
 	if (geteuid() != 0)
 		SKIP("making devices needs root");
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	ASSERT_EQ(mknod(at(H.read, "a/null"), S_IFCHR | 0666, makedev(1, 3)), 0);
-	ASSERT_EQ(chmod(at(H.read, "a/null"), 0666), 0);
-	FILE *p = popen(nx_arena_printf(a, "cp /usr/bin/id %s/a/id && chmod 6755 %s/a/id", H.read, H.read), "r");
+	ASSERT_EQ(mknod(host_at(host.read, "a/null"), S_IFCHR | 0666, makedev(1, 3)), 0);
+	ASSERT_EQ(chmod(host_at(host.read, "a/null"), 0666), 0);
+	FILE *p = popen(nx_arena_printf(a, "cp /usr/bin/id %s/a/id && chmod 6755 %s/a/id", host.read, host.read), "r");
 	ASSERT_NOT_NULL(p);
 	ASSERT_EQ(pclose(p), 0);
-	prints(&b, "shell",
-	       sh(a,
+	granted_prints(&b, "shell",
+	       host_sh(a,
 		  "(: <$R/a/null) 2>/dev/null || echo no device; (echo >$R/a/null) 2>/dev/null || echo none; $R/a/id -u"),
-	       at(H.read, "a"), NULL, "no device\nnone\n1000\n");
+	       host_at(host.read, "a"), NULL, "no device\nnone\n1000\n");
 	box_close(&b);
 }
 
@@ -391,7 +275,7 @@ TEST(a_program_leaves_no_setuid_file)
 {
 	struct box b;
 	struct stat st;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	const char *code = nx_arena_printf(
 		a,
@@ -418,9 +302,9 @@ TEST(a_program_leaves_no_setuid_file)
 		"if libc.syscall(437, -100, b'l', (ctypes.c_uint64 * 3)(0o101, 0o4755, 0), 24) >= 0: print('made by openat2')\n"
 		"os.chmod('f', 0o755); os.mkdir('m', 0o7755)\n"
 		"print(sorted(os.listdir()))\n",
-		H.write);
-	prints(&b, "python", code, NULL, at(H.write, "b"), "['f', 'm']\n");
-	ASSERT_EQ(stat(at(H.write, "b/f"), &st), 0);
+		host.write);
+	granted_prints(&b, "python", code, NULL, host_at(host.write, "b"), "['f', 'm']\n");
+	ASSERT_EQ(stat(host_at(host.write, "b/f"), &st), 0);
 	ASSERT_EQ(st.st_mode & 07777, 0755);
 	box_close(&b);
 }
@@ -430,16 +314,16 @@ TEST(sockets_and_fifos_of_the_host_are_shut)
 {
 	struct box b;
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/a/s", H.read);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/a/s", host.read);
 	ASSERT_EQ(bind(s, (const struct sockaddr *)&un, sizeof(un)), 0);
 	ASSERT_EQ(listen(s, 1), 0);
-	ASSERT_EQ(chmod(at(H.read, "a/s"), 0777), 0);
-	ASSERT_EQ(mkfifo(at(H.read, "a/fifo"), 0666), 0);
-	ASSERT_EQ(chmod(at(H.read, "a/fifo"), 0666), 0);
-	int reader = open(at(H.read, "a/fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_EQ(chmod(host_at(host.read, "a/s"), 0777), 0);
+	ASSERT_EQ(mkfifo(host_at(host.read, "a/fifo"), 0666), 0);
+	ASSERT_EQ(chmod(host_at(host.read, "a/fifo"), 0666), 0);
+	int reader = open(host_at(host.read, "a/fifo"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	const char *code = nx_arena_printf(
 		a,
 		"import os, socket\n"
@@ -448,16 +332,16 @@ TEST(sockets_and_fifos_of_the_host_are_shut)
 		"try: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0].sendto(b'x', '%s/a/s'); print('sent')\n"
 		"except OSError: print('no datagram')\n"
 		"p = socket.socketpair(); p[0].send(b'x'); print('pair', p[1].recv(1))\n",
-		H.read, H.read);
-	prints(&b, "python", code, at(H.read, "a"), NULL,
+		host.read, host.read);
+	granted_prints(&b, "python", code, host_at(host.read, "a"), NULL,
 	       "socket Address family not supported by protocol\nno datagram\npair b'x'\n");
 	if (nx_landlock_abi() > 0) {
-		prints(&b, "shell", sh(a, "(echo x 1<>$R/a/fifo >$R/a/fifo) 2>/dev/null || echo held"), at(H.read, "a"),
+		granted_prints(&b, "shell", host_sh(a, "(echo x 1<>$R/a/fifo >$R/a/fifo) 2>/dev/null || echo held"), host_at(host.read, "a"),
 		       NULL, "held\n");
-		prints(&b, "shell",
-		       sh(a,
+		granted_prints(&b, "shell",
+		       host_sh(a,
 			  "cd $W/b; mkfifo f 2>/dev/null || echo held; mkfifo /work/f && ln -s x l && mkdir d && ls"),
-		       NULL, at(H.write, "b"), "held\nd\nl\n");
+		       NULL, host_at(host.write, "b"), "held\nd\nl\n");
 	}
 	(void)close(reader);
 	(void)close(s);
@@ -469,36 +353,36 @@ TEST(who_writes_is_the_owner_of_the_directory_and_nobody_else)
 	struct box b;
 	if (geteuid() != 0)
 		SKIP("other owners need root");
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	make_file(at(H.write, "b/roots"), "root's\n");
-	ASSERT_EQ(chmod(at(H.write, "b/roots"), 0666), 0);
-	make_file(at(H.write, "b/private"), "own\n");
-	ASSERT_EQ(chmod(at(H.write, "b/private"), 0600), 0);
-	ASSERT_EQ(chown(at(H.write, "b/private"), OWNER, OWNER), 0);
-	prints(&b, "shell",
-	       sh(a, "cd $W/b; cat private; (echo x >roots) 2>/dev/null || echo held; stat -c %u private roots"), NULL,
-	       at(H.write, "b"), "own\nheld\n1000\n65534\n");
-	make_dir(at(H.write, "c"));
-	ASSERT_EQ(chown(at(H.write, "c"), 0, 0), 0);
-	refused(&b, NULL, at(H.write, "c"), NX_EFORBIDDEN, "belongs to root");
-	make_file(at(H.read, "a/private"), "root's\n"); /* to read is to be anybody */
-	ASSERT_EQ(chmod(at(H.read, "a/private"), 0600), 0);
-	prints(&b, "shell", sh(a, "cat $R/a/private 2>/dev/null || echo held"), at(H.read, "a"), NULL, "held\n");
+	host_make_file(host_at(host.write, "b/roots"), "root's\n");
+	ASSERT_EQ(chmod(host_at(host.write, "b/roots"), 0666), 0);
+	host_make_file(host_at(host.write, "b/private"), "own\n");
+	ASSERT_EQ(chmod(host_at(host.write, "b/private"), 0600), 0);
+	ASSERT_EQ(chown(host_at(host.write, "b/private"), HOST_OWNER, HOST_OWNER), 0);
+	granted_prints(&b, "shell",
+	       host_sh(a, "cd $W/b; cat private; (echo x >roots) 2>/dev/null || echo held; stat -c %u private roots"), NULL,
+	       host_at(host.write, "b"), "own\nheld\n1000\n65534\n");
+	host_make_dir(host_at(host.write, "c"));
+	ASSERT_EQ(chown(host_at(host.write, "c"), 0, 0), 0);
+	granted_refused(&b, NULL, host_at(host.write, "c"), NX_EFORBIDDEN, "belongs to root");
+	host_make_file(host_at(host.read, "a/private"), "root's\n"); /* to read is to be anybody */
+	ASSERT_EQ(chmod(host_at(host.read, "a/private"), 0600), 0);
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/private 2>/dev/null || echo held"), host_at(host.read, "a"), NULL, "held\n");
 	box_close(&b);
 }
 
 TEST(grants_may_overlap_and_the_inner_one_counts)
 {
 	struct box b;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	make_dir(at(H.write, "b/c"));
-	const char *code = sh(a, "cd $W; (echo x >b/f) 2>/dev/null || echo f; (echo x >b/c/g) 2>/dev/null || echo g");
-	prints(&b, "shell", code, H.write, at(H.write, "b/c"), "f\n");
-	prints(&b, "shell", code, at(H.write, "b/c"), at(H.write, "b"), "g\n");
-	prints(&b, "shell", sh(a, "mv $W/b $W/moved; (echo x >$W/moved/c/h) 2>/dev/null || echo h; ls $W"),
-	       at(H.write, "b/c"), H.write, "h\nmoved\n");
+	host_make_dir(host_at(host.write, "b/c"));
+	const char *code = host_sh(a, "cd $W; (echo x >b/f) 2>/dev/null || echo f; (echo x >b/c/g) 2>/dev/null || echo g");
+	granted_prints(&b, "shell", code, host.write, host_at(host.write, "b/c"), "f\n");
+	granted_prints(&b, "shell", code, host_at(host.write, "b/c"), host_at(host.write, "b"), "g\n");
+	granted_prints(&b, "shell", host_sh(a, "mv $W/b $W/moved; (echo x >$W/moved/c/h) 2>/dev/null || echo h; ls $W"),
+	       host_at(host.write, "b/c"), host.write, "h\nmoved\n");
 	box_close(&b);
 }
 
@@ -506,9 +390,9 @@ TEST(everything_is_every_root)
 {
 	struct box b;
 	struct trial t;
-	make_host(&b, NULL);
+	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	trial_init(&t, &b, "shell", sh(a, "cat $R/a/in.txt; echo x >$W/b/y; cat $W/b/y"));
+	trial_init(&t, &b, "shell", host_sh(a, "cat $R/a/in.txt; echo x >$W/b/y; cat $W/b/y"));
 	t.x.constraints.files = (struct nx_exec_files){.is_granted = true, .all = true};
 	trial_run(&t);
 	ASSERT_STREQ(trial_out(&t), "given\nx\n");
