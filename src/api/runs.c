@@ -459,7 +459,8 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 	}
 	int rc = fill_constraints(b->constraints, r->arena, &x->constraints, err);
 	if (!rc && b->session_id.n && x->constraints.files.is_granted) {
-		nx_error_set(err, NX_EUNSUPPORTED, "a run in a session has the directories that the session was granted");
+		nx_error_set(err, NX_EUNSUPPORTED,
+			     "a run in a session has the directories that the session was granted");
 		nx_error_hint(err, "grant them in the constraints of the session");
 		rc = nx_error_at(err, "/constraints/file_system_access");
 	}

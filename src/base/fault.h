@@ -38,9 +38,11 @@
 	X(sandbox_collect)   \
 	X(sandbox_control)   \
 	X(sandbox_files)     \
+	X(sandbox_files_way) \
 	X(sandbox_pipe)      \
 	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \
+	X(sandbox_trees)     \
 	X(sandbox_workdir)   \
 	X(store_begin)       \
 	X(store_checkpoint)  \

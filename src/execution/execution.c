@@ -421,9 +421,9 @@ size_t nx_execution_languages(struct nx_execution *e, struct nx_exec_language *r
 size_t nx_execution_checks(struct nx_execution *e, struct nx_exec_check *ret, size_t max)
 {
 	struct nx_spawn_hello hello;
-	static const char *const names[] = {"sandbox",       "user namespaces", "network namespaces",
-					    "private /proc", "cgroup memory",   "cgroup pids",
-					    "cgroup cpu",    "seccomp",         "landlock"};
+	static const char *const names[] = {"sandbox",       "user namespaces", "network namespaces", "private /proc",
+					    "cgroup memory", "cgroup pids",     "cgroup cpu",         "seccomp",
+					    "granted files", "landlock"};
 	if (e->docker)
 		return nx_docker_checks(e->docker, ret, max);
 	if (!nx_spawner_hello(e->spawner, &hello)) {

@@ -237,8 +237,9 @@ static int explain_map(const char *path, int errnum, struct nx_error **err)
 {
 	nx_error_set(err, NX_EUNSUPPORTED, "the owner of %s cannot be mapped to the program's user: %s", path,
 		     strerror(errnum));
-	return nx_error_hint(err, "as root, what may be written has to lie on a file system with ID-mapped mounts (ext4, "
-				  "xfs, btrfs, tmpfs from Linux 6.3), and user namespaces have to be allowed");
+	return nx_error_hint(err,
+			     "as root, what may be written has to lie on a file system with ID-mapped mounts (ext4, "
+			     "xfs, btrfs, tmpfs from Linux 6.3), and user namespaces have to be allowed");
 }
 
 static int explain(const char *path, const struct nx_spawn_failed *f, struct nx_error **err)
@@ -251,7 +252,8 @@ static int explain(const char *path, const struct nx_spawn_failed *f, struct nx_
 	case NX_SPAWN_WHY_DATA:
 		return nx_error_set(err, NX_EFORBIDDEN, "%s holds, or is held by, the server's own data", path);
 	case NX_SPAWN_WHY_OWNER:
-		nx_error_set(err, NX_EFORBIDDEN, "%s belongs to root, and what a program writes there would, too", path);
+		nx_error_set(err, NX_EFORBIDDEN, "%s belongs to root, and what a program writes there would, too",
+			     path);
 		return nx_error_hint(err, "chown it to another user and group");
 	case NX_SPAWN_WHY_COPY:
 		nx_error_set(err, NX_EUNSUPPORTED, "%s cannot be granted alone: %s", path, strerror(f->errnum));

@@ -5,6 +5,7 @@
  */
 #include "execution/hostfs.h"
 
+#include "base/fault.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -66,8 +67,8 @@ static int way_fault(struct plan *p, int errnum)
 static int make_skeleton(struct plan *p, const char *top)
 {
 	nx_auto_fd int fs = nx_tmpfs_new("64k", "256", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (fs < 0)
-		return way_fault(p, errno);
+	if (fs < 0 || NX_FAULT(sandbox_files_way))
+		return way_fault(p, fs < 0 ? errno : ENOSPC);
 	for (size_t i = 0; i < p->n; i++) {
 		const char *path = p->w[i].path;
 		bool is_below = nx_hostfs_is_inside(path, top) && strcmp(path, top) != 0;
@@ -139,9 +140,9 @@ int nx_hostfs_plan(const struct nx_spawn_files *files, int *fds, struct nx_guest
 
 int nx_hostfs_send(struct nx_guest_trees *t, int ctl, struct nx_fault_at *fault)
 {
-	int r = nx_fds_send(ctl, t, sizeof(*t), t->fds, t->n, 0);
+	int r = NX_FAULT(sandbox_trees) ? -1 : nx_fds_send(ctl, t, sizeof(*t), t->fds, t->n, 0);
 	if (r < 0)
-		nx_fault_at_set(fault, "send the granted directories", errno);
+		nx_fault_at_set(fault, "send the granted directories", errno ? errno : EPIPE);
 	nx_hostfs_close(t);
 	return r;
 }

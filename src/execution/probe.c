@@ -183,7 +183,8 @@ static int compile_filter(struct nx_probe *p, bool has_netns)
 void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules)
 {
 	struct nx_host *h = &p->host;
-	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base}, .net = {-1, -1}, .files.sock = -1};
+	*p = (struct nx_probe){
+		.host = {.force = forced(), .uid_base = uid_base}, .net = {-1, -1}, .files.sock = -1, .rules = rules};
 	p->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	h->is_root = geteuid() == 0 && setgroups(0, NULL) == 0;
 	nx_net_keeper_start(&p->net, h);
@@ -287,6 +288,11 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 	}
 	add_check(ret, "seccomp", h->seccomp, "a kernel with CONFIG_SECCOMP_FILTER", "%u instructions",
 		  p->seccomp.prog.len);
+	if (p->rules->read_roots[0] || p->rules->write_roots[0])
+		add_check(ret, "granted files", p->files.sock >= 0, "a kernel with CONFIG_SECCOMP_FILTER", "%s",
+			  p->files.sock < 0 ? "no directory is granted: there is no seccomp"
+			  : h->is_root      ? "read as anybody, written as the owner of the directory"
+					    : "read and written as the user of NEXUS");
 	add_check(ret, "landlock", h->landlock_abi > 0, "a kernel with CONFIG_SECURITY_LANDLOCK and landlock in lsm=",
 		  h->landlock_abi ? "ABI %d" : "none (a second wall only)", h->landlock_abi);
 }

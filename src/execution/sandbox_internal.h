@@ -27,7 +27,7 @@
 
 struct nx_fault_at { /* where it failed */
 	const char *stage;
-	int errnum; /* 0: it did not */
+	int errnum;        /* 0: it did not */
 	uint8_t why, path; /* of struct nx_spawn_failed */
 };
 
@@ -300,6 +300,7 @@ struct nx_probe {
 	struct nx_net_keeper net;
 	struct nx_cgroups cgroups;
 	struct nx_seccomp seccomp, files_seccomp;
+	const struct nx_hostfs_rules *rules;
 	struct nx_hostfs_keeper files;
 	int proc_fd;
 };

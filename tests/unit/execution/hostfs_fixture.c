@@ -70,7 +70,7 @@ void host_open(struct box *b, const char *more)
 }
 
 void granted_run(struct trial *t, struct box *b, const char *language, const char *code, const char *read,
-		    const char *write)
+		 const char *write)
 {
 	trial_init(t, b, language, code);
 	struct nx_exec_files *f = &t->x.constraints.files;
@@ -89,7 +89,7 @@ void granted_run(struct trial *t, struct box *b, const char *language, const cha
 
 /* The program is run in the directories and prints this. */
 void granted_prints(struct box *b, const char *language, const char *code, const char *read, const char *write,
-		   const char *want)
+		    const char *want)
 {
 	struct trial t;
 	granted_run(&t, b, language, code, read, write);

@@ -68,16 +68,18 @@ TEST(a_granted_directory_is_read_and_another_written)
 	struct stat st;
 	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt; cp $R/a/in.txt $W/b/out.txt; ls $R; ls $R/.. "), host_at(host.read, "a"),
-	       host_at(host.write, "b"), "given\na\nr\nw\n");
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt; cp $R/a/in.txt $W/b/out.txt; ls $R; ls $R/.. "),
+		       host_at(host.read, "a"), host_at(host.write, "b"), "given\na\nr\nw\n");
 	ASSERT_EQ(stat(host_at(host.write, "b/out.txt"), &st), 0);
 	ASSERT_EQ(st.st_size, 6);
 	ASSERT_EQ(st.st_uid, geteuid() == 0 ? HOST_OWNER : geteuid());
 	ASSERT_EQ(st.st_gid, geteuid() == 0 ? HOST_OWNER : getegid());
-	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt 2>/dev/null || echo nothing"), NULL, host_at(host.write, "b"), "nothing\n");
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/in.txt 2>/dev/null || echo nothing"), NULL,
+		       host_at(host.write, "b"), "nothing\n");
 	granted_prints(&b, "python",
-	       nx_arena_printf(a, "import os\nprint(os.listdir('%s'), os.path.exists('%s/secret'))", host.write, host.top),
-	       NULL, host.write, "['b'] False\n");
+		       nx_arena_printf(a, "import os\nprint(os.listdir('%s'), os.path.exists('%s/secret'))", host.write,
+				       host.top),
+		       NULL, host.write, "['b'] False\n");
 	box_close(&b);
 }
 
@@ -100,11 +102,12 @@ TEST(what_may_be_read_cannot_be_changed)
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	ASSERT_EQ(chmod(host_at(host.read, "a/in.txt"), 0666), 0);
 	ASSERT_EQ(chmod(host_at(host.read, "a"), 0777), 0);
-	granted_prints(&b, "shell",
-	       host_sh(a,
-		  "cd $R/a; for c in 'echo x >in.txt' 'rm in.txt' 'touch new' 'mkdir d' 'ln -s / l' 'mv in.txt x' "
-		  "'chmod 0777 in.txt' 'truncate -s 0 in.txt'; do (eval \"$c\") 2>/dev/null && echo done: $c; done; cat in.txt"),
-	       host_at(host.read, "a"), NULL, "given\n");
+	granted_prints(
+		&b, "shell",
+		host_sh(a,
+			"cd $R/a; for c in 'echo x >in.txt' 'rm in.txt' 'touch new' 'mkdir d' 'ln -s / l' 'mv in.txt x' "
+			"'chmod 0777 in.txt' 'truncate -s 0 in.txt'; do (eval \"$c\") 2>/dev/null && echo done: $c; done; cat in.txt"),
+		host_at(host.read, "a"), NULL, "given\n");
 	box_close(&b);
 }
 
@@ -140,7 +143,8 @@ TEST(links_lead_nowhere)
 	granted_refused(&b, host_at(host.read, "out"), NULL, NX_EFORBIDDEN, "through a link");
 	granted_refused(&b, host_at(host.read, "out/ssl"), NULL, NX_EFORBIDDEN, "through a link");
 	granted_refused(&b, host_at(host.read, "in"), NULL, NX_EFORBIDDEN, "through a link");
-	granted_prints(&b, "shell", host_sh(a, "cat $W/b/up/secret 2>/dev/null || echo held"), NULL, host_at(host.write, "b"), "held\n");
+	granted_prints(&b, "shell", host_sh(a, "cat $W/b/up/secret 2>/dev/null || echo held"), NULL,
+		       host_at(host.write, "b"), "held\n");
 	box_close(&b);
 }
 
@@ -176,7 +180,8 @@ TEST(a_directory_that_becomes_a_link_is_never_the_link)
 	if (racer == 0) {
 		(void)alarm(30);
 		for (unsigned i = 0;; i = i * 5 + 1) {
-			(void)renameat2(AT_FDCWD, host_at(host.read, "a"), AT_FDCWD, host_at(host.read, "swap"), RENAME_EXCHANGE);
+			(void)renameat2(AT_FDCWD, host_at(host.read, "a"), AT_FDCWD, host_at(host.read, "swap"),
+					RENAME_EXCHANGE);
 			usleep(i % 1024);
 		}
 	}
@@ -242,7 +247,8 @@ TEST(what_is_mounted_below_a_directory_is_not_granted_with_it)
 	host_make_file(host_at(host.read, "a/inner/deep"), "deep\n");
 	box_open(&b, host.list);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	granted_prints(&b, "shell", host_sh(a, "ls -A $R/a/inner; cat $R/a/in.txt"), host_at(host.read, "a"), NULL, "given\n");
+	granted_prints(&b, "shell", host_sh(a, "ls -A $R/a/inner; cat $R/a/in.txt"), host_at(host.read, "a"), NULL,
+		       "given\n");
 	granted_prints(&b, "shell", host_sh(a, "cat $R/a/inner/deep"), host_at(host.read, "a/inner"), NULL, "deep\n");
 	granted_refused(&b, host_at(host.read, "proc"), NULL, NX_EFORBIDDEN, "files of the kernel");
 	granted_refused(&b, host_at(host.read, "proc/1"), NULL, NX_EFORBIDDEN, "files of the kernel");
@@ -263,10 +269,11 @@ TEST(devices_and_setuid_programs_are_dead_there)
 	FILE *p = popen(nx_arena_printf(a, "cp /usr/bin/id %s/a/id && chmod 6755 %s/a/id", host.read, host.read), "r");
 	ASSERT_NOT_NULL(p);
 	ASSERT_EQ(pclose(p), 0);
-	granted_prints(&b, "shell",
-	       host_sh(a,
-		  "(: <$R/a/null) 2>/dev/null || echo no device; (echo >$R/a/null) 2>/dev/null || echo none; $R/a/id -u"),
-	       host_at(host.read, "a"), NULL, "no device\nnone\n1000\n");
+	granted_prints(
+		&b, "shell",
+		host_sh(a,
+			"(: <$R/a/null) 2>/dev/null || echo no device; (echo >$R/a/null) 2>/dev/null || echo none; $R/a/id -u"),
+		host_at(host.read, "a"), NULL, "no device\nnone\n1000\n");
 	box_close(&b);
 }
 
@@ -334,14 +341,15 @@ TEST(sockets_and_fifos_of_the_host_are_shut)
 		"p = socket.socketpair(); p[0].send(b'x'); print('pair', p[1].recv(1))\n",
 		host.read, host.read);
 	granted_prints(&b, "python", code, host_at(host.read, "a"), NULL,
-	       "socket Address family not supported by protocol\nno datagram\npair b'x'\n");
+		       "socket Address family not supported by protocol\nno datagram\npair b'x'\n");
 	if (nx_landlock_abi() > 0) {
-		granted_prints(&b, "shell", host_sh(a, "(echo x 1<>$R/a/fifo >$R/a/fifo) 2>/dev/null || echo held"), host_at(host.read, "a"),
-		       NULL, "held\n");
-		granted_prints(&b, "shell",
-		       host_sh(a,
-			  "cd $W/b; mkfifo f 2>/dev/null || echo held; mkfifo /work/f && ln -s x l && mkdir d && ls"),
-		       NULL, host_at(host.write, "b"), "held\nd\nl\n");
+		granted_prints(&b, "shell", host_sh(a, "(echo x 1<>$R/a/fifo >$R/a/fifo) 2>/dev/null || echo held"),
+			       host_at(host.read, "a"), NULL, "held\n");
+		granted_prints(
+			&b, "shell",
+			host_sh(a,
+				"cd $W/b; mkfifo f 2>/dev/null || echo held; mkfifo /work/f && ln -s x l && mkdir d && ls"),
+			NULL, host_at(host.write, "b"), "held\nd\nl\n");
 	}
 	(void)close(reader);
 	(void)close(s);
@@ -360,15 +368,17 @@ TEST(who_writes_is_the_owner_of_the_directory_and_nobody_else)
 	host_make_file(host_at(host.write, "b/private"), "own\n");
 	ASSERT_EQ(chmod(host_at(host.write, "b/private"), 0600), 0);
 	ASSERT_EQ(chown(host_at(host.write, "b/private"), HOST_OWNER, HOST_OWNER), 0);
-	granted_prints(&b, "shell",
-	       host_sh(a, "cd $W/b; cat private; (echo x >roots) 2>/dev/null || echo held; stat -c %u private roots"), NULL,
-	       host_at(host.write, "b"), "own\nheld\n1000\n65534\n");
+	granted_prints(
+		&b, "shell",
+		host_sh(a, "cd $W/b; cat private; (echo x >roots) 2>/dev/null || echo held; stat -c %u private roots"),
+		NULL, host_at(host.write, "b"), "own\nheld\n1000\n65534\n");
 	host_make_dir(host_at(host.write, "c"));
 	ASSERT_EQ(chown(host_at(host.write, "c"), 0, 0), 0);
 	granted_refused(&b, NULL, host_at(host.write, "c"), NX_EFORBIDDEN, "belongs to root");
 	host_make_file(host_at(host.read, "a/private"), "root's\n"); /* to read is to be anybody */
 	ASSERT_EQ(chmod(host_at(host.read, "a/private"), 0600), 0);
-	granted_prints(&b, "shell", host_sh(a, "cat $R/a/private 2>/dev/null || echo held"), host_at(host.read, "a"), NULL, "held\n");
+	granted_prints(&b, "shell", host_sh(a, "cat $R/a/private 2>/dev/null || echo held"), host_at(host.read, "a"),
+		       NULL, "held\n");
 	box_close(&b);
 }
 
@@ -378,11 +388,12 @@ TEST(grants_may_overlap_and_the_inner_one_counts)
 	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	host_make_dir(host_at(host.write, "b/c"));
-	const char *code = host_sh(a, "cd $W; (echo x >b/f) 2>/dev/null || echo f; (echo x >b/c/g) 2>/dev/null || echo g");
+	const char *code =
+		host_sh(a, "cd $W; (echo x >b/f) 2>/dev/null || echo f; (echo x >b/c/g) 2>/dev/null || echo g");
 	granted_prints(&b, "shell", code, host.write, host_at(host.write, "b/c"), "f\n");
 	granted_prints(&b, "shell", code, host_at(host.write, "b/c"), host_at(host.write, "b"), "g\n");
 	granted_prints(&b, "shell", host_sh(a, "mv $W/b $W/moved; (echo x >$W/moved/c/h) 2>/dev/null || echo h; ls $W"),
-	       host_at(host.write, "b/c"), host.write, "h\nmoved\n");
+		       host_at(host.write, "b/c"), host.write, "h\nmoved\n");
 	box_close(&b);
 }
 

@@ -101,7 +101,8 @@ static pid_t child_named(pid_t parent, const char *name)
 		int ppid = 0;
 		snprintf(path, sizeof(path), "/proc/%s/stat", e->d_name);
 		FILE *f = isdigit((unsigned char)e->d_name[0]) ? fopen(path, "r") : NULL;
-		if (f && fscanf(f, "%*d (%63[^)]) %*c %d", comm, &ppid) == 2 && ppid == parent && strcmp(comm, name) == 0)
+		if (f && fscanf(f, "%*d (%63[^)]) %*c %d", comm, &ppid) == 2 && ppid == parent &&
+		    strcmp(comm, name) == 0)
 			found = (pid_t)strtol(e->d_name, NULL, 10);
 		if (f)
 			fclose(f);
@@ -142,12 +143,12 @@ TEST(a_keeper_that_dies_takes_no_run_with_it_but_those_that_ask)
 	box_close(&b);
 }
 
-TEST(a_question_that_cannot_be_asked_is_an_error)
+static void fails_once(const char *plan)
 {
 #ifdef NX_FAULTS_ENABLED
 	struct box b;
 	struct trial t;
-	setenv("NEXUS_FAULTS", "sandbox_files:1", 1);
+	setenv("NEXUS_FAULTS", plan, 1);
 	host_open(&b, NULL);
 	unsetenv("NEXUS_FAULTS");
 	granted_run(&t, &b, "shell", "echo ran", host_at(host.read, "a"), NULL);
@@ -156,8 +157,24 @@ TEST(a_question_that_cannot_be_asked_is_an_error)
 	granted_prints(&b, "shell", "echo ran", host_at(host.read, "a"), NULL, "ran\n");
 	box_close(&b);
 #else
+	(void)plan;
 	SKIP("built without fault points");
 #endif
+}
+
+TEST(a_question_that_cannot_be_asked_is_an_error)
+{
+	fails_once("sandbox_files=1");
+}
+
+TEST(a_way_that_cannot_be_made_is_an_error)
+{
+	fails_once("sandbox_files_way=1");
+}
+
+TEST(trees_that_cannot_be_sent_are_an_error)
+{
+	fails_once("sandbox_trees=1");
 }
 
 /* A file system of which nobody serves the requests. */
@@ -239,10 +256,15 @@ static int run_as_user(void)
 		return 1;
 	host_open(&b, NULL);
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	bool ok = is_as_user(&b, host_sh(a, "cat $R/a/in.txt; (echo x >$R/a/new) 2>/dev/null || echo held; echo y >$W/b/f"),
-			     host_at(host.read, "a"), host_at(host.write, "b"), "given\nheld\n") &&
-		  is_as_user(&b, host_sh(a, "chmod u+s $W/b/f 2>/dev/null || echo held; cat $R/a/in.txt 2>/dev/null || echo none"),
-			     NULL, host_at(host.write, "b"), "held\nnone\n");
+	bool ok =
+		is_as_user(&b,
+			   host_sh(a, "cat $R/a/in.txt; (echo x >$R/a/new) 2>/dev/null || echo held; echo y >$W/b/f"),
+			   host_at(host.read, "a"), host_at(host.write, "b"), "given\nheld\n") &&
+		is_as_user(
+			&b,
+			host_sh(a,
+				"chmod u+s $W/b/f 2>/dev/null || echo held; cat $R/a/in.txt 2>/dev/null || echo none"),
+			NULL, host_at(host.write, "b"), "held\nnone\n");
 	ok = ok && stat(host_at(host.write, "b/f"), &st) == 0 && st.st_uid == 65534 && (st.st_mode & 07000) == 0;
 	granted_run(&t, &b, "shell", "echo ran", host.top, NULL);
 	ok = ok && nx_error_code(t.err) == NX_EFORBIDDEN;
