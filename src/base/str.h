@@ -78,6 +78,8 @@ nx_str nx_utf8_repair(struct nx_arena *a, nx_str s);
 int nx_utf8_check(nx_str s, const char *what, struct nx_error **err);
 /* Normalisation Form C (UAX 15), by libunistring; returns `s` itself when it is NFC already (the quick check). */
 int nx_utf8_nfc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err);
+/* The same in NFKC, which takes what only looks different for the same: as Python reads identifiers. */
+int nx_utf8_nfkc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err);
 
 struct nx_buf {
 	char *p; /* always NUL-terminated once something was added; NULL before */

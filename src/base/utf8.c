@@ -223,14 +223,10 @@ static bool nfc_quick(nx_str s)
 	return true;
 }
 
-int nx_utf8_nfc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err)
+static int normalize(struct nx_arena *a, uninorm_t form, nx_str s, nx_str *ret, struct nx_error **err)
 {
 	size_t n = 0;
-	if (nfc_quick(s)) {
-		*ret = s;
-		return 0;
-	}
-	nx_auto_free uint8_t *made = u8_normalize(UNINORM_NFC, (const uint8_t *)s.p, s.n, NULL, &n);
+	nx_auto_free uint8_t *made = u8_normalize(form, (const uint8_t *)s.p, s.n, NULL, &n);
 	if (made == NULL)
 		return nx_error_set(err, NX_ENOMEM, "no memory to normalise %zu bytes of text", s.n);
 	nx_str normal = nx_str_n((const char *)made, n);
@@ -238,4 +234,18 @@ int nx_utf8_nfc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err
 	if (ret->p == NULL)
 		return nx_error_set(err, NX_ENOMEM, "no memory to normalise %zu bytes of text", s.n);
 	return 0;
+}
+
+int nx_utf8_nfc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err)
+{
+	if (nfc_quick(s)) {
+		*ret = s;
+		return 0;
+	}
+	return normalize(a, UNINORM_NFC, s, ret, err);
+}
+
+int nx_utf8_nfkc(struct nx_arena *a, nx_str s, nx_str *ret, struct nx_error **err)
+{
+	return normalize(a, UNINORM_NFKC, s, ret, err);
 }

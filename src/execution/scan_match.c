@@ -200,8 +200,9 @@ void nx_match_reference(struct nx_names *w, nx_str name, TSNode at)
 		nx_scan_check(w->s, "reference", at);
 }
 
-static bool is_allowed(const struct nx_scan_options *o, nx_str module, char separator)
+bool nx_match_is_allowed(const struct nx_names *w, nx_str module, char separator)
 {
+	const struct nx_scan_options *o = w->s->options;
 	for (size_t i = 0; i < o->nallowed_imports; i++) {
 		nx_str a = o->allowed_imports[i];
 		if (nx_str_eq(module, a) || (module.n > a.n && nx_str_starts(module, a) && module.p[a.n] == separator))
@@ -215,7 +216,7 @@ void nx_match_module(struct nx_names *w, nx_str module, char separator, TSNode a
 	const struct nx_scan_options *o = w->s->options;
 	if (nx_scan_is_blocked(w->s, module, NULL))
 		nx_scan_check(w->s, "blocked-operation", at);
-	if (is_allowed(o, module, separator))
+	if (nx_match_is_allowed(w, module, separator))
 		return;
 	if (o->nallowed_imports)
 		nx_scan_check(w->s, "import-not-allowed", at);

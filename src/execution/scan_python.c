@@ -1,643 +1,602 @@
 /*
- * Python: one walk over the tree notes which names stand for which modules and functions (imports, also with `as`, star
- * imports, plain assignments, default arguments); then what is imported, called and named is resolved, and the rules are
- * asked. Scopes are not followed: a name that stands for os anywhere does so everywhere, which errs on the side of
- * finding. Constant texts are folded where a rule or a name depends on them.
+ * Python: one walk over the tree notes which names stand for which modules, functions and texts (imports, also with `as`,
+ * star imports, assignments, defaults, loops, returns); then what is imported, called, named and handed on is resolved, and
+ * the rules are asked. Scopes are not followed: a name that stands for os anywhere does so everywhere, which errs on the
+ * side of finding.
  */
-#include "execution/scan_internal.h"
+#include "execution/scan_python_internal.h"
 
-#include <stdlib.h>
-
-#define ALIASES_MAX 4096
-#define STARS_MAX 32
-#define RESOLVE_MAX 24 /* nesting of an expression that is resolved */
-
-struct alias {
-	nx_str name, target;
-	struct alias *next;
-};
-
-struct py {
-	struct nx_scan *s;
-	struct alias *table[256];
-	size_t naliases;
-	TSNode *nodes; /* those that the rules are asked about, in the order of the text */
-	size_t nnodes, nodes_cap;
-	nx_str stars[STARS_MAX];
-	size_t nstars;
-	TSFieldId f_name, f_alias, f_module, f_function, f_arguments, f_object, f_attribute, f_left, f_right, f_value,
-		f_condition, f_subscript, f_operator;
-	TSSymbol import_statement, import_from, aliased_import, dotted_name, wildcard, call, attribute, identifier,
-		assignment, named_expression, default_parameter, typed_default, decorator, subscript, string,
-		concatenated, parenthesized, binary, while_statement, true_literal, integer, relative_import,
-		argument_list;
-};
-
-struct dotted {
-	char p[NX_SCAN_DOTTED_MAX];
-	size_t n;
-};
-
-static nx_str dotted_str(const struct dotted *d)
-{
-	return nx_str_n(d->p, d->n);
-}
-
-static bool dotted_add(struct dotted *d, nx_str s)
-{
-	if (s.n > sizeof(d->p) - d->n)
-		return false;
-	if (s.n)
-		memcpy(d->p + d->n, s.p, s.n);
-	d->n += s.n;
-	return true;
-}
-
-static bool dotted_part(struct dotted *d, nx_str part)
-{
-	return (d->n == 0 || dotted_add(d, NX_STR("."))) && dotted_add(d, part);
-}
+#define EXIT_SEARCH_MAX 2000
+#define PARTS_MAX 128   /* names of one import, targets of one assignment */
+#define LARGE 100000000 /* of a repetition */
+#define LARGE_EXPONENT 1000000
 
 static bool is(TSNode n, TSSymbol s)
 {
-	return !ts_node_is_null(n) && ts_node_symbol(n) == s;
+	return nx_py_is(n, s);
 }
 
-static TSSymbol symbol(const TSLanguage *l, const char *name)
+static nx_str text(const struct nx_py *p, TSNode n)
 {
-	return ts_language_symbol_for_name(l, name, (uint32_t)strlen(name), true);
+	return ts_node_is_null(n) ? NX_STR("") : nx_scan_text(p->w.s, n);
 }
 
-static TSFieldId field(const TSLanguage *l, const char *name)
+static void learn_grammar(struct nx_py *p, const TSLanguage *l)
 {
-	return ts_language_field_id_for_name(l, name, (uint32_t)strlen(name));
+#define X(name) p->s.name = ts_language_symbol_for_name(l, #name, sizeof(#name) - 1, true);
+	NX_PY_SYMBOLS(X)
+#undef X
+#define X(name) p->f.name = ts_language_field_id_for_name(l, #name, sizeof(#name) - 1);
+	NX_PY_FIELDS(X)
+#undef X
+	p->s.float_ = ts_language_symbol_for_name(l, "float", 5, true);
+	p->s.true_ = ts_language_symbol_for_name(l, "true", 4, true);
 }
 
-static void learn_grammar(struct py *p, const TSLanguage *l)
+/* ---- what the common part asks ---- */
+
+static TSNode callee(const struct nx_names *w, TSNode n)
 {
-	p->f_name = field(l, "name");
-	p->f_alias = field(l, "alias");
-	p->f_module = field(l, "module_name");
-	p->f_function = field(l, "function");
-	p->f_arguments = field(l, "arguments");
-	p->f_object = field(l, "object");
-	p->f_attribute = field(l, "attribute");
-	p->f_left = field(l, "left");
-	p->f_right = field(l, "right");
-	p->f_value = field(l, "value");
-	p->f_condition = field(l, "condition");
-	p->f_subscript = field(l, "subscript");
-	p->f_operator = field(l, "operator");
-	p->import_statement = symbol(l, "import_statement");
-	p->import_from = symbol(l, "import_from_statement");
-	p->aliased_import = symbol(l, "aliased_import");
-	p->dotted_name = symbol(l, "dotted_name");
-	p->wildcard = symbol(l, "wildcard_import");
-	p->relative_import = symbol(l, "relative_import");
-	p->call = symbol(l, "call");
-	p->argument_list = symbol(l, "argument_list");
-	p->attribute = symbol(l, "attribute");
-	p->identifier = symbol(l, "identifier");
-	p->assignment = symbol(l, "assignment");
-	p->named_expression = symbol(l, "named_expression");
-	p->default_parameter = symbol(l, "default_parameter");
-	p->typed_default = symbol(l, "typed_default_parameter");
-	p->decorator = symbol(l, "decorator");
-	p->subscript = symbol(l, "subscript");
-	p->string = symbol(l, "string");
-	p->concatenated = symbol(l, "concatenated_string");
-	p->parenthesized = symbol(l, "parenthesized_expression");
-	p->binary = symbol(l, "binary_operator");
-	p->while_statement = symbol(l, "while_statement");
-	p->true_literal = symbol(l, "true");
-	p->integer = symbol(l, "integer");
+	const struct nx_py *p = nx_container_of(w, struct nx_py, w);
+	if (is(n, p->s.call))
+		return nx_py_child(n, p->f.function);
+	return is(n, p->s.decorator) ? ts_node_named_child(n, 0) : (TSNode){0};
 }
 
-static nx_str text(const struct py *p, TSNode n)
+static uint32_t arguments(const struct nx_names *w, TSNode call, TSNode ret[static NX_CALL_ARGUMENTS_MAX])
 {
-	return nx_scan_text(p->s, n);
+	const struct nx_py *p = nx_container_of(w, struct nx_py, w);
+	TSNode list = nx_py_child(call, p->f.arguments);
+	if (is(list, p->s.argument_list))
+		return nx_scan_children(list, ret, NX_CALL_ARGUMENTS_MAX);
+	if (ts_node_is_null(list))
+		return 0;
+	ret[0] = list; /* f(x for x in y) */
+	return 1;
 }
 
-/* Spaces inside a dotted name ("os . path") are not part of it. */
-static bool add_squeezed(struct dotted *d, nx_str s)
+static bool is_endless(const struct nx_py *p, TSNode n)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != ' ' && s.p[i] != '\t' && s.p[i] != '\\' && s.p[i] != '\n' && s.p[i] != '\r' &&
-		    !dotted_add(d, nx_str_n(s.p + i, 1)))
-			return false;
-	return true;
+	TSNode c = is(n, p->s.while_statement) ? nx_py_child(n, p->f.condition) : (TSNode){0};
+	while (is(c, p->s.parenthesized_expression))
+		c = ts_node_named_child(c, 0);
+	return is(c, p->s.true_) || (is(c, p->s.integer) && !nx_str_eqz(text(p, c), "0"));
 }
 
-/* ---- names ---- */
-
-static const struct alias *find_alias(const struct py *p, nx_str name)
+static bool is_in_endless_loop(const struct nx_names *w, TSNode n)
 {
-	const struct alias *a = p->table[nx_str_hash(name) % nx_countof(p->table)];
-	while (a && !nx_str_eq(a->name, name))
-		a = a->next;
-	return a;
-}
-
-static void add_alias(struct py *p, nx_str name, nx_str target)
-{
-	if (p->naliases == ALIASES_MAX || nx_str_eq(name, target) || find_alias(p, name))
-		return;
-	struct alias *a = nx_arena_new_of(p->s->arena, struct alias);
-	nx_str copy = nx_str_dup(p->s->arena, target);
-	if (!a || !copy.p) {
-		p->s->out_of_memory = true;
-		return;
-	}
-	struct alias **slot = &p->table[nx_str_hash(name) % nx_countof(p->table)];
-	*a = (struct alias){name, copy, *slot};
-	*slot = a;
-	p->naliases++;
-}
-
-/* ---- constant texts ---- */
-
-static bool fold(const struct py *p, TSNode n, struct dotted *ret, unsigned depth);
-
-static bool fold_string(const struct py *p, TSNode n, struct dotted *ret)
-{
-	uint32_t count = ts_node_named_child_count(n);
-	for (uint32_t i = 0; i < count; i++) {
-		TSNode c = ts_node_named_child(n, i);
-		const char *type = ts_node_type(c);
-		if (strcmp(type, "interpolation") == 0)
-			return false;
-		if (strcmp(type, "string_content") == 0 && !dotted_add(ret, text(p, c)))
-			return false;
-	}
-	return true;
-}
-
-static bool fold_chr(const struct py *p, TSNode n, struct dotted *ret)
-{
-	TSNode args = ts_node_child_by_field_id(n, p->f_arguments);
-	int64_t cp;
-	char c;
-	if (!nx_str_eqz(text(p, ts_node_child_by_field_id(n, p->f_function)), "chr") || !is(args, p->argument_list) ||
-	    ts_node_named_child_count(args) != 1 || !nx_str_to_i64(text(p, ts_node_named_child(args, 0)), &cp) ||
-	    cp < 32 || cp > 126)
-		return false;
-	c = (char)cp;
-	return dotted_add(ret, nx_str_n(&c, 1));
-}
-
-static bool fold(const struct py *p, TSNode n, struct dotted *ret, unsigned depth)
-{
-	if (ts_node_is_null(n) || depth > RESOLVE_MAX)
-		return false;
-	if (is(n, p->string))
-		return fold_string(p, n, ret);
-	if (is(n, p->parenthesized))
-		return fold(p, ts_node_named_child(n, 0), ret, depth + 1);
-	if (is(n, p->call))
-		return fold_chr(p, n, ret);
-	if (is(n, p->concatenated)) {
-		for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
-			if (!fold(p, ts_node_named_child(n, i), ret, depth + 1))
-				return false;
-		return true;
-	}
-	if (is(n, p->binary) && nx_str_eqz(text(p, ts_node_child_by_field_id(n, p->f_operator)), "+"))
-		return fold(p, ts_node_child_by_field_id(n, p->f_left), ret, depth + 1) &&
-		       fold(p, ts_node_child_by_field_id(n, p->f_right), ret, depth + 1);
-	return false;
-}
-
-static TSNode argument(const struct py *p, TSNode call, uint32_t i)
-{
-	TSNode args = ts_node_child_by_field_id(call, p->f_arguments);
-	return is(args, p->argument_list) ? ts_node_named_child(args, i) : (TSNode){0};
-}
-
-/* ---- resolving ---- */
-
-static bool resolve(const struct py *p, TSNode n, struct dotted *ret, unsigned depth);
-
-static bool resolve_identifier(const struct py *p, TSNode n, struct dotted *ret)
-{
-	nx_str name = text(p, n);
-	const struct alias *a = find_alias(p, name);
-	if (a)
-		return dotted_add(ret, a->target);
-	return nx_str_eqz(name, "__builtins__") ? dotted_add(ret, NX_STR("builtins")) : dotted_add(ret, name);
-}
-
-/* __import__("os"), importlib.import_module("os"), getattr(os, "system"), vars(os), globals(). */
-static bool resolve_call(const struct py *p, TSNode n, struct dotted *ret, unsigned depth)
-{
-	struct dotted callee = {.n = 0};
-	if (!resolve(p, ts_node_child_by_field_id(n, p->f_function), &callee, depth + 1))
-		return false;
-	nx_str f = dotted_str(&callee);
-	if (nx_str_eqz(f, "__import__") || nx_str_eqz(f, "importlib.import_module") ||
-	    nx_str_eqz(f, "importlib.__import__"))
-		return fold(p, argument(p, n, 0), ret, 0);
-	if (nx_str_eqz(f, "getattr")) {
-		struct dotted name = {.n = 0};
-		return resolve(p, argument(p, n, 0), ret, depth + 1) && fold(p, argument(p, n, 1), &name, 0) &&
-		       dotted_part(ret, dotted_str(&name));
-	}
-	if (nx_str_eqz(f, "vars"))
-		return resolve(p, argument(p, n, 0), ret, depth + 1);
-	if (nx_str_eqz(f, "globals") || nx_str_eqz(f, "locals"))
-		return true; /* a name below it is the plain name */
-	return dotted_add(ret, f) && dotted_add(ret, NX_STR("()"));
-}
-
-/* os.__dict__["system"], sys.modules["os"], globals()["eval"], __builtins__["exec"]. */
-static bool resolve_subscript(const struct py *p, TSNode n, struct dotted *ret, unsigned depth)
-{
-	struct dotted base = {.n = 0}, key = {.n = 0};
-	if (!resolve(p, ts_node_child_by_field_id(n, p->f_value), &base, depth + 1) ||
-	    !fold(p, ts_node_child_by_field_id(n, p->f_subscript), &key, 0))
-		return false;
-	nx_str b = dotted_str(&base);
-	if (nx_str_eqz(b, "sys.modules"))
-		b = NX_STR("");
-	if (nx_str_ends(b, NX_STR(".__dict__")))
-		b.n -= sizeof(".__dict__") - 1;
-	return dotted_add(ret, b) && dotted_part(ret, dotted_str(&key));
-}
-
-static bool resolve(const struct py *p, TSNode n, struct dotted *ret, unsigned depth)
-{
-	if (ts_node_is_null(n) || depth > RESOLVE_MAX)
-		return false;
-	if (is(n, p->identifier))
-		return resolve_identifier(p, n, ret);
-	if (is(n, p->attribute)) {
-		TSNode object = ts_node_child_by_field_id(n, p->f_object);
-		if (!resolve(p, object, ret, depth + 1) && !dotted_add(ret, NX_STR("?")))
-			return false;
-		return dotted_part(ret, text(p, ts_node_child_by_field_id(n, p->f_attribute)));
-	}
-	if (is(n, p->parenthesized))
-		return resolve(p, ts_node_named_child(n, 0), ret, depth + 1);
-	if (is(n, p->named_expression))
-		return resolve(p, ts_node_child_by_field_id(n, p->f_value), ret, depth + 1);
-	if (is(n, p->call))
-		return resolve_call(p, n, ret, depth);
-	if (is(n, p->subscript))
-		return resolve_subscript(p, n, ret, depth);
-	return false;
-}
-
-/* The name without what only says where it lives: builtins.eval is eval. */
-static nx_str plain(nx_str name)
-{
-	static const nx_str prefixes[] = {NX_STR("builtins."), NX_STR("__builtin__."), NX_STR("builtins.__dict__.")};
-	for (size_t i = nx_countof(prefixes); i-- > 0;)
-		if (nx_str_starts(name, prefixes[i]))
-			return nx_str_slice(name, prefixes[i].n, name.n);
-	return name;
+	const struct nx_py *p = nx_container_of(w, struct nx_py, w);
+	TSNode a = ts_node_parent(n);
+	while (!ts_node_is_null(a) && !is_endless(p, a))
+		a = ts_node_parent(a);
+	return !ts_node_is_null(a);
 }
 
 /* ---- first walk: which names stand for what ---- */
 
-static void note_import(struct py *p, TSNode n)
+/* Spaces inside a dotted name ("os . path") are not part of it. */
+static nx_str squeezed(struct nx_py *p, TSNode n)
 {
-	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++) {
-		TSNode c = ts_node_named_child(n, i);
-		struct dotted d = {.n = 0};
-		if (is(c, p->aliased_import) && add_squeezed(&d, text(p, ts_node_child_by_field_id(c, p->f_name))))
-			add_alias(p, text(p, ts_node_child_by_field_id(c, p->f_alias)), dotted_str(&d));
-	}
+	nx_str s = text(p, n);
+	char *out = s.n < NX_SCAN_DOTTED_MAX ? nx_arena_alloc(p->w.s->arena, s.n + 1) : NULL;
+	size_t len = 0;
+	for (size_t i = 0; out && i < s.n; i++)
+		if (!memchr(" \t\\\n\r\f", s.p[i], 6))
+			out[len++] = s.p[i];
+	nx_str name = nx_str_n(out, len), normal = name;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)out[i] >= 0x80)
+			return nx_utf8_valid(name) && nx_utf8_nfkc(p->w.s->arena, name, &normal, NULL) == 0 ? normal
+													    : name;
+	return name;
 }
 
-static void note_import_from(struct py *p, TSNode n)
+static void keep(struct nx_py *p, nx_str name, const struct nx_value *v)
 {
-	struct dotted module = {.n = 0};
-	TSNode m = ts_node_child_by_field_id(n, p->f_module);
-	if (ts_node_is_null(m) || !add_squeezed(&module, text(p, m)))
-		return;
-	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++) {
-		TSNode c = ts_node_named_child(n, i);
-		struct dotted d = module;
-		if (ts_node_eq(c, m))
+	if (name.n && (v->kind != NX_VALUE_NAME || v->path.n || nx_match_leads(&p->w, v->text) ||
+		       nx_py_imports(v->text) || nx_py_is_module(p, v->text)))
+		nx_names_add(&p->w, name, v);
+}
+
+static void note_module(struct nx_py *p, nx_str module)
+{
+	struct nx_value one = nx_value_number(1);
+	for (size_t i = 1; i <= module.n; i++)
+		if (i == module.n || module.p[i] == '.')
+			nx_names_add(&p->modules, nx_str_n(module.p, i), &one);
+}
+
+static void note_import(struct nx_py *p, TSNode n)
+{
+	TSNode parts[PARTS_MAX];
+	uint32_t count = nx_scan_children(n, parts, nx_countof(parts));
+	for (uint32_t i = 0; i < count; i++) {
+		bool is_aliased = is(parts[i], p->s.aliased_import);
+		nx_str module = squeezed(p, is_aliased ? nx_py_child(parts[i], p->f.name) : parts[i]);
+		struct nx_value v = {.kind = NX_VALUE_NAME, .text = module};
+		if (module.n == 0)
 			continue;
-		if (is(c, p->wildcard) && p->nstars < STARS_MAX) {
-			nx_str copy = nx_str_dup(p->s->arena, dotted_str(&module));
-			if (copy.p)
-				p->stars[p->nstars++] = copy;
-		} else if (is(c, p->dotted_name) && dotted_part(&d, text(p, c))) {
-			add_alias(p, text(p, c), dotted_str(&d));
-		} else if (is(c, p->aliased_import) &&
-			   dotted_part(&d, text(p, ts_node_child_by_field_id(c, p->f_name)))) {
-			add_alias(p, text(p, ts_node_child_by_field_id(c, p->f_alias)), dotted_str(&d));
-		}
+		note_module(p, module);
+		if (is_aliased)
+			nx_names_add(&p->w, nx_py_identifier(p, nx_py_child(parts[i], p->f.alias)), &v);
 	}
 }
 
-static bool has_call_rule(const struct py *p, nx_str name);
-
-/* `s = os.system`, `def f(e=eval)`: worth a name only when it leads to something that has a rule. */
-static void note_binding(struct py *p, TSNode name, TSNode value)
+static void note_import_from(struct nx_py *p, TSNode n)
 {
-	struct dotted d = {.n = 0};
-	if (!is(name, p->identifier) || !resolve(p, value, &d, 0))
-		return;
-	nx_str target = plain(dotted_str(&d));
-	size_t n;
-	(void)nx_rules_find(p->s->rules, NX_RULE_IMPORT, target, &n);
-	if (n || has_call_rule(p, target) || find_alias(p, target))
-		add_alias(p, text(p, name), target);
+	TSNode parts[PARTS_MAX], m = nx_py_child(n, p->f.module_name);
+	nx_str module = ts_node_is_null(m) ? NX_STR("") : squeezed(p, m);
+	uint32_t count = module.n ? nx_scan_children(n, parts, nx_countof(parts)) : 0;
+	for (uint32_t i = 0; i < count; i++) {
+		TSNode name = is(parts[i], p->s.aliased_import) ? nx_py_child(parts[i], p->f.name) : parts[i];
+		TSNode as = is(parts[i], p->s.aliased_import) ? nx_py_child(parts[i], p->f.alias) : name;
+		if (ts_node_eq(parts[i], m))
+			continue;
+		if (is(parts[i], p->s.wildcard_import) && p->nstars < NX_PY_STARS_MAX)
+			p->stars[p->nstars++] = module;
+		nx_arena_reset(p->w.scratch);
+		struct nx_value v = nx_value_name(&p->w, module, squeezed(p, name));
+		if (is(name, p->s.dotted_name) && v.kind == NX_VALUE_NAME)
+			nx_names_add(&p->w, squeezed(p, as), &v);
+	}
 }
 
-static void note(struct py *p, TSNode n)
+/* `a, (b, c) = …`: item by item; `x.y = …` is kept under its text. */
+static void note_target(struct nx_py *p, TSNode target, const struct nx_value *v, unsigned depth)
+{
+	TSNode parts[PARTS_MAX];
+	if (is(target, p->s.identifier)) {
+		keep(p, nx_py_identifier(p, target), v);
+	} else if (is(target, p->s.attribute)) {
+		keep(p, text(p, target), v);
+	} else if ((is(target, p->s.pattern_list) || is(target, p->s.tuple_pattern)) && v->kind == NX_VALUE_LIST &&
+		   depth < 4) {
+		uint32_t count = nx_scan_children(target, parts, nx_countof(parts));
+		for (uint32_t i = 0; i < count && i < v->n; i++)
+			note_target(p, parts[i], &v->items[i], depth + 1);
+	}
+}
+
+static void note_value(struct nx_py *p, TSNode target, TSNode value)
+{
+	unsigned choice = 0;
+	if (ts_node_is_null(target) || ts_node_is_null(value))
+		return;
+	do {
+		struct nx_value v = nx_names_evaluate(&p->w, value, choice++);
+		note_target(p, target, &v, 0);
+	} while (p->w.more);
+}
+
+static void note_items(struct nx_py *p, TSNode target, TSNode over)
+{
+	struct nx_value list = nx_names_evaluate(&p->w, over, 0);
+	for (size_t i = 0; list.kind == NX_VALUE_LIST && i < list.n && i < NX_NAME_VALUES_MAX; i++)
+		note_target(p, target, &list.items[i], 0);
+}
+
+/* `f()` stands for what f returns. */
+static void note_returned(struct nx_py *p, nx_str function, TSNode value)
+{
+	struct nx_value v = nx_names_evaluate(&p->w, value, 0);
+	char *key = function.n < NX_SCAN_DOTTED_MAX ? nx_arena_printf(p->w.scratch, "%.*s()", NX_FMT(function)) : NULL;
+	if (key && v.kind == NX_VALUE_NAME)
+		keep(p, nx_str_z(key), &v);
+}
+
+static void note_return(struct nx_py *p, TSNode n)
+{
+	struct nx_value v = nx_names_evaluate(&p->w, ts_node_named_child(n, 0), 0);
+	if (v.kind != NX_VALUE_NAME || !(nx_match_leads(&p->w, v.text) || nx_py_is_module(p, v.text)))
+		return;
+	TSNode f = ts_node_parent(n);
+	while (!ts_node_is_null(f) && !is(f, p->s.function_definition))
+		f = ts_node_parent(f);
+	if (!ts_node_is_null(f))
+		note_returned(p, text(p, nx_py_child(f, p->f.name)), ts_node_named_child(n, 0));
+}
+
+static void note_augmented(struct nx_py *p, TSNode n)
+{
+	TSNode left = nx_py_child(n, p->f.left);
+	if (!nx_str_eqz(text(p, nx_py_child(n, p->f.operator)), "+="))
+		return;
+	struct nx_value was = nx_names_evaluate(&p->w, left, 0);
+	if (was.kind == NX_VALUE_NAME)
+		return;
+	struct nx_value more = nx_py_evaluate(&p->w, nx_py_child(n, p->f.right), 0);
+	struct nx_value v = nx_value_concat(&p->w, &was, &more);
+	note_target(p, left, &v, 0);
+}
+
+static void note_lambda(struct nx_py *p, TSNode name, TSNode value)
+{
+	if (is(name, p->s.identifier) && is(value, p->s.lambda))
+		note_returned(p, text(p, name), nx_py_child(value, p->f.body));
+}
+
+static void note(struct nx_py *p, TSNode n)
 {
 	TSSymbol s = ts_node_symbol(n);
-	if (s == p->import_statement)
+	if (s == p->s.import_statement) {
 		note_import(p, n);
-	else if (s == p->import_from)
+	} else if (s == p->s.import_from_statement) {
 		note_import_from(p, n);
-	else if (s == p->assignment)
-		note_binding(p, ts_node_child_by_field_id(n, p->f_left), ts_node_child_by_field_id(n, p->f_right));
-	else if (s == p->named_expression || s == p->default_parameter || s == p->typed_default)
-		note_binding(p, ts_node_child_by_field_id(n, p->f_name), ts_node_child_by_field_id(n, p->f_value));
-}
-
-/* ---- second walk: what the rules say ---- */
-
-static bool is_allowed_import(const struct nx_scan_options *o, nx_str module)
-{
-	for (size_t i = 0; i < o->nallowed_imports; i++) {
-		nx_str a = o->allowed_imports[i];
-		if (nx_str_eq(module, a) || (module.n > a.n && nx_str_starts(module, a) && module.p[a.n] == '.'))
-			return true;
-	}
-	return false;
-}
-
-static void check_module(struct py *p, TSNode at, nx_str module)
-{
-	const struct nx_scan_options *o = p->s->options;
-	if (o->nallowed_imports && is_allowed_import(o, module))
-		return;
-	if (o->nallowed_imports)
-		nx_scan_check(p->s, "import-not-allowed", at);
-	if (nx_scan_is_blocked(p->s, module, NULL))
-		nx_scan_check(p->s, "blocked-operation", at);
-	for (size_t len = module.n; len > 0; len--) {
-		if (len != module.n && module.p[len] != '.')
-			continue;
-		size_t n;
-		const struct nx_rule_name *e = nx_rules_find(p->s->rules, NX_RULE_IMPORT, nx_str_n(module.p, len), &n);
-		for (size_t i = 0; i < n; i++)
-			if (!e[i].rule->exact || len == module.n)
-				nx_scan_find(p->s, e[i].rule, at);
-		if (n)
-			return;
+	} else if (s == p->s.assignment) {
+		note_value(p, nx_py_child(n, p->f.left), nx_py_child(n, p->f.right));
+		note_lambda(p, nx_py_child(n, p->f.left), nx_py_child(n, p->f.right));
+	} else if (s == p->s.named_expression || s == p->s.default_parameter || s == p->s.typed_default_parameter) {
+		note_value(p, nx_py_child(n, p->f.name), nx_py_child(n, p->f.value));
+	} else if (s == p->s.for_statement || s == p->s.for_in_clause) {
+		note_items(p, nx_py_child(n, p->f.left), nx_py_child(n, p->f.right));
+	} else if (s == p->s.return_statement && ts_node_named_child_count(n)) {
+		note_return(p, n);
+	} else if (s == p->s.augmented_assignment) {
+		note_augmented(p, n);
+	} else if (s == p->s.as_pattern && is(nx_py_child(n, p->f.alias), p->s.as_pattern_target)) {
+		note_value(p, ts_node_named_child(nx_py_child(n, p->f.alias), 0), ts_node_named_child(n, 0));
 	}
 }
 
-static void check_import(struct py *p, TSNode n)
+/* ---- second walk: imports ---- */
+
+static void check_import(struct nx_py *p, TSNode n)
 {
-	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++) {
-		TSNode c = ts_node_named_child(n, i);
-		TSNode name = is(c, p->aliased_import) ? ts_node_child_by_field_id(c, p->f_name) : c;
-		struct dotted d = {.n = 0};
-		if (is(name, p->dotted_name) && add_squeezed(&d, text(p, name)))
-			check_module(p, name, dotted_str(&d));
+	TSNode parts[PARTS_MAX];
+	uint32_t count = nx_scan_children(n, parts, nx_countof(parts));
+	for (uint32_t i = 0; i < count; i++) {
+		TSNode name = is(parts[i], p->s.aliased_import) ? nx_py_child(parts[i], p->f.name) : parts[i];
+		nx_str module = squeezed(p, name);
+		if (module.n)
+			nx_match_module(&p->w, module, '.', name);
 	}
 }
 
-/* `from urllib import request` imports urllib.request; `from shutil import os` imports os by a side door. */
-static void check_import_from(struct py *p, TSNode n)
-{
-	TSNode m = ts_node_child_by_field_id(n, p->f_module);
-	struct dotted module = {.n = 0};
-	if (ts_node_is_null(m) || !add_squeezed(&module, text(p, m)))
-		return;
-	if (is(m, p->relative_import))
-		return; /* a file of the run itself, which was given with the request */
-	check_module(p, m, dotted_str(&module));
-	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++) {
-		TSNode c = ts_node_named_child(n, i);
-		TSNode name = is(c, p->aliased_import) ? ts_node_child_by_field_id(c, p->f_name) : c;
-		struct dotted whole = module;
-		size_t found;
-		if (ts_node_eq(c, m) || !is(name, p->dotted_name) || !dotted_part(&whole, text(p, name)))
-			continue;
-		(void)nx_rules_find(p->s->rules, NX_RULE_IMPORT, dotted_str(&whole), &found);
-		if (found && !is_allowed_import(p->s->options, dotted_str(&whole)))
-			check_module(p, name, dotted_str(&whole));
-		(void)nx_rules_find(p->s->rules, NX_RULE_IMPORT, text(p, name), &found);
-		if (found && !is_allowed_import(p->s->options, dotted_str(&module)))
-			check_module(p, name, text(p, name));
-	}
-}
-
-static bool in_endless_loop(const struct py *p, TSNode n)
-{
-	for (TSNode a = ts_node_parent(n); !ts_node_is_null(a); a = ts_node_parent(a)) {
-		TSNode c = is(a, p->while_statement) ? ts_node_child_by_field_id(a, p->f_condition) : (TSNode){0};
-		if (is(c, p->true_literal) || (is(c, p->integer) && !nx_str_eqz(text(p, c), "0")))
-			return true;
-	}
-	return false;
-}
-
-static bool arguments_call(const struct py *p, TSNode call, const struct nx_str_list *names)
-{
-	TSNode args = ts_node_child_by_field_id(call, p->f_arguments);
-	if (ts_node_is_null(args))
-		return false;
-	TSTreeCursor c = ts_tree_cursor_new(args);
-	bool found = false, down = true;
-	for (;;) {
-		TSNode n = ts_tree_cursor_current_node(&c);
-		struct dotted d = {.n = 0};
-		if (down && is(n, p->call) && resolve(p, ts_node_child_by_field_id(n, p->f_function), &d, 0) &&
-		    nx_list_has(names, plain(dotted_str(&d)))) {
-			found = true;
-			break;
-		}
-		if (down && ts_tree_cursor_goto_first_child(&c))
-			continue;
-		down = true;
-		if (ts_tree_cursor_goto_next_sibling(&c))
-			continue;
-		down = false;
-		if (!ts_tree_cursor_goto_parent(&c) || ts_node_eq(ts_tree_cursor_current_node(&c), args))
-			break;
-	}
-	ts_tree_cursor_delete(&c);
-	return found;
-}
-
-static bool path_matches(const struct py *p, TSNode call, const struct nx_str_list *paths)
-{
-	for (uint32_t i = 0; i < 2; i++) {
-		struct dotted d = {.n = 0};
-		if (fold(p, argument(p, call, i), &d, 0) && nx_list_globs(paths, dotted_str(&d)))
-			return true;
-	}
-	return false;
-}
-
-static bool applies(const struct py *p, const struct nx_rule *r, TSNode call)
-{
-	bool is_call = is(call, p->call);
-	if (r->paths.n && !(is_call && path_matches(p, call, &r->paths)))
-		return false;
-	if (r->argument_calls.n && !(is_call && arguments_call(p, call, &r->argument_calls)))
-		return false;
-	return !r->within_loop || in_endless_loop(p, call);
-}
-
-static void try_name(struct py *p, enum nx_rule_kind kind, nx_str name, TSNode at)
+static bool has_import_rule(const struct nx_py *p, nx_str name)
 {
 	size_t n;
-	const struct nx_rule_name *e = nx_rules_find(p->s->rules, kind, name, &n);
-	for (size_t i = 0; i < n; i++)
-		if (applies(p, e[i].rule, at))
-			nx_scan_find(p->s, e[i].rule, at);
-	for (size_t i = 0; i < p->s->rules->npatterns && kind == NX_RULE_CALL; i++)
-		if (nx_glob_match(p->s->rules->patterns[i].name, name))
-			nx_scan_find(p->s, p->s->rules->patterns[i].rule, at);
-}
-
-/* "shutil.os.system" also counts as "os.system"; a single last part ("obj.eval") does not. */
-static void try_suffixes(struct py *p, enum nx_rule_kind kind, nx_str name, TSNode at)
-{
-	try_name(p, kind, name, at);
-	for (size_t i = 0; i < name.n; i++) {
-		if (name.p[i] != '.')
-			continue;
-		nx_str rest = nx_str_slice(name, i + 1, name.n);
-		if (rest.n && memchr(rest.p, '.', rest.n))
-			try_name(p, kind, rest, at);
-	}
-}
-
-static bool has_call_rule(const struct py *p, nx_str name)
-{
-	size_t n;
-	(void)nx_rules_find(p->s->rules, NX_RULE_CALL, name, &n);
-	for (size_t i = 0; i < p->s->rules->npatterns && n == 0; i++)
-		n = nx_glob_match(p->s->rules->patterns[i].name, name);
+	(void)nx_rules_find(p->w.s->rules, NX_RULE_IMPORT, name, &n);
 	return n > 0;
 }
 
-static void check_called(struct py *p, TSNode function, TSNode at)
+/* `from urllib import request` imports urllib.request; `from shutil import os` imports os by a side door. */
+static void check_import_from(struct nx_py *p, TSNode n)
 {
-	struct dotted d = {.n = 0};
-	if (!resolve(p, function, &d, 0))
-		return;
-	nx_str name = plain(dotted_str(&d));
-	try_suffixes(p, NX_RULE_CALL, name, at);
-	if (nx_scan_is_blocked(p->s, name, NULL))
-		nx_scan_check(p->s, "blocked-operation", at);
-	if (!is(function, p->identifier) || find_alias(p, text(p, function)))
-		return;
-	for (size_t i = 0; i < p->nstars; i++) {
-		struct dotted star = {.n = 0};
-		if (dotted_add(&star, p->stars[i]) && dotted_part(&star, name))
-			try_suffixes(p, NX_RULE_CALL, dotted_str(&star), at);
+	TSNode parts[PARTS_MAX], m = nx_py_child(n, p->f.module_name);
+	if (ts_node_is_null(m) || is(m, p->s.relative_import))
+		return; /* a file of the run itself, which was given with the request */
+	nx_str module = squeezed(p, m);
+	uint32_t count = module.n ? nx_scan_children(n, parts, nx_countof(parts)) : 0;
+	if (count)
+		nx_match_module(&p->w, module, '.', m);
+	for (uint32_t i = 0; i < count; i++) {
+		TSNode name = is(parts[i], p->s.aliased_import) ? nx_py_child(parts[i], p->f.name) : parts[i];
+		if (ts_node_eq(parts[i], m) || !is(name, p->s.dotted_name))
+			continue;
+		nx_str last = squeezed(p, name);
+		nx_arena_reset(p->w.scratch);
+		struct nx_value whole = nx_value_name(&p->w, module, last);
+		nx_str open = nx_str_starts(last, NX_STR("_")) ? nx_str_slice(last, 1, last.n) : last;
+		if (whole.kind == NX_VALUE_NAME && has_import_rule(p, whole.text))
+			nx_match_module(&p->w, whole.text, '.', name);
+		if (whole.kind == NX_VALUE_NAME)
+			nx_match_reference(&p->w, whole.text, name);
+		if (has_import_rule(p, open) && !nx_match_is_allowed(&p->w, module, '.')) {
+			nx_match_module(&p->w, open, '.', name);
+			nx_scan_check(p->w.s, "reexport", name);
+		}
 	}
 }
 
 /* A module that is imported by a text counts as an import statement. */
-static void check_import_call(struct py *p, TSNode n)
+static void check_import_call(struct nx_py *p, TSNode n)
 {
-	struct dotted callee = {.n = 0}, module = {.n = 0};
-	if (!resolve(p, ts_node_child_by_field_id(n, p->f_function), &callee, 0))
+	TSNode a[NX_CALL_ARGUMENTS_MAX];
+	unsigned choice = 0;
+	bool more;
+	if (p->w.arguments(&p->w, n, a) == 0)
 		return;
-	nx_str f = plain(dotted_str(&callee));
-	if ((nx_str_eqz(f, "__import__") || nx_str_eqz(f, "importlib.import_module")) &&
-	    fold(p, argument(p, n, 0), &module, 0) && module.n)
-		check_module(p, n, dotted_str(&module));
+	do {
+		struct nx_value v = nx_names_evaluate(&p->w, a[0], choice++);
+		more = p->w.more;
+		if (!nx_value_is_text(&v))
+			nx_scan_check(p->w.s, "unresolved-import", n);
+		else if (v.text.n)
+			nx_match_module(&p->w, v.text, '.', n);
+	} while (more);
 }
 
-static void check_name(struct py *p, TSNode n)
+/* ---- calls ---- */
+
+static void check_stars(struct nx_py *p, nx_str name, TSNode at)
 {
-	struct dotted d = {.n = 0};
-	size_t found;
-	if (is(n, p->attribute)) {
-		nx_str last = text(p, ts_node_child_by_field_id(n, p->f_attribute));
-		const struct nx_rule_name *e = nx_rules_find(p->s->rules, NX_RULE_ATTRIBUTE, last, &found);
-		for (size_t i = 0; i < found; i++)
-			nx_scan_find(p->s, e[i].rule, n);
+	for (size_t i = 0; i < p->nstars; i++) {
+		nx_arena_reset(p->w.scratch);
+		struct nx_value v = nx_value_name(&p->w, p->stars[i], name);
+		if (v.kind == NX_VALUE_NAME)
+			nx_match_call(&p->w, v.text, at);
 	}
-	if (resolve(p, n, &d, 0))
-		try_suffixes(p, NX_RULE_NAME, dotted_str(&d), n);
 }
 
-static void check_subscript(struct py *p, TSNode n)
+static void check_call(struct nx_py *p, TSNode n)
 {
-	struct dotted key = {.n = 0};
-	size_t found;
-	if (!fold(p, ts_node_child_by_field_id(n, p->f_subscript), &key, 0))
+	TSNode function = callee(&p->w, n);
+	unsigned choice = 0;
+	bool more;
+	do {
+		(void)nx_names_evaluate(&p->w, (TSNode){0}, choice++);
+		struct nx_value v = nx_py_called(p, n, 0);
+		more = p->w.more;
+		if (v.kind != NX_VALUE_NAME)
+			continue;
+		nx_str name = nx_str_dup(p->w.s->arena, v.text);
+		if (!name.p) {
+			p->w.s->out_of_memory = true;
+			return;
+		}
+		if (nx_py_imports(name))
+			check_import_call(p, n);
+		if (is(function, p->s.identifier) && !nx_names_has(&p->w, nx_py_identifier(p, function)))
+			check_stars(p, name, n);
+		nx_match_call(&p->w, name, n);
+	} while (more);
+}
+
+/* getattr(os, name): of a module, what is taken should be written. */
+static void check_getattr(struct nx_py *p, TSNode n)
+{
+	TSNode a[NX_CALL_ARGUMENTS_MAX], function = callee(&p->w, n);
+	if (!is(function, p->s.identifier) || p->w.arguments(&p->w, n, a) < 2)
 		return;
-	const struct nx_rule_name *e = nx_rules_find(p->s->rules, NX_RULE_ATTRIBUTE, dotted_str(&key), &found);
-	for (size_t i = 0; i < found; i++)
-		nx_scan_find(p->s, e[i].rule, n);
+	struct nx_value f = nx_names_evaluate(&p->w, function, 0);
+	if (f.kind != NX_VALUE_NAME || !nx_str_eqz(f.text, "getattr"))
+		return;
+	struct nx_value o = nx_names_evaluate(&p->w, a[0], 0), key = nx_py_evaluate(&p->w, a[1], 0);
+	if (o.kind == NX_VALUE_NAME && !nx_value_is_text(&key) &&
+	    (nx_py_is_module(p, o.text) || has_import_rule(p, o.text)))
+		nx_scan_check(p->w.s, "computed-member", n);
+	else if (nx_value_is_text(&key))
+		nx_match_attribute(&p->w, key.text, n);
 }
 
-static void check(struct py *p, TSNode n)
+/* ---- names ---- */
+
+static bool is_made(const struct nx_py *p, const struct nx_py_node *n)
 {
-	TSSymbol s = ts_node_symbol(n);
-	if (s == p->import_statement) {
-		check_import(p, n);
-	} else if (s == p->import_from) {
-		check_import_from(p, n);
-	} else if (s == p->call) {
-		check_called(p, ts_node_child_by_field_id(n, p->f_function), n);
-		check_import_call(p, n);
-	} else if (s == p->decorator) {
-		check_called(p, ts_node_named_child(n, 0), n);
-	} else if (s == p->attribute || (s == p->identifier && find_alias(p, text(p, n)))) {
+	return (n->field == p->f.left || n->field == p->f.name || n->field == p->f.alias) && is(n->n, p->s.identifier);
+}
+
+static void check_name(struct nx_py *p, const struct nx_py_node *n)
+{
+	unsigned choice = 0;
+	bool more, is_called = (n->field == p->f.function) || n->parent == p->s.decorator;
+	if (is(n->n, p->s.attribute))
+		nx_match_attribute(&p->w, nx_py_identifier(p, nx_py_child(n->n, p->f.attribute)), n->n);
+	if (n->parent == p->s.dotted_name || n->field == p->f.attribute || is_made(p, n))
+		return;
+	do {
+		struct nx_value v = nx_names_evaluate(&p->w, n->n, choice++);
+		more = p->w.more;
+		if (v.kind != NX_VALUE_NAME)
+			continue;
+		nx_match_name(&p->w, v.text, n->n);
+		if (is_called || n->field == p->f.object)
+			continue;
+		nx_match_reference(&p->w, v.text, n->n);
+	} while (more);
+}
+
+/* shutil.os: a module that is reached through another. */
+static void check_reexport(struct nx_py *p, TSNode n)
+{
+	struct nx_value o = nx_names_evaluate(&p->w, nx_py_child(n, p->f.object), 0);
+	if (o.kind != NX_VALUE_NAME || !nx_py_is_module(p, o.text))
+		return;
+	struct nx_value v = nx_names_evaluate(&p->w, n, 0);
+	if (v.kind == NX_VALUE_NAME && v.text.n && !memchr(v.text.p, '.', v.text.n) && has_import_rule(p, v.text))
+		nx_scan_check(p->w.s, "reexport", n);
+}
+
+/* An identifier that reads otherwise than it is written (NFKC). */
+static void check_lookalike(struct nx_py *p, TSNode n)
+{
+	if (!nx_str_eq(nx_py_identifier(p, n), text(p, n)))
+		nx_scan_check(p->w.s, "lookalike", n);
+}
+
+static void check_subscript(struct nx_py *p, const struct nx_py_node *n)
+{
+	struct nx_value key = nx_names_evaluate(&p->w, nx_py_child(n->n, p->f.subscript), 0);
+	if (!nx_value_is_text(&key))
+		return;
+	nx_match_attribute(&p->w, key.text, n->n);
+	check_name(p, n);
+}
+
+/* ---- texts, amounts, loops ---- */
+
+static void check_text(struct nx_py *p, const struct nx_py_node *n)
+{
+	if (n->parent == p->s.binary_operator || n->parent == p->s.concatenated_string)
+		return; /* the whole is looked at */
+	struct nx_value v = nx_names_evaluate(&p->w, n->n, 0);
+	if (v.path.n)
+		v = nx_value_text(v.path);
+	nx_match_text(&p->w, &v, n->n);
+}
+
+static bool is_sequence(const struct nx_py *p, TSNode n)
+{
+	while (is(n, p->s.parenthesized_expression))
+		n = ts_node_named_child(n, 0);
+	return is(n, p->s.string) || is(n, p->s.concatenated_string) || is(n, p->s.list) || is(n, p->s.tuple) ||
+	       is(n, p->s.list_comprehension);
+}
+
+/* "a" * 10 ** 10, [0] * n, 9 ** 9 ** 9. */
+static void check_amount(struct nx_py *p, TSNode n)
+{
+	nx_str operator= text(p, nx_py_child(n, p->f.operator));
+	TSNode left = nx_py_child(n, p->f.left), right = nx_py_child(n, p->f.right);
+	bool is_power = nx_str_eqz(operator, "**");
+	if (!is_power && !(nx_str_eqz(operator, "*") && (is_sequence(p, left) || is_sequence(p, right))))
+		return;
+	struct nx_value a = nx_names_evaluate(&p->w, left, 0), b = nx_py_evaluate(&p->w, right, 0);
+	int64_t x = a.kind == NX_VALUE_NUMBER ? a.number : 0, y = b.kind == NX_VALUE_NUMBER ? b.number : 0;
+	if (is_power ? y >= LARGE_EXPONENT && (x > 1 || x < -1) : nx_max(x, y) >= LARGE)
+		nx_scan_check(p->w.s, "large", n);
+}
+
+struct exit_search {
+	const struct nx_py *p;
+	bool found;
+};
+
+static void look_for_exit(void *ctx, TSNode n)
+{
+	struct exit_search *e = ctx;
+	const struct nx_py *p = e->p;
+	if (e->found)
+		return;
+	e->found = is(n, p->s.break_statement) || is(n, p->s.return_statement) || is(n, p->s.raise_statement) ||
+		   is(n, p->s.yield) || is(n, p->s.await);
+	if (is(n, p->s.call)) {
+		nx_str f = text(p, nx_py_child(n, p->f.function));
+		e->found |= nx_str_eqz(f, "exit") || nx_str_eqz(f, "quit") || nx_str_eqz(f, "sys.exit") ||
+			    nx_str_eqz(f, "next") || nx_str_eqz(f, "input");
+	}
+}
+
+static void check_loop(struct nx_py *p, TSNode n)
+{
+	struct exit_search e = {.p = p};
+	if (!is_endless(p, n) || ts_node_descendant_count(n) > EXIT_SEARCH_MAX)
+		return;
+	nx_scan_each(n, look_for_exit, &e);
+	if (!e.found)
+		nx_scan_check(p->w.s, "endless-loop", n);
+}
+
+/* def f(): f(): nothing stands before the call. */
+static void check_recursion(struct nx_py *p, TSNode n)
+{
+	TSNode first = ts_node_named_child(nx_py_child(n, p->f.body), 0);
+	TSNode call = ts_node_is_null(first) ? first : ts_node_named_child(first, 0);
+	nx_str name = text(p, nx_py_child(n, p->f.name));
+	if (!is(call, p->s.call) || !(is(first, p->s.expression_statement) || is(first, p->s.return_statement)))
+		return;
+	nx_str f = text(p, nx_py_child(call, p->f.function));
+	if (nx_str_eq(f, name) || (nx_str_starts(f, NX_STR("self.")) && nx_str_eq(nx_str_slice(f, 5, f.n), name)))
+		nx_scan_check(p->w.s, "endless-recursion", n);
+}
+
+/* A cookie of another encoding than these makes the bytes mean another program (PEP 263). */
+static void check_cookie(struct nx_py *p, TSNode root)
+{
+	static const char *const harmless[] = {"utf-8",  "utf8",       "utf_8",       "ascii",  "us-ascii", "latin-1",
+					       "latin1", "iso-8859-1", "iso-8859-15", "cp1252", "utf-8-sig"};
+	nx_str rest = p->w.s->code;
+	for (int line = 0; line < 2 && rest.n; line++) {
+		nx_str l = nx_str_trim(nx_str_cut(&rest, '\n'));
+		ptrdiff_t at = nx_str_starts(l, NX_STR("#")) ? nx_str_find(l, NX_STR("coding")) : -1;
+		nx_str name = at < 0 ? NX_STR("") : nx_str_slice(l, (size_t)at + 6, l.n);
+		if (name.n < 2 || (name.p[0] != ':' && name.p[0] != '='))
+			continue;
+		name = nx_str_trim(nx_str_slice(name, 1, name.n));
+		size_t n = 0;
+		while (n < name.n && !memchr(" \t*;", name.p[n], 4))
+			n++;
+		bool known = false;
+		for (size_t i = 0; i < nx_countof(harmless); i++)
+			known |= nx_str_ieq_ascii(nx_str_n(name.p, n), nx_str_z(harmless[i]));
+		if (!known && p->w.s->depth == 0)
+			nx_scan_check(p->w.s, "encoding-cookie", ts_node_descendant_for_byte_range(root, 0, 1));
+	}
+}
+
+static void check_binary(struct nx_py *p, const struct nx_py_node *n)
+{
+	check_amount(p, n->n);
+	check_text(p, n);
+}
+
+static void check(struct nx_py *p, const struct nx_py_node *n)
+{
+	TSSymbol s = ts_node_symbol(n->n);
+	if (s == p->s.import_statement) {
+		check_import(p, n->n);
+	} else if (s == p->s.import_from_statement) {
+		check_import_from(p, n->n);
+	} else if (s == p->s.call || s == p->s.decorator) {
+		check_call(p, n->n);
+		check_getattr(p, n->n);
+	} else if (s == p->s.attribute) {
 		check_name(p, n);
-	} else if (s == p->subscript) {
+		check_reexport(p, n->n);
+	} else if (s == p->s.identifier) {
+		check_lookalike(p, n->n);
+		check_name(p, n);
+	} else if (s == p->s.subscript) {
 		check_subscript(p, n);
+	} else if (s == p->s.string || s == p->s.concatenated_string) {
+		check_text(p, n);
+	} else if (s == p->s.binary_operator) {
+		check_binary(p, n);
+	} else if (s == p->s.while_statement) {
+		check_loop(p, n->n);
+	} else {
+		check_recursion(p, n->n);
 	}
 }
 
-static bool is_checked(const struct py *p, TSNode n)
+static bool is_checked(const struct nx_py *p, TSSymbol s)
 {
-	TSSymbol s = ts_node_symbol(n);
-	return s == p->import_statement || s == p->import_from || s == p->call || s == p->decorator ||
-	       s == p->attribute || s == p->identifier || s == p->subscript;
+	return s == p->s.identifier || s == p->s.attribute || s == p->s.call || s == p->s.string ||
+	       s == p->s.subscript || s == p->s.binary_operator || s == p->s.import_statement ||
+	       s == p->s.import_from_statement || s == p->s.decorator || s == p->s.concatenated_string ||
+	       s == p->s.while_statement || s == p->s.function_definition;
 }
 
-static void keep_node(struct py *p, TSNode n)
+static void keep_node(struct nx_py *p, const struct nx_py_node *n)
 {
 	if (p->nnodes == p->nodes_cap) {
 		size_t cap = p->nodes_cap ? p->nodes_cap * 2 : 1024;
-		TSNode *more =
-			nx_arena_realloc(p->s->arena, p->nodes, p->nodes_cap * sizeof(*more), cap * sizeof(*more));
+		struct nx_py_node *more =
+			nx_arena_realloc(p->w.s->arena, p->nodes, p->nodes_cap * sizeof(*more), cap * sizeof(*more));
 		if (!more) {
-			p->s->out_of_memory = true;
+			p->w.s->out_of_memory = true;
 			return;
 		}
 		p->nodes = more;
 		p->nodes_cap = cap;
 	}
-	p->nodes[p->nnodes++] = n;
+	p->nodes[p->nnodes++] = *n;
 }
 
-static void visit(void *ctx, TSNode n)
+static void visit(void *ctx, TSNode n, TSSymbol parent, TSFieldId field)
 {
-	struct py *p = ctx;
+	struct nx_py *p = ctx;
 	note(p, n);
-	if (is_checked(p, n))
-		keep_node(p, n);
+	if (is_checked(p, ts_node_symbol(n)))
+		keep_node(p, &(struct nx_py_node){n, parent, field});
 }
 
 void nx_scan_python(struct nx_scan *s, TSNode root)
 {
-	struct py *p = nx_arena_new_of(s->arena, struct py);
-	if (!p) {
+	struct nx_py *p = nx_arena_new_of(s->arena, struct nx_py);
+	if (!p || !nx_names_init(&p->w, s)) {
 		s->out_of_memory = true;
 		return;
 	}
-	p->s = s;
+	p->w.evaluate = nx_py_evaluate;
+	p->w.callee = callee;
+	p->w.arguments = arguments;
+	p->w.is_in_endless_loop = is_in_endless_loop;
+	p->modules.s = s;
 	learn_grammar(p, ts_node_language(root));
-	nx_scan_each(root, visit, p);
+	check_cookie(p, root);
+	nx_scan_each_placed(root, visit, p);
 	for (size_t i = 0; i < p->nnodes && s->result->nfindings < NX_SCAN_FINDINGS_MAX; i++)
-		check(p, p->nodes[i]);
+		check(p, &p->nodes[i]);
+	nx_names_done(&p->w);
 }

@@ -55,7 +55,8 @@ static bool is_same(const struct nx_value *a, const struct nx_value *b)
 		return false;
 	if (a->kind == NX_VALUE_NUMBER)
 		return a->number == b->number;
-	return a->kind != NX_VALUE_LIST && a->partial == b->partial && nx_str_eq(a->text, b->text);
+	return a->kind != NX_VALUE_LIST && a->partial == b->partial && nx_str_eq(a->text, b->text) &&
+	       nx_str_eq(a->path, b->path);
 }
 
 /* A copy that outlives the expression. Lists of lists are cut to their first level. */
@@ -64,7 +65,8 @@ static bool keep(struct nx_names *w, const struct nx_value *v, struct nx_value *
 	*ret = *v;
 	if (v->kind == NX_VALUE_TEXT || v->kind == NX_VALUE_NAME) {
 		ret->text = nx_str_dup(w->s->arena, v->text);
-		return ret->text.p != NULL;
+		ret->path = v->path.n ? nx_str_dup(w->s->arena, v->path) : NX_STR("");
+		return ret->text.p && ret->path.p;
 	}
 	if (v->kind != NX_VALUE_LIST)
 		return true;

@@ -31,6 +31,7 @@ struct nx_value {
 		const struct nx_value *items;
 	};
 	nx_str text; /* of a text, or the name */
+	nx_str path; /* of a name that stands for a path object: what it was made of */
 };
 
 struct nx_name;
@@ -93,6 +94,8 @@ void nx_match_text(struct nx_names *w, const struct nx_value *v, TSNode at);
 void nx_match_reference(struct nx_names *w, nx_str name, TSNode at);
 /* A module and those it lies in. `separator` of the language's names ('.', '/'). */
 void nx_match_module(struct nx_names *w, nx_str module, char separator, TSNode at);
+bool nx_match_is_allowed(const struct nx_names *w, nx_str module,
+			 char separator);                      /* by the request's allowed_imports */
 bool nx_match_is_known(const struct nx_names *w, nx_str name); /* a module or a call that has a rule */
 bool nx_match_leads(const struct nx_names *w, nx_str name);    /* known, or something below it has a rule */
 
