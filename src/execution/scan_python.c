@@ -390,7 +390,8 @@ static void check_name(struct nx_py *p, const struct nx_py_node *n)
 static void check_reexport(struct nx_py *p, TSNode n)
 {
 	struct nx_value o = nx_names_evaluate(&p->w, nx_py_child(n, p->f.object), 0);
-	if (o.kind != NX_VALUE_NAME || !nx_py_is_module(p, o.text))
+	nx_str first = o.text;
+	if (o.kind != NX_VALUE_NAME || !nx_py_is_module(p, nx_str_cut(&first, '.')))
 		return;
 	struct nx_value v = nx_names_evaluate(&p->w, n, 0);
 	if (v.kind == NX_VALUE_NAME && v.text.n && !memchr(v.text.p, '.', v.text.n) && has_import_rule(p, v.text))

@@ -239,7 +239,8 @@ static bool is_root(nx_str name)
 /* random._os is os. */
 static bool is_reexport(const struct nx_py *p, nx_str base, nx_str name)
 {
-	return nx_py_is_module(p, base) && !nx_str_eq(base, name) &&
+	nx_str first = base;
+	return nx_py_is_module(p, nx_str_cut(&first, '.')) && !nx_str_eq(base, name) &&
 	       IS_ONE_OF(name, "os", "sys", "builtins", "subprocess", "socket", "importlib", "ctypes", "shutil",
 			 "signal", "io", "posix");
 }

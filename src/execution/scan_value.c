@@ -237,6 +237,12 @@ struct nx_value nx_value_join(struct nx_names *w, nx_str separator, const struct
 {
 	size_t total = 0, at = 0;
 	bool partial = false, decoded = false;
+	struct nx_value letters;
+	if (list->kind == NX_VALUE_TEXT) {
+		letters = nx_value_items(w, list);
+		letters.decoded = list->decoded;
+		list = &letters;
+	}
 	if (list->kind != NX_VALUE_LIST)
 		return unknown;
 	for (size_t i = 0; i < list->n; i++) {
