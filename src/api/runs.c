@@ -100,7 +100,7 @@ const struct nx_schema nx_execution_file_schema = {.name = "ExecutionFile",
 						   .size = sizeof(struct file_body)};
 
 struct run_body {
-	nx_str language, code, stdin_text, session_id;
+	nx_str language, code, stdin_text, session_id, image;
 	struct nx_list files;
 	bool warm, stream;
 	int policy;
@@ -134,6 +134,12 @@ static const struct nx_field run_fields[] = {
 	 .offset = offsetof(struct run_body, files),
 	 .max_len = 10000,
 	 .help = "at most sandbox.max_files"},
+	{.name = "image",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct run_body, image),
+	 .max_len = 63,
+	 .help = "run in this image instead of the host's /usr; GET /v1/sandbox/images lists them"},
 	{.name = "session_id",
 	 .type = NX_T_STRING,
 	 .flags = NX_F_NULL,
@@ -449,6 +455,7 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		.language = b->language,
 		.code = b->code,
 		.stdin_text = b->stdin_text,
+		.image = b->image,
 		.policy = (enum nx_scan_policy)b->policy,
 		.hook = r->hook,
 		.done = run_done,

@@ -70,6 +70,7 @@ X(sandbox_max_artifact_bytes, "sandbox.max_artifact_bytes", SIZE, "16MiB", 0, NX
 X(sandbox_max_code_bytes, "sandbox.max_code_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "longest program") \
 X(sandbox_max_cpu_percent, "sandbox.max_cpu_percent", INT, "400", 1, 10000, 0, "most CPU a run may ask for, in percent of one core") \
 X(sandbox_max_files, "sandbox.max_files", INT, "100", 0, 10000, 0, "files given to, or kept of, one run") \
+X(sandbox_max_image_bytes, "sandbox.max_image_bytes", SIZE, "8GiB", NX_MIB, 1024*NX_GIB, 0, "largest image, unpacked") \
 X(sandbox_max_memory_mb, "sandbox.max_memory_mb", INT, "4096", 16, 1048576, 0, "most memory a run may ask for, in MiB") \
 X(sandbox_max_output_bytes, "sandbox.max_output_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "output kept of each stream of a run; over it the run ends with output_limit") \
 X(sandbox_max_processes, "sandbox.max_processes", INT, "64", 1, 4096, 0, "processes and threads of one run") \
@@ -89,6 +90,7 @@ X(sandbox_network_max_connections, "sandbox.network_max_connections", INT, "64",
 X(sandbox_network_max_lookups, "sandbox.network_max_lookups", INT, "1000", 0, 1e6, 0, "names that a run may have resolved; each costs this host a process and a question to its resolver") \
 X(sandbox_network_private, "sandbox.network_private", BOOL, "true", 0, 0, 0, "a run may be granted private, loopback and link-local addresses by naming them with their port; false: public ones only") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
+X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
 X(sandbox_write_roots, "sandbox.write_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to write") \

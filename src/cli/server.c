@@ -163,10 +163,21 @@ static int listen_on(struct nx_server *s, struct nx_error **err)
 	return nx_api_start(&p, &s->api, err);
 }
 
+/* The spawner takes it into its own file system, so it must be there first. What fails is said by who opens the store. */
+static void make_images_dir(const struct nx_config *c)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	char *path = a ? nx_path_join(a, c->home, "images") : NULL;
+
+	if (path)
+		(void)nx_mkdirs(path, 0700, NULL);
+}
+
 static int start(struct nx_server *s, struct nx_error **err)
 {
 	int rc;
 
+	make_images_dir(s->config);
 	if ((rc = nx_spawner_start(s->config, &s->spawner, err)) < 0 || (rc = open_store(s, err)) < 0 ||
 	    (rc = make_loops(s, err)) < 0 || (rc = make_monitoring(s, err)) < 0 || (rc = make_knowledge(s, err)) < 0 ||
 	    (rc = make_execution(s, err)) < 0 || (rc = make_core(s, err)) < 0 || (rc = run_core(s, err)) < 0)

@@ -6,7 +6,7 @@
 #define INPUT_MAX (64 << 20)
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow, *deny;
-static const char *readable, *writable;
+static const char *readable, *writable, *image;
 static bool quiet;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -20,6 +20,7 @@ static const struct nx_cli_option options[] = {
 	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &deny, NULL},
 	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
 	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
+	{"image", "NAME", "run it in this image (nexus sandbox image list)", &image, NULL},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -134,6 +135,8 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 	}
 	if ((rc = add_inputs(c, d, o, argc - 1, argv + 1, err)) < 0)
 		return rc;
+	if (image)
+		nx_json_add_strz(d, o, "image", image);
 	if (policy)
 		nx_json_add_strz(d, o, "policy", policy);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");

@@ -112,7 +112,7 @@ static void put_up_walls(const struct nx_guest *g)
 	const char *stage = "";
 	int r = g->has_files ? nx_guest_receive_trees(CTL_FD, &trees, &stage) : 0;
 	if (r == 0)
-		r = nx_guest_mounts(h, BOX_FD, &stage);
+		r = nx_guest_mounts(h, g->root, BOX_FD, &stage);
 	if (r == 0)
 		r = nx_guest_mount_trees(&trees, &stage);
 	if (r == 0)

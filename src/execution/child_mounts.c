@@ -13,16 +13,16 @@
 #define OPEN_TREE_CLONE 1
 #endif
 
-static int clone_template(void)
+static int clone_template(const char *root)
 {
-	nx_auto_fd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, NX_TEMPLATE,
+	nx_auto_fd int tree = (int)syscall(SYS_open_tree, AT_FDCWD, root,
 					   OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 	if (tree < 0)
 		return -errno;
 	/* A copy, because what came with the namespace is locked to its place and could not become the root. */
-	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, NX_TEMPLATE, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
-	return chdir(NX_TEMPLATE) < 0 ? -errno : 0;
+	return chdir(root) < 0 ? -errno : 0;
 }
 
 /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off. */
@@ -33,10 +33,10 @@ static int enter_root(void)
 	return 0;
 }
 
-int nx_guest_mounts(const struct nx_host *h, int box, const char **ret_stage)
+int nx_guest_mounts(const struct nx_host *h, const char *root, int box, const char **ret_stage)
 {
 	*ret_stage = "mount the system read-only";
-	int r = clone_template();
+	int r = clone_template(root);
 	if (r < 0)
 		return r;
 	*ret_stage = "mount the work directory";

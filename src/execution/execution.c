@@ -1,6 +1,7 @@
 /* The queue of runs: admission, slots, cancellation, the way to `done`. One loop owns it all. */
 #include "execution/docker_internal.h"
 #include "execution/execution_internal.h"
+#include "execution/images_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,6 +74,34 @@ int nx_exec_check_files(const struct nx_config *c, const struct nx_exec_file *fi
 				      (long long)total, (long long)c->sandbox_work_bytes);
 }
 
+/* Where the program's interpreter is looked for; NULL: the host. */
+static int find_root(struct nx_run *r, const char **ret, struct nx_error **err)
+{
+	const struct nx_execution *e = r->e;
+	*ret = e->config->sandbox_root[0] ? e->config->sandbox_root : NULL;
+	if (r->x->image.n == 0)
+		return 0;
+	if (e->docker) {
+		nx_error_set(err, NX_EUNSUPPORTED, "the Docker backend runs programs in sandbox.docker_image alone");
+		return nx_error_at(err, "/image");
+	}
+	int result = nx_image_find(r->e, r->x->image, r->image, err);
+	if (result < 0)
+		return result;
+	*ret = nx_arena_printf(r->scratch, "%s/images/%s/root", nx_store_dir(e->store), r->image);
+	return *ret ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a run");
+}
+
+static int find_language(struct nx_run *r, struct nx_error **err)
+{
+	const char *root;
+	int result = find_root(r, &root, err);
+	if (result < 0)
+		return result;
+	return r->e->docker ? nx_language_named(r->x->language, &r->language, err)
+			    : nx_language_need(r->x->language, root, &r->language, &r->program, err);
+}
+
 static int check_request(struct nx_run *r, struct nx_error **err)
 {
 	const struct nx_config *c = r->e->config;
@@ -84,8 +113,7 @@ static int check_request(struct nx_run *r, struct nx_error **err)
 			     (long long)c->sandbox_max_code_bytes);
 		return nx_error_at(err, "/code");
 	}
-	int result = r->e->docker ? nx_language_named(x->language, &r->language, err)
-				  : nx_language_need(x->language, &r->language, &r->program, err);
+	int result = find_language(r, err);
 	if (result == 0)
 		result = nx_exec_check_constraints(c, &x->constraints, err);
 	if (result == 0)
@@ -414,8 +442,7 @@ void nx_execution_free(struct nx_execution *e)
 
 size_t nx_execution_languages(struct nx_execution *e, struct nx_exec_language *ret, size_t max)
 {
-	(void)e;
-	return nx_language_list(ret, max);
+	return nx_language_list(e->config->sandbox_root[0] ? e->config->sandbox_root : NULL, ret, max);
 }
 
 size_t nx_execution_checks(struct nx_execution *e, struct nx_exec_check *ret, size_t max)

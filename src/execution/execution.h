@@ -147,6 +147,7 @@ struct nx_exec {
 	nx_id session;    /* none: in a sandbox of its own; see session.h */
 	struct nx_trace_ctx trace;
 	nx_str language, code, stdin_text;
+	nx_str image; /* the name of one that was imported; empty: the root of all other runs */
 	struct nx_exec_file *files;
 	size_t nfiles;
 	enum nx_scan_policy policy;

@@ -42,8 +42,11 @@ struct nx_language {
 };
 int nx_language_named(nx_str name, const struct nx_language **ret, struct nx_error **err); /* NX_EINVAL: unknown */
 /* NX_EINVAL (unknown, with the nearest name), NX_EMISSING (not there or too old, with the package). */
-int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err);
-size_t nx_language_list(struct nx_exec_language *ret, size_t max); /* asks each program for its version */
+/* root: a directory whose programs they are; NULL: the host. */
+int nx_language_need(nx_str name, const char *root, const struct nx_language **ret, const char **ret_program,
+		     struct nx_error **err);
+size_t nx_language_list(const char *root, struct nx_exec_language *ret,
+			size_t max); /* asks each program for its version */
 int nx_language_start(const struct nx_language *l, const char *program, int64_t memory_mb, bool has_stdin,
 		      struct nx_spawn_start *ret, struct nx_error **err);
 
@@ -154,6 +157,7 @@ struct nx_run {
 	struct nx_container *container; /* of the Docker backend, until it has told how it ended */
 	int leavings;                   /* its work directory as an archive; -1: none */
 	bool is_made;                   /* it has what the language compiles */
+	char image[NX_SPAWN_IMAGE_MAX]; /* its directory; "": none was asked for */
 	struct nx_pump *out_pump, *err_pump;
 	struct nx_buf out, err_out;
 	struct nx_run_input *inputs; /* in x->arena */

@@ -184,6 +184,7 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.has_proxy = o->prepare->network.is_granted,
 		.has_files = o->trees != NULL,
 	};
+	(void)snprintf(g.root, sizeof(g.root), "%s", o->root ? o->root : NX_TEMPLATE);
 	*ret = NX_GUEST_ENDS_NONE;
 	int r = open_ends(o, &g, ret, fault);
 	if (r == 0)

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define VERSION_WAIT_MS 2000
@@ -53,7 +55,7 @@ static const struct nx_language languages[] = {
 	 .stdin_name = "stdin",
 	 .args = no_args,
 	 .min_major = 18,
-	 .env = "NODE_PATH=/work",
+	 .env = "NODE_PATH=/work:/usr/local/lib/node_modules:/usr/lib/node_modules",
 	 .has_heap_limit = true},
 	{.name = "c",
 	 .package = "gcc libc6-dev",
@@ -95,10 +97,20 @@ static bool is_visible(const char *program)
 	return strncmp(real, "/usr/", 5) == 0 || strncmp(real, "/bin/", 5) == 0;
 }
 
-static const char *find_program(const struct nx_language *l)
+/* Links of another root are resolved inside it, as its guests see them. */
+static bool is_in_root(const char *root, const char *program)
+{
+	struct stat st;
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	nx_auto_fd int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	nx_auto_fd int fd = dir >= 0 ? (int)syscall(SYS_openat2, dir, program, &how, sizeof(how)) : -1;
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111);
+}
+
+static const char *find_program(const struct nx_language *l, const char *root)
 {
 	for (size_t i = 0; l->programs && l->programs[i]; i++)
-		if (is_visible(l->programs[i]))
+		if (root ? is_in_root(root, l->programs[i]) : is_visible(l->programs[i]))
 			return l->programs[i];
 	return NULL;
 }
@@ -226,19 +238,21 @@ int nx_language_named(nx_str name, const struct nx_language **ret, struct nx_err
 		       : nx_error_hint(err, "python, shell, javascript, c and sql can be run");
 }
 
-int nx_language_need(nx_str name, const struct nx_language **ret, const char **ret_program, struct nx_error **err)
+int nx_language_need(nx_str name, const char *root, const struct nx_language **ret, const char **ret_program,
+		     struct nx_error **err)
 {
 	const struct nx_language *l;
 	int r = nx_language_named(name, &l, err);
 	if (r < 0)
 		return r;
-	const char *program = find_program(l);
+	const char *program = find_program(l, root);
 	if (!program) {
-		nx_error_set(err, NX_EMISSING, "no interpreter for %s: %s is not there", l->name, l->programs[0]);
-		return nx_error_hint(err, "apt-get install %s", l->package);
+		nx_error_set(err, NX_EMISSING, "no interpreter for %s: %s is not %s", l->name, l->programs[0],
+			     root ? "in that root" : "there");
+		return root ? NX_EMISSING : nx_error_hint(err, "apt-get install %s", l->package);
 	}
 	char version[VERSION_MAX];
-	if (!is_recent(l, program, version)) {
+	if (!root && !is_recent(l, program, version)) { /* what others brought is not run outside to ask it */
 		nx_error_set(err, NX_EMISSING, "%s is version %s, older than %u.%u", program,
 			     version[0] ? version : "unknown", l->min_major, l->min_minor);
 		return nx_error_hint(err, "apt-get install %s", l->package);
@@ -296,15 +310,15 @@ int nx_language_start(const struct nx_language *l, const char *program, int64_t 
 	return ok ? 0 : nx_error_set(err, NX_EINTERNAL, "arguments of %s do not fit", l->name);
 }
 
-size_t nx_language_list(struct nx_exec_language *ret, size_t max)
+size_t nx_language_list(const char *root, struct nx_exec_language *ret, size_t max)
 {
 	size_t n = 0;
 	for (; n < nx_countof(languages) && n < max; n++) {
 		const struct nx_language *l = &languages[n];
-		const char *program = find_program(l);
+		const char *program = find_program(l, root);
 		ret[n] = (struct nx_exec_language){
 			.name = l->name, .program = program, .package = l->package, .available = program != NULL};
-		if (!program)
+		if (!program || root)
 			continue;
 		know_version(l, program, ret[n].version);
 		ret[n].available = is_recent(l, program, ret[n].version);

@@ -21,6 +21,8 @@ static int request_json(const struct nx_exec *x, struct nx_arena *a, nx_str *ret
 	yyjson_mut_val *o = yyjson_mut_obj(d), *files = yyjson_mut_arr(d);
 	nx_json_add_str(d, o, "language", x->language);
 	nx_json_add_str(d, o, "code", x->code);
+	if (x->image.n)
+		nx_json_add_str(d, o, "image", x->image);
 	if (x->stdin_text.n)
 		yyjson_mut_obj_add_uint(d, o, "stdin_bytes", x->stdin_text.n);
 	for (size_t i = 0; i < x->nfiles; i++) {

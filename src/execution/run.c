@@ -113,6 +113,7 @@ void nx_run_prepare(struct nx_run *r)
 		.cpu_us = cpu_budget_us(k, is_cgroup(r->features.cpu)),
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
+	memcpy(m.prepare.image, r->image, sizeof(m.prepare.image));
 	if (r->files)
 		m.prepare.files = *r->files;
 	if (nx_run_network(c, &k->network, &m.prepare.network, &r->error) < 0 ||

@@ -58,6 +58,11 @@ enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with
 };
 unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
 
+struct nx_roots {            /* directories of the host; they have to outlive the spawner */
+	const char *base;   /* what guests get as their root; "": the host's own */
+	const char *images; /* "": none */
+};
+
 struct nx_host {
 	bool is_root;      /* may use host uids other than its own */
 	bool outer_userns; /* the spawner itself lives in a user namespace that it made, as an ordinary user's does */
@@ -70,6 +75,7 @@ struct nx_host {
 	int landlock_abi;
 	unsigned force;
 	uid_t uid_base;
+	const struct nx_roots *roots;
 	char refusal[256];
 };
 
@@ -183,6 +189,9 @@ int nx_template_enter(const struct nx_host *h, const struct nx_hostfs_rules *rul
 int nx_tmpfs_new(const char *size, const char *inodes, unsigned attributes);
 int nx_make_dirs(int at, const char *path); /* relative; every missing part. 0 or -errno */
 #define NX_TEMPLATE "/root"
+#define NX_TEMPLATE_MAX (NX_SPAWN_IMAGE_MAX + 16)
+/* The template of an image, made when it is first asked for. */
+int nx_template_image(const char *image, char ret[NX_TEMPLATE_MAX], struct nx_fault_at *fault);
 /* A detached tmpfs for one run with work/, tmp/, shm/ (the guest's) and code/. Returns its descriptor or -1. */
 int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret);
 
@@ -228,8 +237,9 @@ struct nx_guest {
 	bool has_files;      /* struct nx_guest_trees follows on ctl */
 	int64_t nproc; /* RLIMIT_NPROC: above the pids cgroup where there is one, since that counts what it refuses */
 	int64_t file_bytes, cpu_us;
-	int64_t memory_bytes; /* 0: a cgroup holds it */
-	uid_t uid;            /* host uid, used when there is no user namespace */
+	int64_t memory_bytes;       /* 0: a cgroup holds it */
+	uid_t uid;                  /* host uid, used when there is no user namespace */
+	char root[NX_TEMPLATE_MAX]; /* its template */
 };
 /* What the guest says on ctl when something fails (or, in a trial, goes well: errnum 0). */
 #define NX_GUEST_INTERRUPT SIGUSR1 /* to the reaper, which passes it on as SIGINT */
@@ -259,7 +269,7 @@ extern struct nx_guest_env nx_guest_env;
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
 /* Pid 1 of the guest. Never returns. */
 void nx_guest_main(const struct nx_guest *g) __attribute__((noreturn));
-int nx_guest_mounts(const struct nx_host *h, int box, const char **ret_stage);
+int nx_guest_mounts(const struct nx_host *h, const char *root, int box, const char **ret_stage);
 /* Brings loopback up and sends the listener over `ctl`; nx_guest_hear receives that, or an error: bytes, or -1 with errno. */
 int nx_guest_network(int ctl, const char **ret_stage);
 ssize_t nx_guest_hear(int ctl, struct nx_guest_error *ret, int *ret_fd);
@@ -280,6 +290,7 @@ struct nx_guest_order {
 	struct nx_cgroups *cgroups;
 	struct nx_cgroup *cgroup; /* NULL: none */
 	const struct nx_spawn_prepare *prepare;
+	const char *root; /* template; NULL: that of all */
 	struct nx_guest_trees *trees; /* NULL: no directory is granted; its descriptors are taken */
 	uid_t uid;                    /* as the spawner sees it */
 	int proc_fd;                  /* the host's /proc */
@@ -305,7 +316,7 @@ struct nx_probe {
 	int proc_fd;
 };
 /* Finds out what works and takes the spawner there. Never fails: host.refusal tells why nothing can be run. */
-void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules);
+void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules, const struct nx_roots *roots);
 void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret);
 
 /* ---- watch.c: what stands in for cgroups ---- */

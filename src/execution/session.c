@@ -500,7 +500,8 @@ static int check_time(const char *name, int64_t us, int64_t max_ms, const char *
 
 static int find_driver(struct nx_session *s, nx_str language, struct nx_error **err)
 {
-	int r = nx_language_need(language, &s->language, &s->program, err);
+	const char *root = s->e->config->sandbox_root;
+	int r = nx_language_need(language, root[0] ? root : NULL, &s->language, &s->program, err);
 	for (size_t i = 0; r == 0 && i < nx_countof(drivers); i++) {
 		const struct nx_asset *f = nx_asset_find(&nx_assets_session_drivers, drivers[i].driver);
 		if (!f || strcmp(drivers[i].language, s->language->name) != 0)

@@ -83,6 +83,12 @@ static const char *check_network(const struct nx_spawn_network *n)
 		       : "network out of range";
 }
 
+/* One part of a path, never one that begins with a dot. */
+static bool is_image(const char image[NX_SPAWN_IMAGE_MAX])
+{
+	return ends(image, NX_SPAWN_IMAGE_MAX) && strspn(image, "0123456789abcdef-") == strlen(image);
+}
+
 static const char *check_prepare(const struct nx_spawn_prepare *p)
 {
 	if (!within(p->memory_bytes, 1 << 20, 1024 * 1024 * GIB))
@@ -99,6 +105,8 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 	if (p->files.nread > NX_SPAWN_PATHS_MAX || p->files.nwrite > NX_SPAWN_PATHS_MAX ||
 	    !texts_fit(p->files.paths, sizeof(p->files.paths), p->files.nread + p->files.nwrite))
 		return "paths do not fit";
+	if (!is_image(p->image))
+		return "no name of an image";
 	return within(p->wall_us, 1, 1000 * HOUR_US) ? check_network(&p->network) : "time out of range";
 }
 

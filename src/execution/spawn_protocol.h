@@ -35,6 +35,7 @@
 #define NX_SPAWN_RULES_MAX 32     /* of each of a network's two lists */
 #define NX_SPAWN_RULES_BYTES 2048 /* of both, with their NULs */
 #define NX_SPAWN_PATHS_MAX 8      /* directories that are granted, of each kind */
+#define NX_SPAWN_IMAGE_MAX 48
 
 enum { NX_SPAWN_CONTROL_FD = 6 };
 
@@ -130,6 +131,7 @@ struct nx_spawn_prepare {
 	uint8_t cpu_kill;    /* end what takes more than cpu_percent; 0: slow it down */
 	struct nx_spawn_network network;
 	struct nx_spawn_files files;
+	char image[NX_SPAWN_IMAGE_MAX]; /* name of its directory among the images; "": the root of all other runs */
 };
 
 struct nx_spawn_prepared {

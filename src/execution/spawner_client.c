@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct nx_spawner {
 	int sock;
 	char uid_base[24];
 	const struct nx_config *config;
+	char *root, *images; /* real paths, or "" */
 	/* of the loop */
 	struct nx_loop *loop;
 	uv_poll_t *poll; /* freed when libuv has let go of it */
@@ -56,6 +58,8 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 			(char *)(uintptr_t)c->sandbox_read_roots,
 			(char *)(uintptr_t)c->sandbox_write_roots,
 			(char *)(uintptr_t)c->home,
+			s->root,
+			s->images,
 			NULL};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return nx_error_set_errno(err, errno, "make the spawner's socket");
@@ -75,6 +79,20 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 	return 0;
 }
 
+/* The images are there when the data directory is: who starts a server makes both first. */
+static int find_roots(struct nx_spawner *s, const struct nx_config *c, struct nx_error **err)
+{
+	char path[PATH_MAX];
+	if (snprintf(path, sizeof(path), "%s/images", c->home ? c->home : "") < (int)sizeof(path))
+		s->images = realpath(path, NULL);
+	if (!s->images)
+		s->images = strdup("");
+	s->root = c->sandbox_root[0] ? realpath(c->sandbox_root, NULL) : strdup("");
+	if (!s->root && c->sandbox_root[0])
+		return nx_error_set_errno(err, errno, "sandbox.root: %s", c->sandbox_root);
+	return s->root && s->images ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for the spawner");
+}
+
 int nx_spawner_start(const struct nx_config *c, struct nx_spawner **ret, struct nx_error **err)
 {
 	struct nx_spawner *s = calloc(1, sizeof(*s));
@@ -92,7 +110,9 @@ int nx_spawner_start(const struct nx_config *c, struct nx_spawner **ret, struct 
 		free(s);
 		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner's lock");
 	}
-	int r = launch(s, err);
+	int r = find_roots(s, c, err);
+	if (r == 0)
+		r = launch(s, err);
 	if (r < 0)
 		nx_spawner_free(s);
 	else
@@ -117,6 +137,8 @@ void nx_spawner_free(struct nx_spawner *s)
 	reap(s);
 	uv_cond_destroy(&s->came);
 	uv_mutex_destroy(&s->lock);
+	free(s->root);
+	free(s->images);
 	free(s);
 }
 

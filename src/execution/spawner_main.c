@@ -56,6 +56,7 @@ struct run {
 static struct {
 	struct nx_probe probe;
 	struct nx_hostfs_rules rules;
+	struct nx_roots roots;
 	struct run runs[NX_SPAWN_RUNS_MAX];
 	unsigned nruns; /* below which runs[] is in use */
 	unsigned active;
@@ -326,6 +327,9 @@ static uid_t uid_of(const struct run *r)
 
 static int make(struct run *r, struct nx_guest_trees *trees, struct nx_fault_at *fault)
 {
+	char root[NX_TEMPLATE_MAX] = NX_TEMPLATE;
+	if (r->limits.image[0] && nx_template_image(r->limits.image, root, fault) < 0)
+		return -1;
 	r->cgroup = nx_cgroup_take(&S.probe.cgroups, fault);
 	if (!r->cgroup && S.probe.cgroups.mode != NX_CGROUP_NONE)
 		return -1;
@@ -336,6 +340,7 @@ static int make(struct run *r, struct nx_guest_trees *trees, struct nx_fault_at 
 		.cgroups = &S.probe.cgroups,
 		.cgroup = r->cgroup,
 		.prepare = &r->limits,
+		.root = root,
 		.trees = trees,
 		.uid = uid_of(r),
 		.proc_fd = S.probe.proc_fd,
@@ -629,7 +634,7 @@ static void end_all(void)
 
 static int greet(uid_t uid_base)
 {
-	nx_probe(&S.probe, uid_base, &S.rules);
+	nx_probe(&S.probe, uid_base, &S.rules, &S.roots);
 	if (S.probe.host
 		    .is_root) /* an ordinary user's has to stay readable to itself, to write the maps of its guests */
 		(void)prctl(PR_SET_DUMPABLE, 0);
@@ -659,12 +664,13 @@ int nx_spawner_main(int argc, char **argv)
 	unsigned long uid_base = 0;
 	int type;
 	socklen_t size = sizeof(type);
-	if (argc != 6 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
+	if (argc != 8 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
 	    getsockopt(SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
 		fprintf(stderr, "nexus spawner: it is started by the server, not by hand\n");
 		return 2;
 	}
 	S.rules = (struct nx_hostfs_rules){.read_roots = argv[3], .write_roots = argv[4], .data_dir = argv[5]};
+	S.roots = (struct nx_roots){.base = argv[6], .images = argv[7]};
 	prepare_process();
 	S.epoll = epoll_create1(EPOLL_CLOEXEC);
 	int flags = fcntl(SERVER_FD, F_GETFL);

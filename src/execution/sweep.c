@@ -3,7 +3,7 @@
  * A long job after the start looks at every file that is older than the start, so that a run of this process, whose row is
  * on its way, is never touched. What cannot be read or removed is left to the next start.
  */
-#include "execution/execution_internal.h"
+#include "execution/images_internal.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,6 +44,7 @@ static void run(struct nx_job *j)
 		sweep_dir(s, d);
 		(void)closedir(d);
 	}
+	nx_images_sweep(s->store, s->before_ms);
 	free(s);
 }
 

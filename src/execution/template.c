@@ -10,9 +10,11 @@
 
 #include "base/macros.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -76,21 +78,82 @@ static int bind_readonly(const char *from, int root, const char *to, unsigned at
 
 #define SYSTEM_ATTR (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-/* /bin, /lib and the like: a link on merged systems, a directory of its own on others. */
-static int add_system_dir(int root, const char *name)
+/* The file system that a template is made of: the host's, or a directory that others filled, whose links are never
+ * followed, because they could lead to the host. */
+struct source {
+	int dir;
+	bool is_host;
+};
+
+static int open_source(const struct source *s, const char *path, int flags)
 {
-	char path[32], target[128];
-	snprintf(path, sizeof(path), "/%s", name);
-	ssize_t n = readlink(path, target, sizeof(target) - 1);
-	if (n > 0) {
+	struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
+			       .resolve = s->is_host ? 0 : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+	return (int)syscall(SYS_openat2, s->dir, path, &how, sizeof(how));
+}
+
+static int bind_fd(int from, int root, const char *to)
+{
+	nx_auto_fd int tree =
+		(int)syscall(SYS_open_tree, from, "", OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+	struct mount_attr attr = {.attr_set = SYSTEM_ATTR};
+	if (tree < 0 || syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return -errno;
+	return syscall(SYS_move_mount, tree, "", root, to, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int bind_source(const struct source *s, int root, const char *path)
+{
+	nx_auto_fd int from = open_source(s, path, O_PATH | O_DIRECTORY);
+	return from < 0 ? -errno : bind_fd(from, root, path);
+}
+
+/* A link (as on merged systems), a directory of its own, or not there. */
+static int add_system_dir(const struct source *s, int root, const char *name)
+{
+	char target[256];
+	struct stat st;
+	if (fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlinkat(s->dir, name, target, sizeof(target) - 1);
+		if (n < 0)
+			return -errno;
 		target[n] = '\0';
 		return symlinkat(target, root, name) < 0 ? -errno : 0;
 	}
-	if (access(path, F_OK) < 0)
+	if (!S_ISDIR(st.st_mode))
 		return 0;
-	if (mkdirat(root, name, 0755) < 0)
+	if (mkdirat(root, name, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	return bind_readonly(path, root, name, SYSTEM_ATTR);
+	return bind_source(s, root, name);
+}
+
+/* What else an image has at its top, /opt for example; but for the places that are the sandbox's own. */
+static int add_other_dirs(const struct source *s, int root)
+{
+	static const char *const known[] = {"bin",   "box",   "code",   "dev",  "etc",  "home", "lib",
+					    "lib32", "lib64", "libx32", "proc", "root", "run",  "sbin",
+					    "sys",   "tmp",   "usr",    "var",  "work"};
+	enum { OTHERS_MAX = 32 };
+	int r = 0, copy = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), left = OTHERS_MAX;
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	if (!d) {
+		if (copy >= 0)
+			(void)close(copy);
+		return -EIO;
+	}
+	for (struct dirent *e; r == 0 && left > 0 && (e = readdir(d));) {
+		bool is_known = e->d_name[0] == '.';
+		for (size_t i = 0; i < nx_countof(known); i++)
+			is_known |= strcmp(e->d_name, known[i]) == 0;
+		if (is_known || faccessat(root, e->d_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		left--;
+		r = add_system_dir(s, root, e->d_name);
+	}
+	(void)closedir(d);
+	return r;
 }
 
 static int add_text(int root, const char *name, const char *text)
@@ -102,13 +165,13 @@ static int add_text(int root, const char *name, const char *text)
 	return write(fd, text, n) == (ssize_t)n && fchmod(fd, 0644) == 0 ? 0 : -EIO;
 }
 
-static int copy_file(int root, const char *from, const char *to)
+static int copy_file(const struct source *s, int root, const char *path)
 {
 	char block[16384];
-	nx_auto_fd int in = open(from, O_RDONLY | O_CLOEXEC);
+	nx_auto_fd int in = open_source(s, path, O_RDONLY | O_NONBLOCK);
 	if (in < 0)
 		return 0; /* the loader works without its cache */
-	nx_auto_fd int out = openat(root, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	nx_auto_fd int out = openat(root, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (out < 0)
 		return -errno;
 	ssize_t n;
@@ -118,7 +181,7 @@ static int copy_file(int root, const char *from, const char *to)
 	return n < 0 || fchmod(out, 0644) < 0 ? -EIO : 0;
 }
 
-static int add_etc(int root)
+static int add_etc(const struct source *s, int root)
 {
 	static const char *const files[][2] = {
 		{"etc/passwd", "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
@@ -130,6 +193,7 @@ static int add_etc(int root)
 		{"etc/resolv.conf", ""},
 		{"etc/hostname", "sandbox\n"},
 	};
+	static const char *const dirs[] = {"etc/alternatives", "etc/fonts"};
 	if (mkdirat(root, "etc", 0755) < 0)
 		return -errno;
 	for (size_t i = 0; i < nx_countof(files); i++) {
@@ -137,12 +201,14 @@ static int add_etc(int root)
 		if (r < 0)
 			return r;
 	}
-	if (mkdirat(root, "etc/alternatives", 0755) < 0)
-		return -errno;
-	int r = bind_readonly("/etc/alternatives", root, "etc/alternatives", SYSTEM_ATTR);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	return copy_file(root, "/etc/ld.so.cache", "etc/ld.so.cache");
+	for (size_t i = 0; i < nx_countof(dirs) - (s->is_host ? 1 : 0); i++) {
+		if (mkdirat(root, dirs[i], 0755) < 0)
+			return -errno;
+		int r = bind_source(s, root, dirs[i]);
+		if (r < 0 && r != -ENOENT && r != -ELOOP)
+			return r;
+	}
+	return copy_file(s, root, "etc/ld.so.cache");
 }
 
 static int add_device(int root, const char *name, unsigned minor_number, mode_t mode)
@@ -155,7 +221,13 @@ static int add_device(int root, const char *name, unsigned minor_number, mode_t 
 	if (errno != EPERM) /* an ordinary user cannot make nodes, but may bind those of the host */
 		return -errno;
 	int r = add_text(root, to, "");
-	return r < 0 ? r : bind_readonly(from, root, to, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (r == 0)
+		r = bind_readonly(from, root, to, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (r == -ENOENT) { /* the host's are out of sight: those of the first template */
+		snprintf(from, sizeof(from), NX_TEMPLATE "/dev/%s", name);
+		r = bind_readonly(from, root, to, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	}
+	return r;
 }
 
 static int add_dev(int root)
@@ -231,42 +303,105 @@ static int add_granted_places(int root, const char *roots)
 	return 0;
 }
 
-static int fill(int root, const struct nx_hostfs_rules *rules)
+static const struct nx_hostfs_rules *granted; /* since nx_template_enter */
+
+/* Granted places come before what an image has at its top, so that no link of an image takes their name. */
+static int fill(const struct source *s, int root)
 {
 	static const char *const system_dirs[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 	int r = add_places(root);
 	if (r == 0)
-		r = bind_readonly("/usr", root, "usr", SYSTEM_ATTR);
+		r = bind_source(s, root, "usr");
 	for (size_t i = 0; i < nx_countof(system_dirs) && r == 0; i++)
-		r = add_system_dir(root, system_dirs[i]);
+		r = add_system_dir(s, root, system_dirs[i]);
 	if (r == 0)
-		r = add_etc(root);
+		r = add_etc(s, root);
 	if (r == 0)
-		r = add_granted_places(root, rules->read_roots);
+		r = add_granted_places(root, granted->read_roots);
 	if (r == 0)
-		r = add_granted_places(root, rules->write_roots);
+		r = add_granted_places(root, granted->write_roots);
+	if (r == 0 && !s->is_host)
+		r = add_other_dirs(s, root);
 	return r == 0 ? add_dev(root) : r;
 }
 
-/* An empty "/" with the host's /proc (to write uid maps, and because a guest's own needs a visible one) and the template. */
-static int build(const struct nx_hostfs_rules *rules)
+/* Mounted at `path` first, because only then can its devices be bound into it. */
+static int build_at(const struct source *s, int outer, const char *path)
 {
-	nx_auto_fd int outer = nx_tmpfs_new("64k", "16", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (outer < 0 || mkdirat(outer, "proc", 0755) < 0 || mkdirat(outer, "root", 0755) < 0 ||
-	    syscall(SYS_move_mount, outer, "", AT_FDCWD, AT, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	nx_auto_fd int root = nx_tmpfs_new("4m", "256", MOUNT_ATTR_NOSUID);
+	if (root < 0 || syscall(SYS_move_mount, root, "", outer, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return -errno;
+	int r = fill(s, root);
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	if (r == 0 && syscall(SYS_mount_setattr, root, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		r = -errno;
+	return r;
+}
+
+/* An empty "/" with the host's /proc (to write uid maps, and because a guest's own needs a visible one), the template, and
+ * the directory of the images with a place for the templates of some. */
+static int build(const struct nx_host *h)
+{
+	static const char *const places[] = {"proc", "root", "images", "roots"};
+	/* Before the outer root covers AT, below which they may lie. */
+	nx_auto_fd int from = open(h->roots->base[0] ? h->roots->base : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	nx_auto_fd int images = h->roots->images[0] ? open(h->roots->images, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	nx_auto_fd int outer = nx_tmpfs_new("64k", "64", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	if (from < 0 || outer < 0 || (h->roots->images[0] && images < 0))
+		return -errno;
+	for (size_t i = 0; i < nx_countof(places); i++)
+		if (mkdirat(outer, places[i], 0755) < 0)
+			return -errno;
+	if (syscall(SYS_move_mount, outer, "", AT_FDCWD, AT, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return -errno;
 	int r = bind_readonly("/proc", outer, "proc", 0);
-	if (r < 0)
-		return r;
-	nx_auto_fd int root = nx_tmpfs_new("4m", "256", MOUNT_ATTR_NOSUID);
-	if (root < 0 || syscall(SYS_move_mount, root, "", outer, "root", MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return -errno;
-	r = fill(root, rules);
-	if (r < 0)
-		return r;
-	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-	if (syscall(SYS_mount_setattr, root, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return -errno;
+	if (r == 0 && images >= 0)
+		r = bind_fd(images, outer, "images");
+	struct source s = {.dir = from, .is_host = !h->roots->base[0]};
+	return r == 0 ? build_at(&s, outer, "root") : r;
+}
+
+enum { IMAGES_MAX = 16 };
+static struct {
+	char name[NX_SPAWN_IMAGE_MAX];
+} made[IMAGES_MAX]; /* in the order of making */
+
+static void forget_oldest(void)
+{
+	char path[NX_TEMPLATE_MAX];
+	snprintf(path, sizeof(path), "/roots/%s", made[0].name);
+	(void)umount2(path, MNT_DETACH); /* guests have copies of their own */
+	(void)rmdir(path);
+	memmove(made, made + 1, sizeof(made) - sizeof(made[0]));
+	made[IMAGES_MAX - 1].name[0] = '\0';
+}
+
+int nx_template_image(const char *image, char ret[NX_TEMPLATE_MAX], struct nx_fault_at *fault)
+{
+	char path[NX_TEMPLATE_MAX + 16];
+	size_t n = 0;
+	snprintf(ret, NX_TEMPLATE_MAX, "/roots/%s", image);
+	for (; n < IMAGES_MAX && made[n].name[0]; n++)
+		if (strcmp(made[n].name, image) == 0)
+			return 0;
+	if (n == IMAGES_MAX)
+		forget_oldest();
+	snprintf(path, sizeof(path), "/images/%s/root", image);
+	nx_auto_fd int from = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (from < 0)
+		return nx_fault_at_set(fault, "find the image", errno);
+	if (mkdir(ret, 0755) < 0)
+		return nx_fault_at_set(fault, "make a place for the image", errno);
+	struct source s = {.dir = from};
+	mode_t before = umask(0);
+	int r = build_at(&s, AT_FDCWD, ret);
+	(void)umask(before);
+	if (r < 0) {
+		(void)umount2(ret, MNT_DETACH);
+		(void)rmdir(ret);
+		return nx_fault_at_set(fault, "build the file system of the image", -r);
+	}
+	snprintf(made[nx_min(n, (size_t)IMAGES_MAX - 1)].name, sizeof(made[0].name), "%s", image);
 	return 0;
 }
 
@@ -278,7 +413,8 @@ int nx_template_enter(const struct nx_host *h, const struct nx_hostfs_rules *rul
 		r = -ENOSYS;
 	if (r < 0)
 		return nx_fault_at_set(ret, "make mounts private", -r);
-	r = build(rules);
+	granted = rules;
+	r = build(h);
 	(void)umask(before);
 	if (r < 0)
 		return nx_fault_at_set(ret, "build the guests' file system", -r);

@@ -16,7 +16,7 @@ import httpx
 API = "/v1.41"
 IMAGE = "nexus-test:1"
 PROGRAMS = ["sh", "dash", "bash", "cat", "sleep", "head", "dd", "env", "id", "ls", "kill", "mkdir", "ln", "true"]
-PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "tkinter", "ensurepip", "turtledemo", "unittest"}
+PYTHON_LEFT_OUT = {"__pycache__", "test", "idlelib", "lib2to3", "tkinter", "ensurepip", "turtledemo"}
 
 
 class NoEngine(Exception):

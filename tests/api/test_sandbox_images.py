@@ -1,0 +1,321 @@
+"""Images: imported from every form, verified, unpacked safely, run in."""
+import base64
+import gzip
+import hashlib
+import io
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from docker_engine import NoEngine, image_tar
+from nexus_server import Client, Server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+PACKAGES = ["numpy==2.4.3", "pandas==3.0.1", "matplotlib==3.10.8"]
+NODE_PACKAGE = "lodash@4.17.21"
+
+
+@pytest.fixture(scope="module")
+def base():
+    try:
+        return image_tar()
+    except NoEngine as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="module")
+def served(nexus, tmp_path_factory):
+    s = Server(nexus, home=tmp_path_factory.mktemp("images") / "home")
+    c = Client(s)
+    yield c
+    c.close()
+    s.close()
+
+
+def tar_of(*entries):
+    """(name, bytes) or a TarInfo."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for e in entries:
+            if isinstance(e, tarfile.TarInfo):
+                tar.addfile(e)
+                continue
+            info = tarfile.TarInfo(e[0])
+            info.size, info.mode = len(e[1]), 0o644
+            tar.addfile(info, io.BytesIO(e[1]))
+    return out.getvalue()
+
+
+def special(name, kind, to="", mode=0o777):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, to, mode
+    return info
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def layout(where, layers, arch=ARCH):
+    """An OCI image layout with these layers, gzipped. Its digest."""
+    blobs = where / "blobs/sha256"
+    blobs.mkdir(parents=True)
+
+    def put(data):
+        (blobs / digest(data)[7:]).write_bytes(data)
+        return {"digest": digest(data), "size": len(data)}
+    packed = [put(gzip.compress(x, 1)) for x in layers]
+    config = put(json.dumps({"architecture": arch, "os": "linux",
+                             "rootfs": {"type": "layers", "diff_ids": [digest(x) for x in layers]}}).encode())
+    manifest = put(json.dumps({"schemaVersion": 2, "config": config, "layers": packed}).encode())
+    (where / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    (where / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
+        {**manifest, "platform": {"os": "linux", "architecture": "other"}, "digest": "sha256:" + "0" * 64},
+        {**manifest, "platform": {"os": "linux", "architecture": arch}}]}))
+    return manifest["digest"]
+
+
+def save(layers):
+    """What `docker save` wrote before it wrote OCI layouts."""
+    config = json.dumps({"architecture": ARCH, "os": "linux", "rootfs": {"diff_ids": [digest(x) for x in layers]}}).encode()
+    name = digest(config)[7:] + ".json"
+    return tar_of((name, config), *[(f"{i}/layer.tar", x) for i, x in enumerate(layers)],
+                  ("manifest.json", json.dumps([{"Config": name, "RepoTags": ["x:1"],
+                                                 "Layers": [f"{i}/layer.tar" for i in range(len(layers))]}]).encode()))
+
+
+def bring(client, name, path):
+    return client.post("/v1/sandbox/images", {"name": name, "path": str(path)})
+
+
+def run(client, image, code, language="shell", **more):
+    r = client.post("/v1/sandbox/executions", {"language": language, "code": code, "image": image, "policy": "off",
+                                               "constraints": {"max_cpu_percent": 100}, **more})
+    assert r.status_code == 200, r.text
+    return r.json()
+
+
+def test_an_oci_layout_with_layers_and_whiteouts(served, base, tmp_path):
+    first = tar_of(("opt/a/one", b"1"), ("opt/a/two", b"2"), ("opt/gone/x", b"x"), ("opt/all/old", b"old"),
+                   special("opt/link", tarfile.SYMTYPE, "/opt/a"))
+    second = tar_of(("opt/a/.wh.one", b""), ("opt/.wh.gone", b""), ("opt/all/.wh..wh..opq", b""),
+                    ("opt/all/new", b"new"), ("opt/link/three", b"3"))
+    want = layout(tmp_path / "oci", [base, first, second])
+    r = bring(served, "layers", tmp_path / "oci")
+    assert r.status_code == 201 and r.json()["digest"] == want and r.json()["size"] > len(base) // 2, r.text
+    got = run(served, "layers", "cd /opt; for f in */*; do echo $f $(cat $f); done; echo x >/opt/x; echo x >/usr/x")
+    assert got["stdout"] == "a/three 3\na/two 2\nall/new new\nlink/three 3\nlink/two 2\n", got
+    assert "Read-only" in got["stderr"]
+    assert run(served, "layers", "print(6 * 7)", "python")["stdout"] == "42\n"
+    listed = {x["name"]: x for x in served.get("/v1/sandbox/images").json()["items"]}
+    assert listed["layers"] == r.json()
+    again = bring(served, "layers", tmp_path / "oci")
+    assert again.status_code == 409 and again.json()["code"] == "NX-EXISTS"
+
+
+def test_archives_of_every_kind(served, base, tmp_path):
+    layout(tmp_path / "oci", [base])
+    with tarfile.open(tmp_path / "oci.tar.gz", "w:gz", compresslevel=1) as tar:
+        tar.add(tmp_path / "oci", arcname=".")
+    (tmp_path / "saved.tar").write_bytes(save([base, tar_of(("opt/x", b"saved"))]))
+    (tmp_path / "root.tar").write_bytes(base)
+    for name in ("oci.tar.gz", "saved.tar", "root.tar"):
+        r = bring(served, name.split(".")[0], tmp_path / name)
+        assert r.status_code == 201, r.text
+    assert run(served, "oci", "echo $0")["stdout"] == "/code/main.sh\n"
+    assert run(served, "saved", "cat /opt/x")["stdout"] == "saved"
+    assert run(served, "root", "print('root')", "python")["stdout"] == "root\n"
+    r = served.post("/v1/sandbox/executions", {"language": "c", "code": "int main(){}", "image": "root"})
+    assert r.status_code == 503 and r.json()["code"] == "NX-MISSING"
+    assert served.delete("/v1/sandbox/images/root").status_code == 204
+    r = served.post("/v1/sandbox/executions", {"language": "shell", "code": "true", "image": "root"})
+    assert r.status_code == 404 and r.json()["pointer"] == "/image"
+    assert served.delete("/v1/sandbox/images/root").status_code == 404
+
+
+def test_what_is_not_what_its_digest_says_is_refused(served, tmp_path):
+    layers = [tar_of(("usr/bin/x", b"x"))]
+    want = layout(tmp_path / "oci", layers)
+    blobs = tmp_path / "oci/blobs/sha256"
+    for victim in sorted(blobs.iterdir()):
+        kept = victim.read_bytes()
+        victim.write_bytes(kept + b" ")
+        r = bring(served, "bad", tmp_path / "oci")
+        assert r.status_code >= 400 and r.json()["code"] == "NX-CORRUPT", (victim, want, r.text)
+        victim.unlink()
+        assert bring(served, "bad", tmp_path / "oci").status_code >= 400
+        victim.write_bytes(kept)
+    saved = save(layers).replace(b"usr/bin/x", b"usr/bin/y")
+    (tmp_path / "saved.tar").write_bytes(saved)
+    assert bring(served, "bad", tmp_path / "saved.tar").json()["code"] == "NX-CORRUPT"
+    layout(tmp_path / "other", layers, arch="vax")
+    assert bring(served, "bad", tmp_path / "other").json()["code"] == "NX-UNSUPPORTED"
+    home = served.server.home / "images"
+    assert not list(home.glob("incoming-*")) and "bad" not in [x["name"] for x in served.get("/v1/sandbox/images").json()["items"]]
+
+
+def test_layers_cannot_leave_their_place(served, base, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    for i, (link, to, inside) in enumerate([("out", str(tmp_path), "victim"), ("proc", "/proc/1/root", "tmp/nexus-escape"),
+                                            ("up", "../" * 20, f"{tmp_path}/victim"[1:])]):
+        layout(tmp_path / f"link{i}", [tar_of(special("usr/" + link, tarfile.SYMTYPE, to), (f"usr/{link}/{inside}", b"broken"))])
+        r = bring(served, f"link{i}", tmp_path / f"link{i}")  # refused, or unpacked inside
+        assert victim.read_text() == "whole" and not Path("/tmp/nexus-escape").exists(), r.text
+    evil = tar_of(special("usr/bin/su", tarfile.REGTYPE, mode=0o6755), special("usr/disk", tarfile.BLKTYPE),
+                  special("usr/null", tarfile.CHRTYPE), special("usr/fifo", tarfile.FIFOTYPE),
+                  special("etc/alternatives", tarfile.SYMTYPE, "/etc"), special("etc/fonts", tarfile.SYMTYPE, "/proc/1/root/etc"),
+                  special("opt", tarfile.SYMTYPE, "/proc/1/root"), special("srv", tarfile.SYMTYPE, "/proc/self/root"))
+    layout(tmp_path / "oci", [base, evil])
+    r = bring(served, "evil", tmp_path / "oci")
+    assert r.status_code == 201, r.text
+    got = run(served, "evil", "import os\n"
+              "print(oct(os.stat('/usr/bin/su').st_mode & 0o7777), [x for x in ('disk', 'null', 'fifo') if os.path.lexists('/usr/' + x)])\n"
+              "print([p for p in ('/etc/alternatives', '/etc/fonts', '/opt/etc', '/srv/etc') if os.path.exists(p + '/shadow')])",
+              "python")
+    assert got["stdout"] == "0o755 []\n[]\n", got
+    for bad in (("../x", b""), ("a/../../x", b"")):
+        layout(tmp_path / bad[0].replace("/", "_"), [tar_of(bad)])
+        assert bring(served, "bad", tmp_path / bad[0].replace("/", "_")).json()["code"] == "NX-PARSE"
+
+
+def test_requests_that_make_no_sense(served, tenants, tmp_path):
+    (tmp_path / "text").write_text("no archive" * 100)
+    (tmp_path / "empty.tar").write_bytes(tar_of(("readme", b"x")))
+    for name, path, code in [("a", "relative", "NX-INVALID"), ("a", tmp_path / "none", "NX-NOT-FOUND"), ("A/../b", "/", "NX-INVALID"),
+                             ("a", tmp_path, "NX-INVALID"), ("a", tmp_path / "text", "NX-PARSE"),
+                             ("a", tmp_path / "empty.tar", "NX-PARSE"), ("a", "/dev/zero", "NX-INVALID")]:
+        r = bring(served, name, path)
+        assert r.status_code >= 400 and r.json()["code"] == code, (name, path, r.text)
+    assert bring(tenants.a, "a", tmp_path / "empty.tar").status_code == 403
+    assert tenants.a.delete("/v1/sandbox/images/x").status_code == 403
+    assert tenants.a.get("/v1/sandbox/images").json() == {"items": []}
+
+
+def test_size_is_bounded(start, tmp_path):
+    layout(tmp_path / "oci", [tar_of(("usr/big", bytes(3 << 20)))])
+    s = start(args=["--sandbox-max-image-bytes", "2MiB"])
+    c = Client(s)
+    r = bring(c, "big", tmp_path / "oci")
+    c.close()
+    assert r.json()["code"] == "NX-LIMIT" and not list((s.home / "images").iterdir()), r.text
+
+
+def test_the_command_line_and_images_survive_a_restart(nexus, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    (tmp_path / "x.py").write_text("import sys\nprint(sys.version_info[0])")
+    env = {"PATH": "/usr/bin:/bin", "NEXUS_HOME": str(tmp_path / "home"), "NEXUS_MODEL_EMBEDDING": "none", **{
+        k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
+
+    def cli(*words):
+        return subprocess.run([str(nexus), *words], capture_output=True, text=True, env=env, cwd=tmp_path)
+    assert "MiB" in cli("sandbox", "image", "import", "py", "root.tar").stdout
+    assert cli("sandbox", "image", "list").stdout.startswith("py ")
+    (tmp_path / "home/images/incoming-01900000-0000-7000-8000-000000000000/root").mkdir(parents=True)
+    (tmp_path / "home/images/01900000-0000-7000-8000-000000000001").mkdir()
+    got = cli("exec", "--image", "py", "--cpu", "100", "x.py")
+    assert got.stdout == "3\n" and got.returncode == 0, got.stderr
+    assert len(list((tmp_path / "home/images").iterdir())) == 1
+    assert cli("sandbox", "image", "remove", "py").stdout == "removed\n"
+    assert cli("exec", "--image", "py", "x.py").returncode != 0
+
+
+def test_a_directory_can_be_the_root_of_all_runs(start, base, tmp_path):
+    root = tmp_path / "root"
+    with tarfile.open(fileobj=io.BytesIO(base)) as tar:
+        tar.extractall(root)
+    (root / "opt").mkdir()
+    (root / "opt/here").write_text("yes")
+    s = start(args=["--sandbox-root", str(root)])
+    c = Client(s)
+    r = c.post("/v1/sandbox/executions", {"language": "python", "code": "print(open('/opt/here').read(), 6 * 7)"}).json()
+    languages = {x["name"]: x for x in c.get("/v1/sandbox/languages").json()["items"]}
+    c.close()
+    assert r["status"] == "ok" and r["stdout"] == "yes 42\n", r
+    assert languages["python"]["available"] and not languages["c"]["available"]
+
+
+@pytest.fixture(scope="module")
+def packages():
+    """numpy, pandas, matplotlib by pip and a package by npm, kept beside the other downloads."""
+    kept = ROOT / ".deps" / "sandbox-packages"
+    version = subprocess.run(["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+                             capture_output=True, text=True).stdout.strip()
+    if not version:
+        pytest.skip("there is no /usr/bin/python3")
+    stamp = " ".join([version, *PACKAGES, NODE_PACKAGE])
+    if (kept / "stamp").exists() and (kept / "stamp").read_text() == stamp:
+        return kept
+    work = kept.with_name(f"sandbox-packages.{os.getpid()}")
+    r = subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", work / "python",
+                        "--only-binary=:all:", "--python-version", version, "--implementation", "cp", *PACKAGES],
+                       capture_output=True, text=True)
+    if r.returncode == 0 and shutil.which("npm"):
+        r = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", work / "node", NODE_PACKAGE],
+                           capture_output=True, text=True)
+    if r.returncode != 0:
+        shutil.rmtree(work, ignore_errors=True)
+        pytest.skip("the packages cannot be fetched here: " + r.stderr.strip()[-300:])
+    (work / "stamp").write_text(stamp)
+    shutil.rmtree(kept, ignore_errors=True)
+    work.rename(kept)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def science(served, base, packages, tmp_path_factory):
+    from docker_engine import _libraries
+    path = tmp_path_factory.mktemp("science") / "layer.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(packages / "python", arcname="usr/lib/python3/dist-packages",
+                filter=lambda m: None if "__pycache__" in m.name or m.name.endswith("/tests") else m)
+        if Path("/usr/bin/node").exists() and (packages / "node").exists():
+            for file in sorted({"/usr/bin/node", *_libraries(["/usr/bin/node"])}):
+                info = tar.gettarinfo(os.path.realpath(file), arcname=(file if file.startswith("/usr") else "/usr" + file)[1:])
+                with open(os.path.realpath(file), "rb") as f:
+                    tar.addfile(info, f)
+            tar.add(packages / "node/node_modules", arcname="usr/lib/node_modules")
+    whole = path.with_name("saved.tar")
+    whole.write_bytes(save([base, path.read_bytes()]))
+    r = bring(served, "science", whole)
+    whole.unlink()
+    assert r.status_code == 201, r.text
+    return served
+
+
+def test_numpy_pandas_and_matplotlib_work(science):
+    csv = base64.b64encode(b"city,year,people\n" + b"".join(b"c%d,%d,%d\n" % (i % 7, 2000 + i // 7, i * i) for i in range(140))).decode()
+    got = run(science, "science", """
+import numpy as np, pandas as pd
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+d = pd.read_csv("people.csv")
+total = d.groupby("year").people.sum()
+slope, offset = np.polyfit(total.index, total.values, 1)
+print(len(d), int(total.sum()), round(float(slope), 3), bool(np.allclose(np.linalg.inv(np.eye(9) * 2), np.eye(9) / 2)))
+total.plot(kind="bar")
+plt.savefig("plot.png")
+""", "python", files=[{"path": "people.csv", "content_base64": csv}],
+              constraints={"max_cpu_percent": 200, "max_memory_mb": 1024, "max_execution_time_s": 120})
+    assert got["status"] == "ok" and got["stdout"].split()[:2] == ["140", str(sum(i * i for i in range(140)))], got
+    assert got["stdout"].split()[3] == "True"
+    kept = {f["path"]: f for f in got["artifacts"]}
+    assert kept["plot.png"]["mime"] == "image/png" and kept["plot.png"]["size"] > 1000
+    png = science.get(f"/v1/sandbox/artifacts/{kept['plot.png']['id']}").content
+    assert png[:8] == b"\x89PNG\r\n\x1a\n" and png[12:16] == b"IHDR"
+
+
+def test_node_runs_a_real_package(science, packages):
+    if not Path("/usr/bin/node").exists() or not (packages / "node").exists():
+        pytest.skip("there is no /usr/bin/node here: apt-get install nodejs npm")
+    got = run(science, "science", "const _ = require('lodash'); console.log(JSON.stringify(_.groupBy([1.2, 1.8, 2.1], Math.floor)))",
+              "javascript", constraints={"max_cpu_percent": 200, "max_memory_mb": 512})
+    assert got["status"] == "ok" and got["stdout"] == '{"1":[1.2,1.8],"2":[2.1]}\n', got
