@@ -80,7 +80,7 @@ static void list_images(struct nx_request *r)
 		nx_request_reply_json(r, 200, json);
 }
 
-static void remove_image(struct nx_request *r)
+static void delete_image(struct nx_request *r)
 {
 	struct nx_error *err = NULL;
 	if (!may_change(r))
@@ -93,7 +93,7 @@ static void remove_image(struct nx_request *r)
 
 static const struct nx_answer import_answers[] = {{201, &image_schema, NULL, "the image, ready to be used"}, {0}};
 static const struct nx_answer list_answers[] = {{200, &list_schema, NULL, "the images, by name"}, {0}};
-static const struct nx_answer remove_answers[] = {{204, NULL, NULL, "removed"}, {0}};
+static const struct nx_answer delete_answers[] = {{204, NULL, NULL, "removed"}, {0}};
 
 static const struct nx_route routes[] = {
 	{.method = "GET",
@@ -120,14 +120,14 @@ static const struct nx_route routes[] = {
 	 .since = "0.2"},
 	{.method = "DELETE",
 	 .path = "/v1/sandbox/images/{name}",
-	 .id = "remove_image",
+	 .id = "delete_image",
 	 .tag = "sandbox",
 	 .summary = "Remove an image",
 	 .help = "Programs that run in it lose what they have not opened.",
 	 .scope = NX_SCOPE_ADMIN,
 	 .where = NX_LONG,
-	 .handle = remove_image,
-	 .answers = remove_answers,
+	 .handle = delete_image,
+	 .answers = delete_answers,
 	 .since = "0.2"},
 };
 const struct nx_route_table nx_routes_images = {routes, nx_countof(routes)};
