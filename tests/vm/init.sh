@@ -24,14 +24,14 @@ chown 65534 /sys/fs/cgroup/user /sys/fs/cgroup/user/cgroup.{procs,subtree_contro
 grep 'as a user' /tmp/user.log
 grep -q 'as a user: memory cgroup-v2' /tmp/user.log || failed=$((failed + 1))
 
-tests v2 attacks survival walls cgroup run limits
+tests v2 attacks escapes survival walls cgroup run limits
 
 umount /sys/fs/cgroup
 mount -t tmpfs cgroup /sys/fs/cgroup
 for c in memory pids cpu cpuacct; do
   mkdir "/sys/fs/cgroup/$c" && mount -t cgroup -o "$c" "$c" "/sys/fs/cgroup/$c" || echo "no cgroup v1 $c"
 done
-tests v1 attacks run limits
+tests v1 attacks escapes run limits
 
 echo "vm: $failed failed"
 sync
