@@ -140,6 +140,9 @@ static void admit_job(struct nx_job *j)
 		.has_network = nx_id_none(x->session) ? x->constraints.network.is_granted
 						      : nx_session_has_network(r->e, x->tenant, x->session),
 	};
+	const struct nx_spawn_files *files =
+		nx_id_none(x->session) ? r->files : nx_session_files(r->e, x->tenant, x->session, r->scratch);
+	o.granted = nx_exec_files_list(files, r->scratch, &o.ngranted);
 	(void)nx_scan(x->language, x->code, &o, x->arena, &x->result.scan, &r->error);
 }
 

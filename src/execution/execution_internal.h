@@ -56,6 +56,8 @@ int nx_language_start(const struct nx_language *l, const char *program, int64_t 
  * at the host. NX_EINVAL, NX_EFORBIDDEN, NX_ETOOBIG, NX_EUNSUPPORTED. */
 int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, struct nx_arena *a,
 			const struct nx_spawn_files **ret, struct nx_error **err);
+/* The directories, each a text in `files`. NULL: no memory, or none. */
+nx_str *nx_exec_files_list(const struct nx_spawn_files *files, struct nx_arena *a, size_t *ret_n);
 /* file_system_access as it was asked for, where it was. */
 void nx_exec_files_write(yyjson_mut_doc *d, yyjson_mut_val *constraints, const struct nx_exec_files *f);
 /* What the spawner refused them for: NX_EFORBIDDEN, NX_ENOTFOUND and the like. */
@@ -257,6 +259,8 @@ bool nx_sessions_are_over(const struct nx_execution *e);
 void nx_sessions_on_message(struct nx_execution *e, const union nx_spawn_msg *m, int *fds, size_t nfds);
 void nx_sessions_on_lost(struct nx_execution *e);
 bool nx_session_has_network(struct nx_execution *e, int64_t tenant, nx_id id); /* any thread */
+/* A copy of what an active one was granted, or NULL. Any thread. */
+const struct nx_spawn_files *nx_session_files(struct nx_execution *e, int64_t tenant, nx_id id, struct nx_arena *a);
 void nx_session_submit(struct nx_run *r); /* admitted: it waits for its turn in the session */
 void nx_session_forget(struct nx_run *r); /* cancelled before its turn came */
 void nx_session_begin(struct nx_run *r);  /* it has its turn and a slot */

@@ -278,3 +278,14 @@ int nx_exec_files_explain(const struct nx_exec_files *f, const struct nx_spawn_f
 	return failed->path < files->nread ? nx_error_at(err, POINTER "/read/%u", failed->path)
 					   : nx_error_at(err, POINTER "/write/%u", failed->path - files->nread);
 }
+
+nx_str *nx_exec_files_list(const struct nx_spawn_files *files, struct nx_arena *a, size_t *ret_n)
+{
+	const size_t n = files ? files->nread + files->nwrite : 0;
+	const char *path = files ? files->paths : "";
+	nx_str *list = n ? nx_arena_array(a, nx_str, n) : NULL;
+	*ret_n = list ? n : 0;
+	for (size_t i = 0; i < *ret_n; i++, path += strlen(path) + 1)
+		list[i] = nx_str_z(path);
+	return list;
+}

@@ -159,7 +159,7 @@ static bool path_matches(const struct c_walk *w, TSNode call, const struct nx_st
 {
 	for (uint32_t i = 0; i < ARGUMENTS_MAX; i++) {
 		struct folded f = {.n = 0};
-		if (fold(w, argument(call, i), &f) && nx_list_globs(paths, folded_str(&f)))
+		if (fold(w, argument(call, i), &f) && nx_scan_globs(w->s, paths, folded_str(&f)))
 			return true;
 	}
 	return false;

@@ -94,6 +94,8 @@ struct nx_scan {
 };
 
 nx_str nx_scan_text(const struct nx_scan *s, TSNode n);
+/* One of the list matches, and the path is not in what the run was granted. */
+bool nx_scan_globs(const struct nx_scan *s, const struct nx_str_list *paths, nx_str text);
 void nx_scan_find(struct nx_scan *s, const struct nx_rule *rule, TSNode at);
 void nx_scan_check(struct nx_scan *s, const char *check, TSNode at); /* the language's rules for this check */
 bool nx_scan_is_blocked(const struct nx_scan *s, nx_str name, const char *rule_id);

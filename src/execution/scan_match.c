@@ -16,7 +16,7 @@ static bool path_matches(struct nx_names *w, TSNode call, const struct nx_str_li
 			struct nx_value v = nx_names_evaluate(w, arguments[i], choice++);
 			if (v.kind == NX_VALUE_LIST && v.n > 0)
 				v = v.items[0];
-			if (v.kind == NX_VALUE_TEXT && nx_list_globs(paths, v.text))
+			if (v.kind == NX_VALUE_TEXT && nx_scan_globs(w->s, paths, v.text))
 				return true;
 		} while (w->more);
 	}
@@ -172,7 +172,7 @@ void nx_match_text(struct nx_names *w, const struct nx_value *v, TSNode at)
 {
 	const struct nx_rules *rules = w->s->rules;
 	for (size_t i = 0; i < rules->nwords && v->kind == NX_VALUE_TEXT; i++)
-		if (nx_list_globs(&rules->words[i]->paths, v->text))
+		if (nx_scan_globs(w->s, &rules->words[i]->paths, v->text))
 			nx_scan_find(w->s, rules->words[i], at);
 }
 

@@ -135,7 +135,7 @@ static bool has_option(const struct command *c, nx_str letter)
 	return false;
 }
 
-static bool command_applies(const struct nx_rule *r, const struct command *c)
+static bool command_applies(const struct nx_scan *s, const struct nx_rule *r, const struct command *c)
 {
 	for (size_t i = 0; i < r->options.n; i++)
 		if (!has_option(c, r->options.items[i]))
@@ -145,7 +145,7 @@ static bool command_applies(const struct nx_rule *r, const struct command *c)
 	if (!r->paths.n)
 		return true;
 	for (size_t i = 1; i < c->n; i++)
-		if (nx_list_globs(&r->paths, c->words[i].text))
+		if (nx_scan_globs(s, &r->paths, c->words[i].text))
 			return true;
 	return false;
 }
@@ -155,7 +155,7 @@ static void check_words(struct nx_scan *s, const struct command *c)
 	for (size_t k = 0; k < s->rules->nrules; k++) {
 		const struct nx_rule *r = &s->rules->rules[k];
 		for (size_t i = 0; i < c->n && r->kind == NX_RULE_WORD; i++)
-			if (nx_list_globs(&r->paths, c->words[i].text))
+			if (nx_scan_globs(s, &r->paths, c->words[i].text))
 				nx_scan_find(s, r, c->words[i].node);
 	}
 }
@@ -189,7 +189,7 @@ static void check_command_name(struct nx_scan *s, const struct command *c)
 	nx_str name = base_name(c->words[0].text);
 	const struct nx_rule_name *e = nx_rules_find(s->rules, NX_RULE_COMMAND, name, &n);
 	for (size_t i = 0; i < n; i++)
-		if (command_applies(e[i].rule, c))
+		if (command_applies(s, e[i].rule, c))
 			nx_scan_find(s, e[i].rule, c->node);
 	if (nx_scan_is_blocked(s, name, NULL))
 		nx_scan_check(s, "blocked-operation", c->node);
@@ -249,7 +249,7 @@ static void check_target(struct nx_scan *s, TSNode at, TSNode word)
 	nx_str target = word_text(s, word);
 	for (size_t k = 0; k < s->rules->nrules; k++) {
 		const struct nx_rule *r = &s->rules->rules[k];
-		if (r->kind == NX_RULE_REDIRECT && target.p && nx_list_globs(&r->paths, target))
+		if (r->kind == NX_RULE_REDIRECT && target.p && nx_scan_globs(s, &r->paths, target))
 			nx_scan_find(s, r, at);
 	}
 }

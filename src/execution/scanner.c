@@ -93,6 +93,26 @@ static void add(struct nx_scan *s, struct nx_finding f, TSNode at)
 	r->is_safe = r->is_safe && !f.blocks;
 }
 
+/* "/srv/out/x" in "/srv/out", not "/srv/out2", nor what climbs out again. */
+static bool is_in(nx_str text, nx_str dir)
+{
+	if (!nx_str_starts(text, dir) || (text.n > dir.n && text.p[dir.n] != '/'))
+		return false;
+	for (nx_str rest = text; rest.n;)
+		if (nx_str_eqz(nx_str_cut(&rest, '/'), ".."))
+			return false;
+	return true;
+}
+
+bool nx_scan_globs(const struct nx_scan *s, const struct nx_str_list *paths, nx_str text)
+{
+	const struct nx_scan_options *o = s->options;
+	for (size_t i = 0; i < o->ngranted && o->policy != NX_SCAN_STRICT; i++)
+		if (is_in(text, o->granted[i]))
+			return false;
+	return nx_list_globs(paths, text);
+}
+
 void nx_scan_find(struct nx_scan *s, const struct nx_rule *rule, TSNode at)
 {
 	const struct nx_scan_options *o = s->options;

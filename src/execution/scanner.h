@@ -41,7 +41,9 @@ struct nx_scan_options {
 	size_t nallowed_imports;
 	const nx_str *blocked_operations;
 	size_t nblocked_operations;
-	bool has_network; /* the run is granted some; else what opens connections reaches nobody */
+	bool has_network;      /* the run is granted some; else what opens connections reaches nobody */
+	const nx_str *granted; /* directories of the host: but for `strict`, a path in them is no finding */
+	size_t ngranted;
 };
 
 /* Never executes anything, never fails on what it is given: broken or binary text is scanned as far as it parses.

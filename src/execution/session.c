@@ -49,6 +49,17 @@ bool nx_session_has_network(struct nx_execution *e, int64_t tenant, nx_id id)
 	return has;
 }
 
+const struct nx_spawn_files *nx_session_files(struct nx_execution *e, int64_t tenant, nx_id id, struct nx_arena *a)
+{
+	struct nx_spawn_files *copy = NULL;
+	uv_mutex_lock(&e->sessions_lock);
+	const struct nx_session *s = nx_session_find(e, tenant, id);
+	if (s && s->state >= NX_SESSION_ACTIVE && s->files && (copy = nx_arena_new_of(a, struct nx_spawn_files)))
+		*copy = *s->files;
+	uv_mutex_unlock(&e->sessions_lock);
+	return copy;
+}
+
 void nx_session_set_state(struct nx_session *s, enum nx_session_state state)
 {
 	uv_mutex_lock(&s->e->sessions_lock);

@@ -182,6 +182,19 @@ def test_many_at_once_get_their_own(granting, host):
             assert f.read() == f"{i}\n"
 
 
+def test_the_scanner_lets_a_program_clear_what_it_may_write(granting, host):
+    os.makedirs(f"{host}/write/b/old/deep")
+    if os.geteuid() == 0:
+        for d in ("old", "old/deep"):
+            os.chown(f"{host}/write/b/{d}", 12345, 12345)
+    code = f"rm -rf {host}/write/b/old && ls {host}/write/b"
+    assert run(granting, code, "shell")["status"] == "blocked"
+    got = ask(granting, {"write": [f"{host}/write/b"]}, code).json()
+    assert got["status"] == "ok" and not os.path.exists(f"{host}/write/b/old"), got
+    assert ask(granting, {"write": [f"{host}/write/b"]}, code, policy="strict").json()["status"] == "blocked"
+    assert ask(granting, {"write": [f"{host}/write/b"]}, "rm -rf /").json()["status"] == "blocked"
+
+
 def test_other_runs_see_nothing_of_it(granting, host):
     ask(granting, {"write": [f"{host}/write/b"]}, f"echo x >{host}/write/b/f")
     assert run(granting, f"ls {host}/write 2>/dev/null || echo none", "shell")["stdout"] == "none\n"

@@ -60,6 +60,38 @@ TEST(the_outermost_root_is_the_one_that_counts)
 	ASSERT_FALSE(nx_hostfs_root_of("", "/srv", root, sizeof(root)));
 }
 
+/* ---- the scanner ---- */
+
+static bool is_blocked(const char *language, const char *code, enum nx_scan_policy policy)
+{
+	static const nx_str granted[] = {NX_STR("/srv/out"), NX_STR("/home/a/data")};
+	struct nx_scan_options o = {.policy = policy, .granted = granted, .ngranted = nx_countof(granted)};
+	struct nx_scan_result r;
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	ASSERT_OK(nx_scan(nx_str_z(language), nx_str_z(code), &o, a, &r, NULL));
+	return !r.is_safe;
+}
+
+TEST(the_scanner_knows_what_was_granted)
+{
+	static const char *const within[][2] = {{"python", "import shutil\nshutil.rmtree('/srv/out/old')\n"},
+						{"python", "import shutil\nshutil.rmtree('/srv/' + 'out')\n"},
+						{"shell", "rm -rf /srv/out/*\n"},
+						{"shell", "rm -rf /home/a/data/tmp\n"}};
+	static const char *const outside[][2] = {{"python", "import shutil\nshutil.rmtree('/srv/out2')\n"},
+						 {"python", "import shutil\nshutil.rmtree('/srv/out/../in')\n"},
+						 {"python", "import shutil\nshutil.rmtree('/')\n"},
+						 {"shell", "rm -rf /srv/out /\n"},
+						 {"shell", "rm -rf /srv/out/..\n"},
+						 {"shell", "rm -rf /srv\n"}};
+	for (size_t i = 0; i < nx_countof(within); i++) {
+		ASSERT_FALSE(is_blocked(within[i][0], within[i][1], NX_SCAN_STANDARD));
+		ASSERT_TRUE(is_blocked(within[i][0], within[i][1], NX_SCAN_STRICT));
+	}
+	for (size_t i = 0; i < nx_countof(outside); i++)
+		ASSERT_TRUE(is_blocked(outside[i][0], outside[i][1], NX_SCAN_STANDARD));
+}
+
 /* ---- runs ---- */
 
 TEST(a_granted_directory_is_read_and_another_written)
