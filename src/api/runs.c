@@ -457,6 +457,7 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		.stdin_text = b->stdin_text,
 		.image = b->image,
 		.policy = (enum nx_scan_policy)b->policy,
+		.is_cold = !b->warm,
 		.hook = r->hook,
 		.done = run_done,
 	};

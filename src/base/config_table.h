@@ -89,6 +89,8 @@ X(sandbox_network_max_bytes, "sandbox.network_max_bytes", SIZE, "256MiB", NX_KIB
 X(sandbox_network_max_connections, "sandbox.network_max_connections", INT, "64", 1, 1024, 0, "connections of a run at once; the next one waits") \
 X(sandbox_network_max_lookups, "sandbox.network_max_lookups", INT, "1000", 0, 1e6, 0, "names that a run may have resolved; each costs this host a process and a question to its resolver") \
 X(sandbox_network_private, "sandbox.network_private", BOOL, "true", 0, 0, 0, "a run may be granted private, loopback and link-local addresses by naming them with their port; false: public ones only") \
+X(sandbox_pool_idle, "sandbox.pool_idle", TIME, "60s", 1, 864e5, 0, "sandboxes and interpreters that wait are ended when no run was asked for this long") \
+X(sandbox_pool_size, "sandbox.pool_size", INT, "4", 0, 64, 0, "sandboxes of each kind that are made ahead and wait; 0: none, and no warm interpreters") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \

@@ -44,6 +44,7 @@
 	X(sandbox_spawn)     \
 	X(sandbox_trees)     \
 	X(sandbox_workdir)   \
+	X(sandbox_zygote)    \
 	X(store_begin)       \
 	X(store_checkpoint)  \
 	X(store_commit)      \

@@ -7,7 +7,7 @@
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow, *deny;
 static const char *readable, *writable, *image;
-static bool quiet;
+static bool quiet, cold;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
 	{"stdin", "FILE", "its standard input", &stdin_file, NULL},
@@ -21,6 +21,7 @@ static const struct nx_cli_option options[] = {
 	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
 	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
 	{"image", "NAME", "run it in this image (nexus sandbox image list)", &image, NULL},
+	{"cold", NULL, "with nothing that was made ahead", NULL, &cold},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -139,6 +140,8 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 		nx_json_add_strz(d, o, "image", image);
 	if (policy)
 		nx_json_add_strz(d, o, "policy", policy);
+	if (cold)
+		yyjson_mut_obj_add_bool(d, o, "warm", false);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
 	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||

@@ -26,6 +26,7 @@ static void close_dirs(struct nx_cgroup *c)
 
 static void destroy(struct nx_cgroups *g, struct nx_cgroup *c)
 {
+	nx_zygote_free(nx_steal(c->zygote));
 	nx_keeper_free(nx_steal(c->keeper));
 	close_dirs(c);
 	for (int i = 0; i < NX_CG_MAX; i++)
@@ -54,18 +55,23 @@ static int make_dirs(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_
 	return 0;
 }
 
-static int seat_keeper(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
+int nx_cgroup_seat(struct nx_cgroups *g, struct nx_cgroup *c, pid_t pid, struct nx_fault_at *ret)
 {
-	c->keeper = nx_keeper_new(ret);
-	if (!c->keeper)
-		return -1;
 	for (int i = 0; i < NX_CG_MAX; i++) {
 		if (!g->has[i])
 			continue;
-		int r = nx_cg_write_int(c->dir[i], "cgroup.procs", c->keeper->pid);
+		int r = nx_cg_write_int(c->dir[i], "cgroup.procs", pid);
 		if (r < 0)
 			return nx_fault_at_set(ret, "enter a cgroup", -r);
 	}
+	return 0;
+}
+
+static int seat_keeper(struct nx_cgroups *g, struct nx_cgroup *c, struct nx_fault_at *ret)
+{
+	c->keeper = nx_keeper_new(ret);
+	if (!c->keeper || nx_cgroup_seat(g, c, c->keeper->pid, ret) < 0)
+		return -1;
 	if (g->has[NX_CG_CPU])
 		(void)nx_cg_write_int(c->dir[NX_CG_CPU], "cpu.cfs_period_us", PERIOD_US);
 	return 0;
@@ -133,7 +139,7 @@ static void read_totals(const struct nx_cgroups *g, const struct nx_cgroup *c, s
 	nx_cgroup_totals(g->mode, c->dir, ret);
 }
 
-static void set_bases(struct nx_cgroups *g, struct nx_cgroup *c)
+void nx_cgroup_rebase(struct nx_cgroups *g, struct nx_cgroup *c)
 {
 	c->peak_base = 0;
 	if (g->mode == NX_CGROUP_V1 && c->dir[NX_CG_MEMORY] >= 0) {
@@ -161,20 +167,23 @@ static bool is_settled(struct nx_cgroups *g, const struct nx_cgroup *c)
 	       nx_cgroup_parse_key(text, "shmem") < SETTLED_BYTES;
 }
 
-struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret)
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, bool with_zygote, struct nx_fault_at *ret)
 {
 	if (g->mode == NX_CGROUP_NONE)
 		return NULL;
 	struct nx_cgroup *c = NULL;
-	for (unsigned i = 0; i < g->nsets && !c; i++)
-		if (!g->sets[i].busy && is_settled(g, &g->sets[i]))
-			c = &g->sets[i];
+	for (unsigned i = 0; i < g->nsets; i++) {
+		struct nx_cgroup *s = &g->sets[i];
+		bool fits = c == NULL || (c->zygote != NULL) != with_zygote;
+		if (!s->busy && fits && (!c || (s->zygote != NULL) == with_zygote) && is_settled(g, s))
+			c = s;
+	}
 	if (!c && !(c = grow(g, ret)))
 		return NULL;
 	if (!c->name[0] && create(g, c, ret) < 0)
 		return NULL;
 	c->busy = true;
-	set_bases(g, c);
+	nx_cgroup_rebase(g, c);
 	return c;
 }
 
@@ -257,7 +266,8 @@ static void hurry(struct nx_cgroups *g, struct nx_cgroup *c, bool on)
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret)
 {
-	int64_t pids = p->max_processes + 1 + (c->keeper != NULL); /* the reaper, and the keeper that shares the set */
+	/* The reaper, and those that share the set. */
+	int64_t pids = p->max_processes + 1 + (c->keeper != NULL) + (c->zygote != NULL);
 	int dir = c->dir[g->mode == NX_CGROUP_V2 ? 0 : NX_CG_PIDS];
 	if (g->has[NX_CG_PIDS] && c->pids_set != pids) {
 		if (write_checked(dir, "pids.max", pids, ret) < 0)

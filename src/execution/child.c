@@ -23,6 +23,8 @@ struct nx_guest_env nx_guest_env;
 
 enum { OUT_FD = 1, ERR_FD = 2, CTL_FD = 3, STATUS_FD = 4, BOX_FD = 5, CONTROL_FD = NX_SPAWN_CONTROL_FD, HIGH_FD = 64 };
 
+static void guest_main(const struct nx_guest *g);
+
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 {
 	const struct nx_host *h = nx_guest_env.host;
@@ -42,7 +44,7 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 	if (pid < 0 && errno == ENOSYS && into_cgroup < 0)
 		pid = syscall(SYS_clone, (unsigned long)(flags | args.exit_signal), 0UL, 0UL, 0UL, 0UL);
 	if (pid == 0)
-		nx_guest_main(g);
+		guest_main(g);
 	return (pid_t)pid;
 }
 
@@ -82,7 +84,10 @@ static void reset_signals(void)
 
 static void detach_from_host(const struct nx_guest *g)
 {
-	reset_signals();
+	if (!nx_guest_env.warm) { /* an interpreter has set up its own, from the same beginnings */
+		reset_signals();
+		(void)clearenv();
+	}
 	if (setsid() < 0)
 		give_up("setsid", errno);
 	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
@@ -93,7 +98,6 @@ static void detach_from_host(const struct nx_guest *g)
 	if (sethostname("sandbox", 7) < 0 || setdomainname("", 0) < 0)
 		give_up("set the host name", errno);
 	(void)umask(077);
-	(void)clearenv();
 }
 
 /* While there still is a privilege over the network namespace. */
@@ -134,7 +138,20 @@ static void put_up_walls(const struct nx_guest *g)
 		give_up("seccomp", -r);
 }
 
-static void __attribute__((noreturn)) run_program(void)
+static void enter_program(const struct nx_spawn_start *s)
+{
+	int r = s->rlimits.nproc ? nx_guest_limits_lower(&s->rlimits) : 0;
+	if (r < 0)
+		give_up("lower the limits", -r);
+	if (chdir("/work") < 0)
+		give_up("enter the work directory", errno);
+	int in = s->has_stdin ? open("/code/stdin", O_RDONLY) : 0;
+	if (in < 0 || (in > 0 && (dup2(in, 0) < 0 || close(in) < 0)))
+		give_up("open standard input", errno);
+}
+
+/* Returns in a warm interpreter that is to go on. It is as after an exec: nothing of it is hidden from itself. */
+static void run_program(void)
 {
 	static union nx_spawn_msg m;
 	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
@@ -150,11 +167,14 @@ static void __attribute__((noreturn)) run_program(void)
 	if (nx_spawn_check(&m, (size_t)n, true) || m.head.type != NX_SPAWN_START ||
 	    !nx_spawn_split(m.start.args, m.start.argc, argv) || !nx_spawn_split(m.start.env, m.start.envc, envp))
 		give_up("read the program to start", EPROTO);
-	if (chdir("/work") < 0)
-		give_up("enter the work directory", errno);
-	int in = m.start.has_stdin ? open("/code/stdin", O_RDONLY) : 0;
-	if (in < 0 || (in > 0 && (dup2(in, 0) < 0 || close(in) < 0)))
-		give_up("open standard input", errno);
+	enter_program(&m.start);
+	if (nx_guest_env.warm && m.start.is_warm) {
+		(void)prctl(PR_SET_DUMPABLE, 1);
+		(void)close(CTL_FD);
+		return;
+	}
+	if (nx_guest_env.warm)
+		reset_signals();
 	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
 	execve(argv[0], argv, envp);
 	give_up("exec", errno);
@@ -185,6 +205,8 @@ static void __attribute__((noreturn)) reap(pid_t program)
 {
 	struct nx_guest_status s = {0};
 	const struct sigaction interrupt = {.sa_handler = pass_interrupt};
+	if (nx_guest_env.warm)
+		reset_signals();
 	interruptible = program;
 	(void)sigaction(NX_GUEST_INTERRUPT, &interrupt, NULL);
 	(void)close(OUT_FD);
@@ -213,8 +235,9 @@ static void __attribute__((noreturn)) reap(pid_t program)
 	_exit(0);
 }
 
-void nx_guest_main(const struct nx_guest *g)
+static void guest_main(const struct nx_guest *g)
 {
+	const struct nx_warm_hooks *warm = nx_guest_env.warm;
 	struct nx_guest mine = *g;
 	char go;
 	if (seat_fds(g) < 0)
@@ -226,11 +249,17 @@ void nx_guest_main(const struct nx_guest *g)
 	put_up_walls(&mine);
 	if (mine.is_trial)
 		give_up("", 0);
+	if (warm)
+		warm->before_fork();
 	pid_t program = fork();
 	if (program < 0)
 		give_up("fork", errno);
-	if (program == 0)
+	if (program == 0) {
+		if (warm)
+			warm->after_fork();
 		run_program();
+		return;
+	}
 	(void)close(BOX_FD);
 	reap(program);
 }

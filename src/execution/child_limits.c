@@ -27,10 +27,30 @@ static int set_limit(int what, int64_t soft, int64_t hard)
 	return setrlimit((__rlimit_resource_t)what, &want) < 0 ? -errno : 0;
 }
 
+static int64_t data_limit(int64_t memory_bytes)
+{
+	return memory_bytes ? 2 * memory_bytes + 256 * MIB : (int64_t)(RLIM_INFINITY >> 1);
+}
+
+static int64_t cpu_limit(int64_t cpu_us)
+{
+	return (cpu_us + 999999) / 1000000;
+}
+
+int nx_guest_limits_lower(const struct nx_spawn_rlimits *l)
+{
+	int64_t cpu_s = cpu_limit(l->cpu_us), data = data_limit(l->memory_bytes);
+	int r = set_limit(RLIMIT_FSIZE, l->file_bytes, l->file_bytes);
+	if (r == 0)
+		r = set_limit(RLIMIT_NPROC, l->nproc, l->nproc);
+	if (r == 0)
+		r = set_limit(RLIMIT_CPU, cpu_s + 1, cpu_s + 2);
+	return r == 0 ? set_limit(RLIMIT_DATA, data, data) : r;
+}
+
 int nx_guest_limits(const struct nx_guest *g, const char **ret_stage)
 {
-	int64_t cpu_s = (g->cpu_us + 999999) / 1000000;
-	int64_t data = g->memory_bytes ? 2 * g->memory_bytes + 256 * MIB : (int64_t)(RLIM_INFINITY >> 1);
+	int64_t cpu_s = cpu_limit(g->cpu_us), data = data_limit(g->memory_bytes);
 	const struct {
 		const char *stage;
 		int what;

@@ -132,6 +132,7 @@ struct nx_exec_result {
 	nx_str value_png;              /* in base64 */
 	bool out_truncated, err_truncated;
 	unsigned limits_met; /* enum nx_exec_limit */
+	bool is_warm; /* the interpreter had been started ahead */
 	struct nx_exec_usage usage;
 	struct nx_exec_enforced enforced;
 	struct nx_scan_result scan;
@@ -151,6 +152,7 @@ struct nx_exec {
 	struct nx_exec_file *files;
 	size_t nfiles;
 	enum nx_scan_policy policy;
+	bool is_cold; /* nothing that was made ahead is used */
 	struct nx_exec_constraints constraints;
 	bool is_agents; /* an agent asked for it, not a client */
 	struct nx_tx_hook *hook;

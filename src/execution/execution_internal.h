@@ -37,6 +37,8 @@ struct nx_language {
 	const char *script;          /* run by /bin/sh with the program as $0; NULL: the program itself is run */
 	const char *made;            /* what the script compiles, below the box; NULL: nothing */
 	unsigned min_major, min_minor;
+	enum nx_ready ready; /* how much may be made ahead */
+	const char *const *start_names; /* files that its interpreter would read before the program, by stem; ended by NULL */
 	bool has_heap_limit; /* V8 */
 	bool has_tables;     /* SQL: the program is standard input, CSV files are tables */
 };

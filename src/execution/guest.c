@@ -136,10 +136,14 @@ static pid_t clone_guest(const struct nx_guest_order *o, struct nx_guest *g, str
 {
 	if (!o->is_trial && NX_FAULT(sandbox_spawn))
 		return nx_fault_at_set(fault, "clone", EAGAIN);
-	if (o->cgroup && o->cgroup->keeper)
-		return nx_keeper_clone(o->cgroup->keeper, g, fault);
-	int into = o->cgroup ? o->cgroup->dir[0] : -1;
+	bool is_seated = o->cgroup && o->cgroup->keeper; /* whoever clones sits in the cgroups */
+	int into = o->cgroup && !is_seated ? o->cgroup->dir[0] : -1;
 	g->leave_cgroupns = into >= 0 && o->host->cgroupns;
+	g->into_cgroup = into;
+	if (o->zygote)
+		return nx_keeper_clone(&o->zygote->keeper, g, fault);
+	if (is_seated)
+		return nx_keeper_clone(o->cgroup->keeper, g, fault);
 	pid_t pid = nx_guest_clone(g, into, false);
 	if (pid < 0 && errno == ENOSYS && into >= 0)
 		pid = clone_and_move(g, into);
@@ -165,9 +169,20 @@ static int launch(const struct nx_guest_order *o, struct nx_guest *g, struct nx_
 	return o->trees ? nx_hostfs_send(o->trees, e->ctl, fault) : 0;
 }
 
+struct nx_spawn_rlimits nx_guest_rlimits(const struct nx_cgroups *g, bool has_cgroup, const struct nx_spawn_prepare *p)
+{
+	bool counted = has_cgroup && g->has[NX_CG_PIDS];
+	return (struct nx_spawn_rlimits){
+		.file_bytes = p->file_bytes,
+		.nproc = p->max_processes + (counted ? NPROC_SLACK : 1),
+		.cpu_us = p->cpu_us,
+		.memory_bytes = has_cgroup && g->has[NX_CG_MEMORY] ? 0 : p->memory_bytes,
+	};
+}
+
 int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault)
 {
-	bool counted = o->cgroup && o->cgroups->has[NX_CG_PIDS];
+	struct nx_spawn_rlimits l = nx_guest_rlimits(o->cgroups, o->cgroup != NULL, o->prepare);
 	struct nx_guest g = {
 		.ctl = -1,
 		.status = -1,
@@ -176,10 +191,11 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.err = -1,
 		.control = -1,
 		.is_trial = o->is_trial,
-		.nproc = o->prepare->max_processes + (counted ? NPROC_SLACK : 1),
-		.file_bytes = o->prepare->file_bytes,
-		.cpu_us = o->prepare->cpu_us,
-		.memory_bytes = o->cgroup && o->cgroups->has[NX_CG_MEMORY] ? 0 : o->prepare->memory_bytes,
+		.into_cgroup = -1,
+		.nproc = l.nproc,
+		.file_bytes = l.file_bytes,
+		.cpu_us = l.cpu_us,
+		.memory_bytes = l.memory_bytes,
 		.uid = o->uid,
 		.has_proxy = o->prepare->network.is_granted,
 		.has_files = o->trees != NULL,

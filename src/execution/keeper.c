@@ -18,73 +18,32 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { SOCK_FD = 3, GUEST_FDS = 5 }; /* and one more for a control socket */
+enum { SOCK_FD = 3 };
 
 static int send_guest(int sock, const struct nx_guest *g)
 {
-	int fds[GUEST_FDS + 1] = {g->ctl, g->status, g->box, g->out, g->err, g->control};
-	const size_t size = (GUEST_FDS + (g->control >= 0)) * sizeof(fds[0]);
+	int fds[NX_KEEPER_FDS] = {g->ctl, g->status, g->box, g->out, g->err};
+	size_t n = NX_KEEPER_FDS_LEAST;
+	if (g->control >= 0)
+		fds[n++] = g->control;
+	if (g->into_cgroup >= 0)
+		fds[n++] = g->into_cgroup;
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(fds))];
 	} control = {0};
 	struct iovec iov = {(void *)(uintptr_t)g, sizeof(*g)};
-	struct msghdr h = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(size)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.bytes,
+			   .msg_controllen = CMSG_SPACE(n * sizeof(int))};
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
 	nx_assert(c);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(size);
-	memcpy(CMSG_DATA(c), fds, size);
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	return sendmsg(sock, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*g) ? 0 : -1;
-}
-
-static bool recv_guest(int sock, struct nx_guest *g)
-{
-	int fds[GUEST_FDS + 1] = {-1, -1, -1, -1, -1, -1};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fds))];
-	} control;
-	struct iovec iov = {g, sizeof(*g)};
-	struct msghdr h = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control.bytes,
-			   .msg_controllen = sizeof(control.bytes)};
-	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*g))
-		return false;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	const size_t size = (GUEST_FDS + (g->control >= 0)) * sizeof(fds[0]);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(size))
-		return false;
-	memcpy(fds, CMSG_DATA(c), size);
-	g->ctl = fds[0];
-	g->status = fds[1];
-	g->box = fds[2];
-	g->out = fds[3];
-	g->err = fds[4];
-	g->control = fds[5];
-	return true;
-}
-
-static void close_guest(const struct nx_guest *g)
-{
-	(void)close(g->ctl);
-	(void)close(g->status);
-	(void)close(g->box);
-	(void)close(g->out);
-	(void)close(g->err);
-	if (g->control >= 0)
-		(void)close(g->control);
-}
-
-/* The kernel must not choose the keeper when a guest's cgroup runs out of memory; guests undo this for themselves. */
-static void spare_me(void)
-{
-	nx_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		(void)!write(fd, "-1000", 5); /* refused to an ordinary user, who has no v1 cgroups either */
 }
 
 static void __attribute__((noreturn)) keeper_main(int sock)
@@ -94,18 +53,8 @@ static void __attribute__((noreturn)) keeper_main(int sock)
 	    close_range(SOCK_FD + 1, ~0U, 0) < 0)
 		_exit(1);
 	prctl(PR_SET_NAME, "nexus-keeper");
-	spare_me();
-
-	bool has_net = nx_guest_env.host->netns && unshare(CLONE_NEWNET) == 0;
-	struct nx_guest g;
-	while (recv_guest(SOCK_FD, &g)) {
-		g.has_net = has_net;
-		pid_t pid = nx_guest_clone(&g, -1, true);
-		int32_t answer = pid > 0 ? pid : -errno;
-		close_guest(&g);
-		if (send(SOCK_FD, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
-			break;
-	}
+	nx_keeper_spare();
+	(void)nx_keeper_serve(SOCK_FD, nx_guest_env.host->netns && unshare(CLONE_NEWNET) == 0);
 	_exit(0);
 }
 

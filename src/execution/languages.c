@@ -24,6 +24,9 @@ static const char *const sqlite_programs[] = {"/usr/bin/sqlite3", "/usr/local/bi
 
 /* -s: no site directory of a user; -B: no bytecode files among the artifacts. */
 static const char *const python_args[] = {"-s", "-B", NULL};
+/* What the interpreter imports from PYTHONPATH on its way to the program; the rest of its start is frozen or built in. */
+static const char *const python_start_names[] = {"sitecustomize", "usercustomize", "encodings", "_distutils_hack",
+						 "apport_python_hook", "pwd", NULL};
 static const char *const no_args[] = {NULL};
 /* -init: no start-up file from the work directory. The tables are loaded before -safe, which refuses from then on every dot
  * command and function that reaches a file, a library or another program. */
@@ -41,13 +44,16 @@ static const struct nx_language languages[] = {
 	 .programs = python_programs,
 	 .source = "main.py",
 	 .stdin_name = "stdin",
-	 .args = python_args},
+	 .args = python_args,
+	 .start_names = python_start_names,
+	 .ready = NX_READY_FORKED},
 	{.name = "shell",
 	 .package = "bash",
 	 .programs = shell_programs,
 	 .source = "main.sh",
 	 .stdin_name = "stdin",
-	 .args = no_args},
+	 .args = no_args,
+	 .ready = NX_READY_BOX},
 	{.name = "javascript",
 	 .package = "nodejs",
 	 .programs = node_programs,
@@ -56,6 +62,7 @@ static const struct nx_language languages[] = {
 	 .args = no_args,
 	 .min_major = 18,
 	 .env = "NODE_PATH=/work:/usr/local/lib/node_modules:/usr/lib/node_modules",
+	 .ready = NX_READY_BOX,
 	 .has_heap_limit = true},
 	{.name = "c",
 	 .package = "gcc libc6-dev",
@@ -64,7 +71,8 @@ static const struct nx_language languages[] = {
 	 .stdin_name = "stdin",
 	 .args = no_args,
 	 .script = compile_and_run,
-	 .made = "tmp/program"},
+	 .made = "tmp/program",
+	 .ready = NX_READY_BOX},
 	{.name = "sql",
 	 .package = "sqlite3",
 	 .programs = sqlite_programs,
@@ -73,7 +81,8 @@ static const struct nx_language languages[] = {
 	 .args = sqlite_args,
 	 .min_major = 3,
 	 .min_minor = 37, /* the first with -safe */
-	 .has_tables = true},
+	 .has_tables = true,
+	 .ready = NX_READY_BOX},
 };
 
 static const char *const guest_env[] = {

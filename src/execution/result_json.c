@@ -98,6 +98,7 @@ yyjson_mut_val *nx_exec_result_json(const struct nx_exec *x, yyjson_mut_doc *d)
 	nx_json_add_str(d, o, "stderr", r->err_out.p ? r->err_out : NX_STR(""));
 	yyjson_mut_obj_add_bool(d, o, "truncated", r->out_truncated || r->err_truncated);
 	add_value(d, o, r);
+	yyjson_mut_obj_add_bool(d, o, "warm", r->is_warm);
 	add_usage(d, o, &r->usage);
 	add_limits(d, o, r->limits_met);
 	add_enforced(d, o, &r->enforced);

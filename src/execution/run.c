@@ -84,6 +84,36 @@ static bool is_cgroup(uint8_t mechanism)
 	return mechanism == NX_MECH_CGROUP_V1 || mechanism == NX_MECH_CGROUP_V2;
 }
 
+static bool has_stem(nx_str path, const char *const *names)
+{
+	nx_str first = nx_str_cut(&path, '/'), stem = nx_str_cut(&first, '.');
+	for (; names && *names; names++)
+		if (nx_str_eqz(stem, *names))
+			return true;
+	return false;
+}
+
+/* An interpreter that has started did not see the run's files: where it would have read one, only the sandbox is ready.
+ * One that is granted something is made for its run alone. */
+static enum nx_ready most_ready(const struct nx_run *r)
+{
+	if (r->x->is_cold || r->x->constraints.network.is_granted || r->files || r->image[0])
+		return NX_READY_NOTHING;
+	for (size_t i = 0; i < r->x->nfiles; i++)
+		if (has_stem(r->x->files[i].path, r->language->start_names))
+			return r->language->ready > NX_READY_BOX ? NX_READY_BOX : r->language->ready;
+	return r->language->ready;
+}
+
+static void add_command(const struct nx_run *r, struct nx_spawn_prepare *p)
+{
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_START, r->number);
+	p->ready = (uint8_t)most_ready(r);
+	if (nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, false, &m.start, NULL) == 0)
+		p->command = nx_spawn_command_key(&m.start);
+}
+
 void nx_run_prepare(struct nx_run *r)
 {
 	const struct nx_config *c = r->e->config;
@@ -114,6 +144,7 @@ void nx_run_prepare(struct nx_run *r)
 		.wall_us = k->max_time_us + WALL_SLACK_US,
 	};
 	memcpy(m.prepare.image, r->image, sizeof(m.prepare.image));
+	add_command(r, &m.prepare);
 	if (r->files)
 		m.prepare.files = *r->files;
 	if (nx_run_network(c, &k->network, &m.prepare.network, &r->error) < 0 ||
@@ -410,6 +441,7 @@ void nx_run_on_exited(struct nx_run *r, const struct nx_spawn_exited *e)
 	drain(r, r->out_pump);
 	drain(r, r->err_pump);
 	keep_usage(r, e);
+	r->x->result.is_warm = e->ready > NX_READY_BOX;
 	nx_run_list_enforced(r);
 	nx_execution_release_slot(r);
 	if (r->error || judge(r, e, &r->x->result.status, &r->error) < 0) {

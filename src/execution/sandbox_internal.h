@@ -6,6 +6,7 @@
  *
  *   spawner ── owns the socket, the template of the guests' file system, the cgroups
  *     ├─ keeper (cgroup v1 only, one per cgroup set) ── sits in its cgroups and clones guests into them
+ *     ├─ zygote (one per cgroup set with v1, else one) ── a keeper that is an interpreter at the door of its program
  *     └─ guest pid 1, the reaper ── child of the spawner also when a keeper cloned it (CLONE_PARENT)
  *           └─ guest pid 2 … ── the program
  *
@@ -130,6 +131,7 @@ struct nx_cgroup {
 	int dir[NX_CG_MAX]; /* v1: a directory a controller, -1 where it is missing; v2: dir[0] */
 	char name[96];
 	struct nx_keeper *keeper;              /* v1 */
+	struct nx_zygote *zygote;              /* v1 */
 	int64_t memory_set, pids_set, cpu_set; /* limits in force; 0: none */
 	int64_t cpu_base_us, oom_base, refused_base, throttled_base, peak_base;
 };
@@ -148,7 +150,10 @@ struct nx_cgroups {
  * before the spawner leaves the host's file system. Never fails: the mode tells. */
 void nx_cgroups_open(struct nx_cgroups *g, unsigned force, int proc_fd);
 /* A free set, made when there is none. NULL in mode none, or with *ret set when it cannot be made. */
-struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, struct nx_fault_at *ret);
+struct nx_cgroup *nx_cgroup_take(struct nx_cgroups *g, bool with_zygote, struct nx_fault_at *ret);
+/* Puts a process that has started elsewhere into a set, so that what it has allocated is not charged there. */
+int nx_cgroup_seat(struct nx_cgroups *g, struct nx_cgroup *c, pid_t pid, struct nx_fault_at *ret);
+void nx_cgroup_rebase(struct nx_cgroups *g, struct nx_cgroup *c); /* usage counts from here */
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret);
 void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
@@ -180,6 +185,42 @@ void nx_keeper_free(struct nx_keeper *k);
 /* Has the guest cloned inside the keeper's cgroups, as a child of the caller. Its pid, or -1. */
 pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_fault_at *ret);
 
+/* ---- keeper_serve.c: the keeper's own side, also that of a zygote ---- */
+
+/* Descriptors that come with a guest: ctl, status, box, out, err; control and its v2 cgroup where it has them. */
+enum { NX_KEEPER_FDS_LEAST = 5, NX_KEEPER_FDS = 7 };
+/* Clones what it is asked for on `sock` until that closes: false. True only in a guest whose program may go on. */
+bool nx_keeper_serve(int sock, bool has_net);
+void nx_keeper_spare(void); /* the kernel must not choose the keeper when a guest's cgroup runs out of memory */
+
+/* ---- zygote.c: an interpreter that has started, has not opened its program, and clones itself ---- */
+
+/* Where the object that holds an interpreter at its door lies in the template (warm/door.c). */
+#define NX_DOOR_OBJECT "/run/nexus-door.so"
+#define NX_ZYGOTE_FORKS_MAX 1000 /* its hash seed and the layout of its memory are those of all its guests */
+
+/* What the zygote is told before it is exec'ed, in a sealed file at descriptor NX_ZYGOTE_PLAN_FD. */
+enum { NX_ZYGOTE_SOCK_FD = 3, NX_ZYGOTE_PLAN_FD = 4, NX_ZYGOTE_ROOT_FD = 5 };
+struct nx_zygote_plan {
+	struct nx_host host;
+	pid_t spawner;
+	bool has_net;
+	char door[256]; /* the path whose opening is the door */
+	unsigned short nfilter;
+	struct sock_filter filter[BPF_MAXINSNS];
+};
+enum nx_zygote_state { NX_ZYGOTE_STARTING, NX_ZYGOTE_READY, NX_ZYGOTE_DEAD };
+struct nx_zygote {
+	struct nx_keeper keeper;
+	enum nx_zygote_state state;
+	unsigned forks;
+	int64_t started_us;
+};
+/* Execs args[0] of the command line in the template; in the network namespace of `net`, a process, when that is above 0. */
+struct nx_zygote *nx_zygote_start(const struct nx_spawn_start *command, pid_t net, struct nx_fault_at *ret);
+void nx_zygote_poll(struct nx_zygote *z); /* starting becomes ready, or dead after 5 s */
+void nx_zygote_free(struct nx_zygote *z);
+
 /* ---- template.c: the read-only file system that all guests share ---- */
 
 /* Leaves the host's mounts for a mount namespace that holds "/" (empty), "/proc" (the host's) and NX_TEMPLATE, in which the
@@ -194,6 +235,7 @@ int nx_make_dirs(int at, const char *path); /* relative; every missing part. 0 o
 int nx_template_image(const char *image, char ret[NX_TEMPLATE_MAX], struct nx_fault_at *fault);
 /* A detached tmpfs for one run with work/, tmp/, shm/ (the guest's) and code/. Returns its descriptor or -1. */
 int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret);
+int nx_box_resize(int box, int64_t bytes, int64_t inodes, struct nx_fault_at *ret);
 
 /* ---- seccomp.c ---- */
 
@@ -230,6 +272,7 @@ struct nx_guest {
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
 	int control;         /* -1: none */
+	int into_cgroup; /* of cgroup v2, for a zygote; -1: none */
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
 	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
@@ -256,24 +299,32 @@ struct nx_guest_status {
 	int64_t cpu_us, max_rss_bytes; /* by getrusage, of all that was waited for */
 };
 
+/* What an interpreter needs around a fork. */
+struct nx_warm_hooks {
+	void (*before_fork)(void);
+	void (*after_fork)(void); /* in the child */
+};
+
 /* Set once, before any guest is made. */
 struct nx_guest_env {
 	const struct nx_host *host;
 	const struct nx_seccomp *seccomp;
 	const struct nx_seccomp *files_seccomp; /* len 0: nothing is granted here */
 	pid_t spawner;
+	const struct nx_warm_hooks *warm; /* of a zygote; NULL: programs are exec'ed */
 };
 extern struct nx_guest_env nx_guest_env;
 
-/* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. -1 with errno. */
+/* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. -1 with errno. 0 only in the
+ * guest of a zygote: its program has been asked for, and the interpreter may go on. */
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
-/* Pid 1 of the guest. Never returns. */
-void nx_guest_main(const struct nx_guest *g) __attribute__((noreturn));
 int nx_guest_mounts(const struct nx_host *h, const char *root, int box, const char **ret_stage);
 /* Brings loopback up and sends the listener over `ctl`; nx_guest_hear receives that, or an error: bytes, or -1 with errno. */
 int nx_guest_network(int ctl, const char **ret_stage);
 ssize_t nx_guest_hear(int ctl, struct nx_guest_error *ret, int *ret_fd);
 int nx_guest_limits(const struct nx_guest *g, const char **ret_stage);
+/* Lowers what a guest that was made ahead was generously given. */
+int nx_guest_limits_lower(const struct nx_spawn_rlimits *l);
 int nx_guest_drop(const struct nx_host *h, uid_t uid, const char **ret_stage);
 
 /* ---- guest.c: the parent's side of making one ---- */
@@ -289,6 +340,7 @@ struct nx_guest_order {
 	const struct nx_host *host;
 	struct nx_cgroups *cgroups;
 	struct nx_cgroup *cgroup; /* NULL: none */
+	struct nx_zygote *zygote; /* NULL: none */
 	const struct nx_spawn_prepare *prepare;
 	const char *root; /* template; NULL: that of all */
 	struct nx_guest_trees *trees; /* NULL: no directory is granted; its descriptors are taken */
@@ -299,6 +351,9 @@ struct nx_guest_order {
 /* Makes the box, the pipes and the guest, writes its uid map and lets it go on. On failure nothing is left. */
 int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault);
 void nx_guest_ends_close(struct nx_guest_ends *e);
+/* RLIMIT_NPROC and the like for these limits. */
+struct nx_spawn_rlimits nx_guest_rlimits(const struct nx_cgroups *g, bool has_cgroup,
+					 const struct nx_spawn_prepare *p);
 
 /* ---- probe.c ---- */
 

@@ -474,11 +474,6 @@ int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret)
 	return r;
 }
 
-int nx_seccomp_install(const struct nx_seccomp *s)
-{
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &s->prog) < 0 ? -errno : 0;
-}
-
 void nx_seccomp_free(struct nx_seccomp *s)
 {
 	free(s->prog.filter);

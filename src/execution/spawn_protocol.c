@@ -107,7 +107,21 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 		return "paths do not fit";
 	if (!is_image(p->image))
 		return "no name of an image";
+	if (p->ready >= NX_READY_MAX)
+		return "readiness out of range";
 	return within(p->wall_us, 1, 1000 * HOUR_US) ? check_network(&p->network) : "time out of range";
+}
+
+static bool texts_fit(const char *text, uint32_t count)
+{
+	const char *p = text, *end = text + NX_SPAWN_TEXT_MAX;
+	for (uint32_t i = 0; i < count; i++) {
+		const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
+		if (!nul)
+			return false;
+		p = nul + 1;
+	}
+	return true;
 }
 
 static const char *check_start(const struct nx_spawn_start *s)
@@ -166,7 +180,8 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 			       ? NULL
 			       : "malformed refusal";
 	case NX_SPAWN_EXITED:
-		return m->exited.end < NX_SPAWN_END_MAX && ends(m->exited.stage, sizeof(m->exited.stage))
+		return m->exited.end < NX_SPAWN_END_MAX && m->exited.ready < NX_READY_MAX &&
+				       ends(m->exited.stage, sizeof(m->exited.stage))
 			       ? NULL
 			       : "malformed end";
 	default: return NULL;
@@ -193,6 +208,21 @@ bool nx_spawn_append(char text[NX_SPAWN_TEXT_MAX], size_t *used, const char *s)
 	memcpy(text + *used, s, n);
 	*used += n;
 	return true;
+}
+
+static uint64_t mix_texts(uint64_t h, const char *text, uint32_t count)
+{
+	for (const char *p = text; count > 0 && p < text + NX_SPAWN_TEXT_MAX; p++) {
+		h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001b3); /* FNV-1a */
+		count -= *p == '\0';
+	}
+	return h;
+}
+
+uint64_t nx_spawn_command_key(const struct nx_spawn_start *s)
+{
+	uint64_t h = mix_texts(UINT64_C(0xcbf29ce484222325), s->args, s->argc);
+	return mix_texts(h, s->env, s->envc) | 1;
 }
 
 int nx_spawn_send(int sock, const union nx_spawn_msg *m, const int *fds, size_t nfds)

@@ -117,6 +117,13 @@ struct nx_spawn_files {
 	char paths[NX_SPAWN_TEXT_MAX]; /* first those that may only be read, each with its NUL */
 };
 
+enum nx_ready { /* how much of the run may have been made ahead */
+	NX_READY_NOTHING,
+	NX_READY_BOX,	 /* a sandbox that waits for any program */
+	NX_READY_FORKED, /* one with a copy of an interpreter that has started */
+	NX_READY_MAX
+};
+
 struct nx_spawn_prepare {
 	struct nx_spawn_head head;
 	int64_t memory_bytes;  /* of all processes together, files in the box included */
@@ -132,16 +139,25 @@ struct nx_spawn_prepare {
 	struct nx_spawn_network network;
 	struct nx_spawn_files files;
 	char image[NX_SPAWN_IMAGE_MAX]; /* name of its directory among the images; "": the root of all other runs */
+	uint64_t command;    /* nx_spawn_command_key of the START that will follow; 0: unknown */
+	uint8_t ready;       /* enum nx_ready: the most that may be used */
 };
 
 struct nx_spawn_prepared {
 	struct nx_spawn_head head; /* with descriptors: box, pidfd, stdout, stderr, and control when it was asked for */
 };
 
+struct nx_spawn_rlimits { /* of the spawner to the guest; 0 in what the server sends */
+	int64_t file_bytes, nproc, cpu_us;
+	int64_t memory_bytes; /* 0: a cgroup holds it */
+};
+
 struct nx_spawn_start {
 	struct nx_spawn_head head;
 	uint32_t argc, envc;
 	uint8_t has_stdin;            /* /code/stdin is standard input, else /dev/null */
+	uint8_t is_warm;              /* of the spawner to the guest: the interpreter that waits is the one asked for */
+	struct nx_spawn_rlimits rlimits;
 	char args[NX_SPAWN_TEXT_MAX]; /* argc texts, each with its NUL, one after the other */
 	char env[NX_SPAWN_TEXT_MAX];
 };
@@ -162,6 +178,7 @@ struct nx_spawn_exited {
 	struct nx_spawn_head head;
 	uint8_t end;                                /* enum nx_spawn_end */
 	uint8_t memory_hit, processes_hit, cpu_hit; /* the limit was met, whatever ended the program */
+	uint8_t ready;                              /* enum nx_ready: what had been made ahead */
 	int32_t wait_status;
 	int32_t errnum;
 	char stage[48];
@@ -232,6 +249,9 @@ const char *nx_spawn_check(const union nx_spawn_msg *m, size_t n, bool to_spawne
 bool nx_spawn_split(char *text, uint32_t count, char **ret);
 /* Appends one text to args or env; false when it does not fit. */
 bool nx_spawn_append(char text[NX_SPAWN_TEXT_MAX], size_t *used, const char *s);
+
+/* Tells command lines apart: arguments and environment. Never 0. */
+uint64_t nx_spawn_command_key(const struct nx_spawn_start *s);
 
 /* One message, blocking or not as the socket is. 0 or -errno; a peer that is gone is -EPIPE. */
 int nx_spawn_send(int sock, const union nx_spawn_msg *m, const int *fds, size_t nfds);

@@ -5,6 +5,7 @@
  */
 #include "execution/execution.h"
 #include "execution/hostfs.h"
+#include "execution/pool_internal.h"
 #include "execution/proxy_internal.h"
 
 #include "base/clock.h"
@@ -26,6 +27,7 @@
 enum {
 	SERVER_FD = 3,
 	TICK_MS = 50,
+	START_POLL_MS = 5,
 	EVENTS_MAX = 64,
 	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
 	CROWDED_TICKS = 4,
@@ -35,7 +37,12 @@ enum {
 enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY, SRC_FILES };
 
 struct run {
-	uint64_t id; /* 0: free */
+	uint64_t id;      /* 0: free */
+	uint32_t age;     /* never that of an earlier run in this place */
+	bool is_waiting;  /* made ahead, for nobody yet */
+	bool is_lenient;  /* its limits are lowered at the start */
+	enum nx_ready is; /* what had been made ahead */
+	uint64_t command; /* whose interpreter it holds */
 	struct nx_cgroup *cgroup;
 	struct nx_guest_ends ends;
 	struct nx_proxy_end proxy;
@@ -61,12 +68,14 @@ static struct {
 	unsigned nruns; /* below which runs[] is in use */
 	unsigned active;
 	int epoll;
+	uint32_t last_age;
+	struct nx_pool pool;
 	bool quit, is_warm;
 } S;
 
 static int watch(int fd, enum source src, const struct run *r)
 {
-	uint64_t index = r ? (uint64_t)(r - S.runs) : 0, age = r ? (uint32_t)r->id : 0;
+	uint64_t index = r ? (uint64_t)(r - S.runs) : 0, age = r ? r->age : 0;
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)src << 60 | index << 32 | age};
 	return epoll_ctl(S.epoll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
 }
@@ -184,7 +193,7 @@ static void end_proxy(struct run *r)
 
 static void report(struct run *r)
 {
-	if (r->reported)
+	if (r->reported || r->is_waiting)
 		return;
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_EXITED, r->id);
@@ -192,6 +201,7 @@ static void report(struct run *r)
 	end_proxy(r);
 	m.exited.wait_status = r->status.wait_status;
 	m.exited.end = (uint8_t)r->end;
+	m.exited.ready = (uint8_t)r->is;
 	if ((r->end == NX_SPAWN_END_EXIT || r->end == NX_SPAWN_END_SETUP) && r->has_error) {
 		m.exited.end = NX_SPAWN_END_SETUP;
 		m.exited.errnum = r->error.errnum;
@@ -213,9 +223,14 @@ static void release(struct run *r)
 	unwatch(&r->ends.ctl);
 	unwatch(&r->ends.status);
 	nx_guest_ends_close(&r->ends);
+	nx_pool_retire(&S.pool, r->cgroup);
 	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
+	if (r->is_waiting)
+		S.pool.waiting[r->is]--;
+	else
+		S.active--;
 	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
-	S.active--;
+	S.pool.has_work = true; /* a set of cgroups is free */
 	while (S.nruns > 0 && S.runs[S.nruns - 1].id == 0)
 		S.nruns--;
 }
@@ -285,6 +300,8 @@ static void on_pidfd(struct run *r)
 	if (r->ends.status >= 0)
 		on_status(r);
 	report(r);
+	if (r->is_waiting && r->end == NX_SPAWN_END_EXIT)
+		S.pool.failures[r->is]++;
 	release(r);
 }
 
@@ -325,32 +342,144 @@ static uid_t uid_of(const struct run *r)
 	return S.probe.host.outer_userns ? 0 : S.probe.host.uid_base + (uid_t)(r - S.runs);
 }
 
-static int make(struct run *r, struct nx_guest_trees *trees, struct nx_fault_at *fault)
+static int take_cgroup(struct run *r, enum nx_ready how, struct nx_fault_at *fault)
 {
+	struct nx_cgroups *g = &S.probe.cgroups;
+	r->cgroup = nx_cgroup_take(g, how == NX_READY_FORKED, fault);
+	if (!r->cgroup)
+		return g->mode == NX_CGROUP_NONE ? 0 : -1;
+	return nx_cgroup_limit(g, r->cgroup, &r->limits, fault);
+}
+
+/* A zygote that fails is given up, and the run gets along without. */
+static int make_guest(struct run *r, struct nx_guest_order *o, struct nx_fault_at *fault)
+{
+	o->zygote = r->is == NX_READY_FORKED ? nx_pool_zygote(&S.pool, r->cgroup, r->command) : NULL;
+	if (o->zygote) {
+		o->zygote->forks++;
+		if (nx_guest_make(o, &r->ends, fault) == 0)
+			return 0;
+		nx_pool_drop_zygote(&S.pool, r->cgroup);
+		o->zygote = NULL;
+	}
+	r->is = r->is_lenient ? NX_READY_BOX : NX_READY_NOTHING;
+	return nx_guest_make(o, &r->ends, fault);
+}
+
+static int make(struct run *r, enum nx_ready how, struct nx_guest_trees *trees, struct nx_fault_at *fault)
+{
+	struct nx_spawn_prepare given = r->is_lenient ? nx_pool_lenient(&r->limits) : r->limits;
 	char root[NX_TEMPLATE_MAX] = NX_TEMPLATE;
 	if (r->limits.image[0] && nx_template_image(r->limits.image, root, fault) < 0)
 		return -1;
-	r->cgroup = nx_cgroup_take(&S.probe.cgroups, fault);
-	if (!r->cgroup && S.probe.cgroups.mode != NX_CGROUP_NONE)
-		return -1;
-	if (r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, &r->limits, fault) < 0)
+	r->age = ++S.last_age;
+	r->is = how;
+	if (take_cgroup(r, how, fault) < 0)
 		return -1;
 	struct nx_guest_order o = {
 		.host = &S.probe.host,
 		.cgroups = &S.probe.cgroups,
 		.cgroup = r->cgroup,
-		.prepare = &r->limits,
+		.prepare = &given,
 		.root = root,
 		.trees = trees,
 		.uid = uid_of(r),
 		.proc_fd = S.probe.proc_fd,
 	};
-	if (nx_guest_make(&o, &r->ends, fault) < 0)
+	if (make_guest(r, &o, fault) < 0)
 		return -1;
 	if (watch(r->ends.ctl, SRC_CTL, r) < 0 || watch(r->ends.status, SRC_STATUS, r) < 0 ||
 	    watch(r->ends.pidfd, SRC_PIDFD, r) < 0)
 		return nx_fault_at_set(fault, "watch a guest", errno);
 	return 0;
+}
+
+/* What could not be made leaves nothing. */
+static void unmake(struct run *r)
+{
+	if (r->ends.pid > 0) {
+		stop(r, NX_SPAWN_END_SETUP);
+		release(r);
+		return;
+	}
+	if (r->cgroup)
+		r->cgroup->broken = true;
+	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
+	if (r->is_waiting)
+		S.pool.waiting[r->is]--;
+	else
+		S.active--;
+	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
+}
+
+/* ---- what is made ahead ---- */
+
+static void make_ahead(enum nx_ready kind)
+{
+	static uint64_t last;
+	struct nx_fault_at fault = {0};
+	struct run *r = free_run();
+	S.pool.failures[kind]++; /* until one is taken */
+	if (!r)
+		return;
+	*r = (struct run){.id = UINT64_MAX - last++ % UINT32_MAX,
+			  .limits = S.pool.limits[kind],
+			  .command = S.pool.command,
+			  .is_waiting = true,
+			  .is_lenient = true,
+			  .ends = NX_GUEST_ENDS_NONE,
+			  .proxy = NX_PROXY_END_NONE};
+	int made = make(r, kind, NULL, &fault);
+	S.pool.waiting[r->is]++;
+	if (made < 0)
+		unmake(r);
+	else
+		S.pool.failures[kind]--;
+}
+
+static struct run *find_waiting(enum nx_ready kind, uint64_t command)
+{
+	for (unsigned i = 0; i < S.nruns; i++) {
+		struct run *r = &S.runs[i];
+		if (r->id && r->is_waiting && r->is == kind && r->end == NX_SPAWN_END_EXIT && r->ends.ctl >= 0 &&
+		    (kind == NX_READY_BOX || r->command == command))
+			return r;
+	}
+	return NULL;
+}
+
+/* One that waits becomes the run's; its limits are written anew. What fails ends it, and another is made. */
+static struct run *take_ahead(const struct nx_spawn_prepare *p)
+{
+	struct nx_fault_at fault = {0};
+	struct run *r = NULL;
+	for (unsigned kind = p->ready; kind > NX_READY_NOTHING && !r; kind--)
+		r = find_waiting((enum nx_ready)kind, p->command);
+	if (!r)
+		return NULL;
+	if ((r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, p, &fault) < 0) ||
+	    ((p->box_bytes != r->limits.box_bytes || p->box_inodes != r->limits.box_inodes) &&
+	     nx_box_resize(r->ends.box, p->box_bytes, p->box_inodes, &fault) < 0)) {
+		stop(r, NX_SPAWN_END_SETUP);
+		return NULL;
+	}
+	if (r->cgroup)
+		nx_cgroup_rebase(&S.probe.cgroups, r->cgroup);
+	S.pool.waiting[r->is]--;
+	S.pool.failures[r->is] = 0;
+	S.active++;
+	r->is_waiting = false;
+	r->id = p->head.run;
+	r->limits = *p;
+	return r;
+}
+
+static void empty_pool(void)
+{
+	for (unsigned i = 0; i < S.nruns; i++)
+		if (S.runs[i].id && S.runs[i].is_waiting)
+			stop(&S.runs[i], NX_SPAWN_END_KILLED);
+	nx_pool_empty(&S.pool);
 }
 
 static void drop_box(struct run *r)
@@ -366,30 +495,25 @@ static void drop_box(struct run *r)
 static void give_up(struct run *r, const struct nx_fault_at *fault)
 {
 	refuse(r->id, fault);
-	if (r->ends.pid > 0) {
-		stop(r, NX_SPAWN_END_SETUP);
-		release(r);
-		return;
-	}
-	if (r->cgroup)
-		r->cgroup->broken = true;
-	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
-	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
-	S.active--;
+	unmake(r);
 }
 
-static void make_and_tell(struct run *r, struct nx_guest_trees *trees)
+static void say_prepared(struct run *r)
 {
-	struct nx_fault_at fault = {0};
 	union nx_spawn_msg m;
-	if (make(r, trees, &fault) < 0) {
-		give_up(r, &fault);
-		return;
-	}
 	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
 	const struct nx_guest_ends *e = &r->ends;
 	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control}, e->control >= 0 ? 5 : 4);
 	drop_box(r);
+}
+
+static void make_and_tell(struct run *r, enum nx_ready how, struct nx_guest_trees *trees)
+{
+	struct nx_fault_at fault = {0};
+	if (make(r, how, trees, &fault) < 0)
+		give_up(r, &fault);
+	else
+		say_prepared(r);
 }
 
 static void on_prepare(const struct nx_spawn_prepare *p)
@@ -397,15 +521,28 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 	struct nx_fault_at fault = {.stage = "find a free place", .errnum = EAGAIN};
 	if (!S.probe.host.namespaces)
 		(void)nx_fault_at_set(&fault, "isolate anything on this host", EPERM);
-	struct run *r = S.probe.host.namespaces && !find_run(p->head.run) ? free_run() : NULL;
+	bool is_known = find_run(p->head.run) != NULL, has_files = p->files.nread + p->files.nwrite > 0;
+	bool is_plain = !p->has_control && !p->network.is_granted && !has_files && !p->image[0];
+	if (is_plain)
+		nx_pool_use(&S.pool, p);
+	struct run *r = is_known || !is_plain ? NULL : take_ahead(p);
+	if (r) {
+		say_prepared(r);
+		return;
+	}
+	r = S.probe.host.namespaces && !is_known ? free_run() : NULL;
 	if (!r) {
 		refuse(p->head.run, &fault);
 		return;
 	}
-	*r = (struct run){.id = p->head.run, .limits = *p, .ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
+	*r = (struct run){.id = p->head.run,
+			  .limits = *p,
+			  .command = p->command,
+			  .ends = NX_GUEST_ENDS_NONE,
+			  .proxy = NX_PROXY_END_NONE};
 	S.active++;
-	if (p->files.nread + p->files.nwrite == 0)
-		make_and_tell(r, NULL);
+	if (!has_files)
+		make_and_tell(r, p->ready == NX_READY_FORKED ? NX_READY_FORKED : NX_READY_NOTHING, NULL);
 	else if (nx_hostfs_ask(&S.probe.files, r->id, &p->files, uid_of(r), &fault) < 0)
 		give_up(r, &fault);
 	else
@@ -424,7 +561,7 @@ static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
 		r->files_until_us = 0;
 	if (is_awaited && a->errnum == 0 && nfds == r->limits.files.nread + r->limits.files.nwrite &&
 	    nx_hostfs_plan(&r->limits.files, fds, &trees, &fault) == 0) {
-		make_and_tell(r, &trees);
+		make_and_tell(r, NX_READY_NOTHING, &trees);
 		nx_hostfs_close(&trees);
 		return;
 	}
@@ -456,11 +593,25 @@ static void on_files(void)
 	}
 }
 
-static void on_start(const union nx_spawn_msg *m)
+/* A guest that holds the interpreter of this command line goes on in it; any other execs. */
+static void fill_start(struct run *r, struct nx_spawn_start *s)
+{
+	bool is_same = r->command && r->command == nx_spawn_command_key(s);
+	if (r->limits.ready == NX_READY_FORKED && is_same)
+		nx_pool_learn(&S.pool, s);
+	s->is_warm = r->is == NX_READY_FORKED && is_same;
+	if (r->is == NX_READY_FORKED && !is_same)
+		r->is = r->is_lenient ? NX_READY_BOX : NX_READY_NOTHING;
+	s->rlimits = r->is_lenient ? nx_guest_rlimits(&S.probe.cgroups, r->cgroup != NULL, &r->limits)
+				   : (struct nx_spawn_rlimits){0};
+}
+
+static void on_start(union nx_spawn_msg *m)
 {
 	struct run *r = find_run(m->head.run);
-	if (!r || r->started_us || r->ends.ctl < 0)
+	if (!r || r->started_us || r->ends.ctl < 0 || r->is_waiting)
 		return; /* it died in the meantime: its EXITED is on the way */
+	fill_start(r, &m->start);
 	r->started_us = nx_time_mono_us();
 	r->deadline_us = r->started_us + r->limits.wall_us;
 	ssize_t n = send(r->ends.ctl, m, sizeof(m->start), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -578,7 +729,7 @@ static void dispatch(uint64_t what)
 		on_server();
 	else if (src == SRC_FILES)
 		on_files();
-	else if (!r->id || (uint32_t)r->id != (uint32_t)what)
+	else if (!r->id || r->age != (uint32_t)what)
 		return; /* released, and perhaps taken again, by an earlier event of the same batch */
 	else if (src == SRC_CTL && r->ends.ctl >= 0)
 		(void)on_ctl(r);
@@ -596,7 +747,35 @@ static void warm_up(void)
 	struct nx_fault_at fault = {0};
 	S.is_warm = true;
 	if (S.probe.cgroups.mode == NX_CGROUP_V1)
-		nx_cgroup_give(&S.probe.cgroups, nx_cgroup_take(&S.probe.cgroups, &fault));
+		nx_cgroup_give(&S.probe.cgroups, nx_cgroup_take(&S.probe.cgroups, false, &fault));
+}
+
+static void on_idle(void)
+{
+	if (!S.is_warm && !S.active) {
+		warm_up();
+		return;
+	}
+	if (nx_pool_timeout(&S.pool) == 0 && !S.active) {
+		empty_pool();
+		return;
+	}
+	if (!S.pool.has_work && !nx_pool_is_starting(&S.pool))
+		return;
+	enum nx_ready kind = nx_pool_next(&S.pool);
+	S.pool.has_work = kind != NX_READY_NOTHING;
+	if (kind != NX_READY_NOTHING)
+		make_ahead(kind);
+}
+
+/* What nobody waits for is done when nothing else is to be. */
+static int next_timeout(void)
+{
+	if (S.pool.has_work || (!S.is_warm && !S.active))
+		return 0;
+	if (nx_pool_is_starting(&S.pool))
+		return START_POLL_MS;
+	return S.active ? TICK_MS : nx_pool_timeout(&S.pool);
 }
 
 static void serve(void)
@@ -604,14 +783,13 @@ static void serve(void)
 	struct epoll_event events[EVENTS_MAX];
 	int64_t next_tick = 0;
 	while (!S.quit) {
-		int timeout = S.active ? TICK_MS : S.is_warm ? -1 : 0;
-		int n = epoll_wait(S.epoll, events, EVENTS_MAX, timeout);
+		int n = epoll_wait(S.epoll, events, EVENTS_MAX, next_timeout());
 		if (n < 0 && errno != EINTR)
 			break;
 		for (int i = 0; i < n; i++)
 			dispatch(events[i].data.u64);
-		if (n == 0 && !S.active && !S.is_warm)
-			warm_up();
+		if (n == 0)
+			on_idle();
 		int64_t now = nx_time_mono_us();
 		if (S.active && now >= next_tick) {
 			tick();
@@ -628,6 +806,7 @@ static void end_all(void)
 	for (unsigned i = S.nruns; i-- > 0;)
 		if (S.runs[i].id && !S.runs[i].files_until_us)
 			release(&S.runs[i]);
+	nx_pool_empty(&S.pool);
 	nx_hostfs_keeper_end(&S.probe.files);
 	nx_cgroups_close(&S.probe.cgroups);
 }
@@ -659,18 +838,29 @@ static void prepare_process(void)
 	(void)prctl(PR_SET_NAME, "nexus-spawner");
 }
 
+static bool read_number(const char *text, unsigned long max, unsigned long *ret)
+{
+	char *end;
+	*ret = strtoul(text, &end, 10);
+	return *text && !*end && *ret <= max;
+}
+
 int nx_spawner_main(int argc, char **argv)
 {
-	unsigned long uid_base = 0;
+	unsigned long uid_base = 0, pool_size = 0, pool_idle_ms = 0;
 	int type;
 	socklen_t size = sizeof(type);
-	if (argc != 8 || sscanf(argv[2], "%lu", &uid_base) != 1 || uid_base == 0 || uid_base > 2000000000 ||
+	if (argc != 10 || !read_number(argv[2], 2000000000, &uid_base) || uid_base == 0 ||
+	    !read_number(argv[8], NX_POOL_MAX, &pool_size) || !read_number(argv[9], 86400000, &pool_idle_ms) ||
 	    getsockopt(SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
 		fprintf(stderr, "nexus spawner: it is started by the server, not by hand\n");
 		return 2;
 	}
 	S.rules = (struct nx_hostfs_rules){.read_roots = argv[3], .write_roots = argv[4], .data_dir = argv[5]};
 	S.roots = (struct nx_roots){.base = argv[6], .images = argv[7]};
+	S.pool = (struct nx_pool){.cgroups = &S.probe.cgroups,
+				  .size = (unsigned)pool_size,
+				  .idle_us = (int64_t)pool_idle_ms * NX_USEC_PER_MSEC};
 	prepare_process();
 	S.epoll = epoll_create1(EPOLL_CLOEXEC);
 	int flags = fcntl(SERVER_FD, F_GETFL);

@@ -8,6 +8,7 @@
  */
 #include "execution/hostfs.h"
 
+#include "base/asset.h"
 #include "base/macros.h"
 
 #include <dirent.h>
@@ -61,6 +62,20 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 	    make_owned(box, "shm", 0700, uid, gid) < 0 || make_owned(box, "code", 0755, geteuid(), getegid()) < 0)
 		return nx_fault_at_set(ret, "fill the work directory", errno);
 	return nx_steal_fd(&box);
+}
+
+/* tmpfs(5): both can be changed while it is in use, but not to less than what is used. */
+int nx_box_resize(int box, int64_t bytes, int64_t inodes, struct nx_fault_at *ret)
+{
+	char size[32], count[32];
+	snprintf(size, sizeof(size), "%lld", (long long)bytes);
+	snprintf(count, sizeof(count), "%lld", (long long)inodes);
+	nx_auto_fd int fs = (int)syscall(SYS_fspick, box, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", count, 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return nx_fault_at_set(ret, "resize the work directory", errno);
+	return 0;
 }
 
 /* Binds a path of the host, with what is mounted below it, read-only. -ENOENT is the caller's to judge. */
@@ -165,6 +180,20 @@ static int add_text(int root, const char *name, const char *text)
 	return write(fd, text, n) == (ssize_t)n && fchmod(fd, 0644) == 0 ? 0 : -EIO;
 }
 
+NX_ASSETS(door);
+
+/* Also visible to guests, who may read it: it does nothing without a plan. */
+static int add_door(int root)
+{
+	const struct nx_asset *object = nx_asset_find(&nx_assets_door, "nexus-door.so");
+	if (!object)
+		return 0;
+	nx_auto_fd int fd = openat(root, &NX_DOOR_OBJECT[1], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	return write(fd, object->data, object->size) == (ssize_t)object->size && fchmod(fd, 0644) == 0 ? 0 : -EIO;
+}
+
 static int copy_file(const struct source *s, int root, const char *path)
 {
 	char block[16384];
@@ -256,9 +285,11 @@ static int add_dev(int root)
 	return 0;
 }
 
+/* A zygote sees the template itself, where the places of the box are there and empty. */
 static int add_places(int root)
 {
-	static const char *const dirs[] = {"proc", "box", "usr", "var", "run", "root", "home"};
+	static const char *const dirs[] = {"proc",     "box",     "usr",     "var", "run",  "root",
+					   "home",     "box/work", "box/tmp", "box/shm", "box/code"};
 	static const char *const links[][2] = {
 		{"box/work", "work"}, {"box/tmp", "tmp"}, {"box/code", "code"}, {"/box/tmp", "var/tmp"}};
 	for (size_t i = 0; i < nx_countof(dirs); i++)
@@ -267,7 +298,8 @@ static int add_places(int root)
 	for (size_t i = 0; i < nx_countof(links); i++)
 		if (symlinkat(links[i][0], root, links[i][1]) < 0)
 			return -errno;
-	return 0;
+	int r = add_text(root, "box/code/main.py", "");
+	return r < 0 ? r : add_door(root);
 }
 
 int nx_make_dirs(int at, const char *path)

@@ -1,0 +1,76 @@
+/* What a keeper does, and a zygote when it stands at its door: guests are cloned where it sits. */
+#include "execution/sandbox_internal.h"
+
+#include "base/macros.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool recv_guest(int sock, struct nx_guest *g)
+{
+	int fds[NX_KEEPER_FDS];
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(fds))];
+	} control;
+	struct iovec iov = {g, sizeof(*g)};
+	struct msghdr h = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = control.bytes,
+			   .msg_controllen = sizeof(control.bytes)};
+	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*g))
+		return false;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	size_t n = NX_KEEPER_FDS_LEAST + (g->control >= 0) + (g->into_cgroup >= 0);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(n * sizeof(int)))
+		return false;
+	memcpy(fds, CMSG_DATA(c), n * sizeof(int));
+	g->ctl = fds[0];
+	g->status = fds[1];
+	g->box = fds[2];
+	g->out = fds[3];
+	g->err = fds[4];
+	n = NX_KEEPER_FDS_LEAST;
+	g->control = g->control >= 0 ? fds[n++] : -1;
+	g->into_cgroup = g->into_cgroup >= 0 ? fds[n] : -1;
+	return true;
+}
+
+static void close_guest(const struct nx_guest *g)
+{
+	(void)close(g->ctl);
+	(void)close(g->status);
+	(void)close(g->box);
+	(void)close(g->out);
+	(void)close(g->err);
+	if (g->control >= 0)
+		(void)close(g->control);
+	if (g->into_cgroup >= 0)
+		(void)close(g->into_cgroup);
+}
+
+void nx_keeper_spare(void)
+{
+	nx_auto_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "-1000", 5); /* refused to an ordinary user, who has no v1 cgroups either */
+}
+
+bool nx_keeper_serve(int sock, bool has_net)
+{
+	struct nx_guest g;
+	while (recv_guest(sock, &g)) {
+		g.has_net = has_net;
+		pid_t pid = nx_guest_clone(&g, g.into_cgroup, true);
+		if (pid == 0)
+			return true;
+		int32_t answer = pid > 0 ? pid : -errno;
+		close_guest(&g);
+		if (send(sock, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	return false;
+}

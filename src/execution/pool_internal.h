@@ -1,0 +1,44 @@
+/*
+ * What the spawner makes ahead: sandboxes that wait for any program, and sandboxes with a copy of a started interpreter.
+ * Both are filled on first use, while nobody waits for the spawner, and emptied when nothing has been asked for some time.
+ * The pool decides; spawner_main.c makes and takes.
+ */
+#ifndef NX_EXECUTION_POOL_INTERNAL_H
+#define NX_EXECUTION_POOL_INTERNAL_H
+
+#include "execution/sandbox_internal.h"
+
+#define NX_POOL_MAX 64
+
+struct nx_pool {
+	struct nx_cgroups *cgroups;
+	unsigned size; /* of each kind; 0: nothing is made ahead */
+	int64_t idle_us, used_us;
+	bool is_wanted[NX_READY_MAX];
+	unsigned waiting[NX_READY_MAX], failures[NX_READY_MAX];
+	struct nx_spawn_prepare limits[NX_READY_MAX]; /* of the last run of its kind */
+	uint64_t command;                             /* the one that is forked; 0: none yet */
+	struct nx_spawn_start start;
+	struct nx_zygote *zygote;    /* where there are no v1 cgroups */
+	struct nx_cgroup *starting;  /* whose zygote is on its way; taken meanwhile */
+	bool has_work;               /* worth a look when the spawner is idle */
+};
+
+/* A run has been asked for; its kind may be worth making ahead. */
+void nx_pool_use(struct nx_pool *p, const struct nx_spawn_prepare *prepare);
+/* The command line of a run that asked for a forked interpreter. */
+void nx_pool_learn(struct nx_pool *p, const struct nx_spawn_start *start);
+/* The kind to be made next, NX_READY_NOTHING when all is there or on its way. Starts zygotes itself. */
+enum nx_ready nx_pool_next(struct nx_pool *p);
+/* The zygote that clones into this set (NULL: no set), or NULL. */
+struct nx_zygote *nx_pool_zygote(struct nx_pool *p, struct nx_cgroup *c, uint64_t command);
+void nx_pool_drop_zygote(struct nx_pool *p, struct nx_cgroup *c); /* it failed, or has forked often enough */
+void nx_pool_retire(struct nx_pool *p, struct nx_cgroup *c);      /* drops it when it has forked often enough */
+bool nx_pool_is_starting(const struct nx_pool *p);
+/* Milliseconds until nx_pool_empty is due; -1: nothing is held. */
+int nx_pool_timeout(const struct nx_pool *p);
+void nx_pool_empty(struct nx_pool *p); /* ends the zygotes; the guests that wait are the caller's */
+/* What a guest may be given before its limits are known; the rest is lowered when it is taken. */
+struct nx_spawn_prepare nx_pool_lenient(const struct nx_spawn_prepare *p);
+
+#endif
