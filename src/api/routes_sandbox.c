@@ -86,6 +86,7 @@ static const struct nx_field run_fields[] = {
 	{.name = "stdout", .type = NX_T_STRING, .max_len = (size_t)256 << 20},
 	{.name = "stderr", .type = NX_T_STRING, .max_len = (size_t)256 << 20},
 	{.name = "truncated", .type = NX_T_BOOL},
+	{.name = "warm", .type = NX_T_BOOL, .help = "the interpreter had been started ahead"},
 	{.name = "usage", .type = NX_T_OBJECT, .schema = &usage_schema},
 	{.name = "limits_met",
 	 .type = NX_T_ARRAY,

@@ -2,32 +2,36 @@
  * What isolation costs: the same program bare, in bubblewrap with everything unshared, and in our sandbox, one after the
  * other in the same run. Ours is measured where bubblewrap is: from asking for a sandbox until every process in it is dead
  * and its usage was read; scanning and recording, which bubblewrap has not, are measured by `nexus bench requests`.
+ *
+ * Then 16 clients at once, each with its next warm run when the last has ended, and what all these runs have left behind.
+ * bench_peers.c has the others and what is counted.
  */
-#include "execution/execution_internal.h"
+#include "execution/bench_internal.h"
 
-#include <errno.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
-enum { BARE, BWRAP, OURS, KINDS };
-enum { ROUNDS_MAX = 64, RUNS_MAX = 1000 };
+enum { ROUNDS_MAX = 64, RUNS_MAX = 1000, CLIENTS = 16, WARM_WAIT_MS = 3000 };
 
-static const char *const kind_names[KINDS] = {"bare", "bubblewrap", "nexus"};
-
-struct program {
-	const char *name;
-	const char *argv[6];
-};
-static const struct program programs[] = {
-	{"true", {"/usr/bin/true", NULL}},
-	{"python", {"/usr/bin/python3", "-c", "pass", NULL}},
+static const char *const kind_names[NX_BENCH_KINDS] = {
+	[NX_BENCH_BARE] = "bare",   [NX_BENCH_BWRAP] = "bubblewrap", [NX_BENCH_DOCKER] = "docker",
+	[NX_BENCH_COLD] = "nexus", [NX_BENCH_WARM] = "nexus_warm",
 };
 
-struct sample {
-	double p50[KINDS][ROUNDS_MAX]; /* milliseconds */
-	bool has_bwrap;
+static const struct nx_bench_program programs[] = {
+	{"true", {"/usr/bin/true", NULL}, NX_READY_BOX},
+	{"python", {"/usr/bin/python3", "-s", "-B", "/code/main.py", NULL}, NX_READY_FORKED},
+};
+
+struct bench {
+	int sock;
+	uint64_t number;
+	unsigned rounds, runs;
+	bool has[NX_BENCH_KINDS];
+	bool last_was_warm;
+	double p50[NX_BENCH_KINDS][ROUNDS_MAX]; /* milliseconds */
+	yyjson_mut_doc *d;
+	yyjson_mut_val *o;
 };
 
 static int by_value(const void *a, const void *b)
@@ -36,55 +40,29 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double middle(double *v, size_t n)
+static double quantile(double *v, size_t n, double q)
 {
 	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+	return v[nx_min((size_t)(q * (double)n), n - 1)];
 }
 
-static int spawn_and_wait(const char *const *argv, struct nx_error **err)
+/* ---- one run of ours ---- */
+
+static void fill_start(const struct nx_bench_program *p, uint64_t number, union nx_spawn_msg *m)
 {
-	pid_t pid;
-	int status;
-	char *empty[] = {NULL};
-	int r = posix_spawn(&pid, argv[0], NULL, NULL, (char **)(uintptr_t)argv, empty);
-	if (r != 0)
-		return nx_error_set_errno(err, r, "start %s", argv[0]);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return nx_error_set_errno(err, errno, "wait for %s", argv[0]);
-	return status == 0 ? 0 : nx_error_set(err, NX_ESANDBOX, "%s ended with status %d", argv[0], status);
+	static const char *const env[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "PYTHONPATH=/work"};
+	size_t used = 0, env_used = 0;
+	nx_spawn_init(m, NX_SPAWN_START, number);
+	for (m->start.argc = 0; p->argv[m->start.argc]; m->start.argc++)
+		(void)nx_spawn_append(m->start.args, &used, p->argv[m->start.argc]);
+	for (m->start.envc = 0; m->start.envc < nx_countof(env); m->start.envc++)
+		(void)nx_spawn_append(m->start.env, &env_used, env[m->start.envc]);
 }
 
-static int run_bwrap(const struct program *p, struct nx_error **err)
+static int send_prepare(struct bench *b, const struct nx_bench_program *p, enum nx_ready ready, uint64_t number)
 {
-	const char *argv[32] = {
-		"/usr/bin/bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr",
-		"/usr",           "--symlink",     "usr/bin",           "/bin",          "--symlink", "usr/lib",
-		"/lib",           "--symlink",     "usr/lib64",         "/lib64",        "--proc",    "/proc",
-		"--dev",          "/dev",          "--tmpfs",           "/work",         "--chdir",   "/work"};
-	size_t n = 24;
-	for (size_t i = 0; p->argv[i]; i++)
-		argv[n++] = p->argv[i];
-	return spawn_and_wait(argv, err);
-}
-
-static int expect(int sock, enum nx_spawn_type type, union nx_spawn_msg *m, struct nx_error **err)
-{
-	int fds[NX_SPAWN_FDS_MAX];
-	size_t nfds;
-	int n = nx_spawn_recv(sock, m, fds, &nfds);
-	while (nfds > 0)
-		(void)close(fds[--nfds]);
-	if (n <= 0 || nx_spawn_check(m, (size_t)n, false) || m->head.type != type)
-		return nx_error_set(err, NX_ESANDBOX, "the spawner did not answer as expected");
-	return 0;
-}
-
-static int run_ours(int sock, uint64_t number, const struct program *p, struct nx_error **err)
-{
-	union nx_spawn_msg m;
-	size_t used = 0;
+	union nx_spawn_msg m, start;
+	fill_start(p, number, &start);
 	nx_spawn_init(&m, NX_SPAWN_PREPARE, number);
 	m.prepare = (struct nx_spawn_prepare){.head = m.head,
 					      .memory_bytes = INT64_C(512) << 20,
@@ -94,95 +72,293 @@ static int run_ours(int sock, uint64_t number, const struct program *p, struct n
 					      .box_inodes = 16384,
 					      .file_bytes = INT64_C(64) << 20,
 					      .cpu_us = 30 * NX_USEC_PER_SEC,
-					      .wall_us = 30 * NX_USEC_PER_SEC};
-	if (nx_spawn_send(sock, &m, NULL, 0) < 0 || expect(sock, NX_SPAWN_PREPARED, &m, err) < 0)
-		return nx_error_code(*err);
-	nx_spawn_init(&m, NX_SPAWN_START, number);
-	for (m.start.argc = 0; p->argv[m.start.argc]; m.start.argc++)
-		(void)nx_spawn_append(m.start.args, &used, p->argv[m.start.argc]);
-	if (nx_spawn_send(sock, &m, NULL, 0) < 0 || expect(sock, NX_SPAWN_EXITED, &m, err) < 0)
-		return nx_error_code(*err);
-	if (m.exited.end != NX_SPAWN_END_EXIT || m.exited.wait_status != 0)
-		return nx_error_set(err, NX_ESANDBOX, "%s ended with %d, %s", p->name, m.exited.wait_status,
-				    m.exited.stage);
+					      .wall_us = 30 * NX_USEC_PER_SEC,
+					      .command = nx_spawn_command_key(&start.start),
+					      .ready = (uint8_t)ready};
+	return nx_spawn_send(b->sock, &m, NULL, 0);
+}
+
+/* An empty program in the box, as the server would write it; then the word to start. */
+static int send_start(struct bench *b, const struct nx_bench_program *p, uint64_t number, const int *fds)
+{
+	union nx_spawn_msg m;
+	nx_auto_fd int file = openat(fds[0], "code/main.py", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (file < 0)
+		return -errno;
+	if (fchmod(file, 0644) < 0)
+		return -errno;
+	fill_start(p, number, &m);
+	return nx_spawn_send(b->sock, &m, NULL, 0);
+}
+
+/* The next message; a guest that is prepared is started at once. */
+static int receive(struct bench *b, const struct nx_bench_program *p, union nx_spawn_msg *m, struct nx_error **err)
+{
+	int fds[NX_SPAWN_FDS_MAX];
+	size_t nfds;
+	int n = nx_spawn_recv(b->sock, m, fds, &nfds);
+	bool ok = n > 0 && !nx_spawn_check(m, (size_t)n, false);
+	if (ok && m->head.type == NX_SPAWN_PREPARED)
+		ok = nfds == 4 && send_start(b, p, m->head.run, fds) == 0;
+	while (nfds > 0)
+		(void)close(fds[--nfds]);
+	if (!ok || (m->head.type != NX_SPAWN_PREPARED && m->head.type != NX_SPAWN_EXITED))
+		return nx_error_set(err, NX_ESANDBOX, "the spawner did not answer as expected");
+	if (m->head.type == NX_SPAWN_EXITED && (m->exited.end != NX_SPAWN_END_EXIT || m->exited.wait_status != 0))
+		return nx_error_set(err, NX_ESANDBOX, "%s ended with %d, %s", p->name, m->exited.wait_status,
+				    m->exited.stage);
 	return 0;
 }
 
-static int run_kind(int kind, int sock, uint64_t number, const struct program *p, struct nx_error **err)
+static int run_ours(struct bench *b, const struct nx_bench_program *p, enum nx_ready ready, struct nx_error **err)
 {
-	if (kind == BARE)
-		return spawn_and_wait(p->argv, err);
-	return kind == BWRAP ? run_bwrap(p, err) : run_ours(sock, number, p, err);
-}
-
-static int measure(int sock, const struct program *p, unsigned rounds, unsigned runs, struct sample *s,
-		   struct nx_error **err)
-{
-	static uint64_t number;
-	double ms[KINDS][RUNS_MAX];
-	for (unsigned round = 0; round < rounds; round++) {
-		for (unsigned i = 0; i < runs; i++)
-			for (int kind = 0; kind < KINDS; kind++) {
-				if (kind == BWRAP && !s->has_bwrap)
-					continue;
-				int64_t t = nx_time_mono_us();
-				if (run_kind(kind, sock, ++number, p, err) < 0)
-					return nx_error_code(*err);
-				ms[kind][i] = (double)(nx_time_mono_us() - t) / 1000;
-			}
-		for (int kind = 0; kind < KINDS; kind++)
-			s->p50[kind][round] = middle(ms[kind], runs);
-	}
+	union nx_spawn_msg m;
+	if (send_prepare(b, p, ready, ++b->number) < 0)
+		return nx_error_set(err, NX_ESANDBOX, "the spawner is gone");
+	do
+		if (receive(b, p, &m, err) < 0)
+			return nx_error_code(*err);
+	while (m.head.type != NX_SPAWN_EXITED);
+	b->last_was_warm = m.exited.ready == ready;
 	return 0;
 }
 
-static void add_row(yyjson_mut_doc *d, yyjson_mut_val *o, const char *name, double *v, unsigned n)
+static int run_kind(struct bench *b, int kind, const struct nx_bench_program *p, struct nx_error **err)
 {
-	double mid = middle(v, n); /* sorts */
-	yyjson_mut_val *row = yyjson_mut_obj_add_obj(d, o, name);
-	yyjson_mut_obj_add_real(d, row, "min", v[0]);
-	yyjson_mut_obj_add_real(d, row, "median", mid);
-	yyjson_mut_obj_add_real(d, row, "max", v[n - 1]);
-	fprintf(stderr, "  %-28s %8.3f %8.3f %8.3f\n", name, v[0], mid, v[n - 1]);
+	if (kind == NX_BENCH_COLD)
+		return run_ours(b, p, NX_READY_NOTHING, err);
+	if (kind == NX_BENCH_WARM)
+		return run_ours(b, p, p->ready, err);
+	return nx_bench_peer(kind, p, err);
 }
 
-static void tell(yyjson_mut_doc *d, yyjson_mut_val *o, const struct program *p, struct sample *s, unsigned rounds)
+/* ---- one after the other ---- */
+
+/* False: this host has no pool, and the warm row stays out. */
+static int try_warm(struct bench *b, const struct nx_bench_program *p, struct nx_error **err)
 {
-	double to_bwrap[ROUNDS_MAX], over_bare[ROUNDS_MAX];
-	for (unsigned i = 0; i < rounds; i++) {
-		to_bwrap[i] = s->has_bwrap ? s->p50[OURS][i] / s->p50[BWRAP][i] : 0;
-		over_bare[i] = s->p50[OURS][i] - s->p50[BARE][i];
+	b->last_was_warm = false;
+	for (int i = 0; i < WARM_WAIT_MS / 20 && !b->last_was_warm; i++) {
+		if (run_ours(b, p, p->ready, err) < 0)
+			return nx_error_code(*err);
+		(void)usleep(20000);
 	}
+	b->has[NX_BENCH_WARM] = b->last_was_warm;
+	return 0;
+}
+
+static int measure_round(struct bench *b, const struct nx_bench_program *p, unsigned round, struct nx_error **err)
+{
+	static double ms[NX_BENCH_KINDS][RUNS_MAX];
+	unsigned cold = 0;
+	for (unsigned i = 0; i < b->runs; i++)
+		for (int kind = 0; kind < NX_BENCH_KINDS; kind++) {
+			if (!b->has[kind])
+				continue;
+			int64_t t = nx_time_mono_us();
+			if (run_kind(b, kind, p, err) < 0)
+				return nx_error_code(*err);
+			ms[kind][i] = (double)(nx_time_mono_us() - t) / 1000;
+			cold += kind == NX_BENCH_WARM && !b->last_was_warm;
+		}
+	for (int kind = 0; kind < NX_BENCH_KINDS; kind++)
+		b->p50[kind][round] = b->has[kind] ? quantile(ms[kind], b->runs, 0.5) : 0;
+	if (cold)
+		fprintf(stderr, "  %u of %u runs of %s found nothing made ahead\n", cold, b->runs, p->name);
+	return 0;
+}
+
+static void add_row(struct bench *b, yyjson_mut_val *o, const char *name, double *v)
+{
+	double mid = quantile(v, b->rounds, 0.5); /* sorts */
+	yyjson_mut_val *row = yyjson_mut_obj_add_obj(b->d, o, name);
+	yyjson_mut_obj_add_real(b->d, row, "min", v[0]);
+	yyjson_mut_obj_add_real(b->d, row, "median", mid);
+	yyjson_mut_obj_add_real(b->d, row, "max", v[b->rounds - 1]);
+	fprintf(stderr, "  %-28s %8.3f %8.3f %8.3f\n", name, v[0], mid, v[b->rounds - 1]);
+}
+
+static void add_ratio(struct bench *b, yyjson_mut_val *o, const char *name, int of, int to, bool is_difference)
+{
+	double v[ROUNDS_MAX];
+	if (!b->has[of] || !b->has[to])
+		return;
+	for (unsigned i = 0; i < b->rounds; i++)
+		v[i] = is_difference ? b->p50[of][i] - b->p50[to][i] : b->p50[of][i] / b->p50[to][i];
+	add_row(b, o, name, v);
+}
+
+static void tell(struct bench *b, const struct nx_bench_program *p)
+{
 	fprintf(stderr, "%-30s %8s %8s %8s   (p50 of a round, ms)\n", p->name, "min", "median", "max");
-	yyjson_mut_val *v = yyjson_mut_obj_add_obj(d, o, p->name);
-	for (int kind = 0; kind < KINDS; kind++)
-		if (kind != BWRAP || s->has_bwrap)
-			add_row(d, v, kind_names[kind], s->p50[kind], rounds);
-	if (s->has_bwrap)
-		add_row(d, v, "nexus_to_bubblewrap", to_bwrap, rounds);
-	add_row(d, v, "nexus_above_bare", over_bare, rounds);
+	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, p->name);
+	add_ratio(b, v, "nexus_to_bubblewrap", NX_BENCH_COLD, NX_BENCH_BWRAP, false);
+	add_ratio(b, v, "nexus_above_bare", NX_BENCH_COLD, NX_BENCH_BARE, true);
+	add_ratio(b, v, "warm_to_bubblewrap", NX_BENCH_WARM, NX_BENCH_BWRAP, false);
+	add_ratio(b, v, "warm_to_bare", NX_BENCH_WARM, NX_BENCH_BARE, false);
+	add_ratio(b, v, "docker_to_nexus", NX_BENCH_DOCKER, NX_BENCH_COLD, false);
+	for (int kind = 0; kind < NX_BENCH_KINDS; kind++)
+		if (b->has[kind])
+			add_row(b, v, kind_names[kind], b->p50[kind]);
+}
+
+static int measure(struct bench *b, const struct nx_bench_program *p, struct nx_error **err)
+{
+	for (int kind = 0; kind < NX_BENCH_KINDS; kind++)
+		b->has[kind] = nx_bench_has(kind, p);
+	if (try_warm(b, p, err) < 0)
+		return nx_error_code(*err);
+	for (unsigned round = 0; round < b->rounds; round++)
+		if (measure_round(b, p, round, err) < 0)
+			return nx_error_code(*err);
+	tell(b, p);
+	return 0;
+}
+
+/* ---- many at once ---- */
+
+/* As in the server, what runs at once is bounded (sandbox.max_running); the rest waits, and its time counts. */
+struct crowd {
+	int64_t begun_us[CLIENTS];
+	uint64_t number[CLIENTS]; /* 0: waits */
+	unsigned queue[CLIENTS], first, nqueue;
+	double *ms;
+	unsigned done, asked, total, warm, running, slots;
+};
+
+static int pump(struct bench *b, const struct nx_bench_program *p, struct crowd *c)
+{
+	for (; c->nqueue && c->running < c->slots; c->nqueue--, c->running++) {
+		unsigned client = c->queue[c->first++ % CLIENTS];
+		c->number[client] = ++b->number;
+		int r = send_prepare(b, p, p->ready, b->number);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int ask_next(struct bench *b, const struct nx_bench_program *p, struct crowd *c, unsigned client)
+{
+	if (c->asked < c->total) {
+		c->asked++;
+		c->number[client] = 0;
+		c->begun_us[client] = nx_time_mono_us();
+		c->queue[(c->first + c->nqueue++) % CLIENTS] = client;
+	}
+	return pump(b, p, c);
+}
+
+static int serve_crowd(struct bench *b, const struct nx_bench_program *p, struct crowd *c, struct nx_error **err)
+{
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (ask_next(b, p, c, i) < 0)
+			return nx_error_set(err, NX_ESANDBOX, "the spawner is gone");
+	while (c->done < c->total) {
+		union nx_spawn_msg m;
+		unsigned i = 0;
+		if (receive(b, p, &m, err) < 0)
+			return nx_error_code(*err);
+		if (m.head.type != NX_SPAWN_EXITED)
+			continue;
+		while (i < CLIENTS - 1 && c->number[i] != m.head.run)
+			i++;
+		c->ms[c->done++] = (double)(nx_time_mono_us() - c->begun_us[i]) / 1000;
+		c->warm += m.exited.ready == p->ready;
+		c->running--;
+		if (ask_next(b, p, c, i) < 0)
+			return nx_error_set(err, NX_ESANDBOX, "the spawner is gone");
+	}
+	return 0;
+}
+
+static int measure_crowd(struct bench *b, const struct nx_bench_program *p, unsigned total, struct nx_arena *a,
+			 struct nx_error **err)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	struct crowd c = {.slots = cores > 0 && cores * 2 < CLIENTS ? (unsigned)cores * 2 : CLIENTS,
+			  .total = nx_max(total, (unsigned)CLIENTS),
+			  .ms = nx_arena_array(a, double, total + CLIENTS)};
+	if (!c.ms)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a benchmark");
+	int64_t t = nx_time_mono_us();
+	if (serve_crowd(b, p, &c, err) < 0)
+		return nx_error_code(*err);
+	double s = (double)(nx_time_mono_us() - t) / NX_USEC_PER_SEC;
+	double per_s = (double)c.total / s, p50 = quantile(c.ms, c.done, 0.5), p99 = quantile(c.ms, c.done, 0.99);
+	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, "clients_16");
+	yyjson_mut_obj_add_uint(b->d, v, "runs", c.total);
+	yyjson_mut_obj_add_uint(b->d, v, "warm", c.warm);
+	yyjson_mut_obj_add_real(b->d, v, "runs_per_s", per_s);
+	yyjson_mut_obj_add_real(b->d, v, "p50_ms", p50);
+	yyjson_mut_obj_add_real(b->d, v, "p99_ms", p99);
+	fprintf(stderr, "16 clients, %u runs of %s, %u warm: %.0f/s, p50 %.1f ms, p99 %.1f ms\n", c.total, p->name,
+		c.warm, per_s, p50, p99);
+	return 0;
+}
+
+/* ---- what is left ---- */
+
+static void tell_leaks(struct bench *b, const struct nx_bench_traces *before, const struct nx_bench_traces *after)
+{
+	const struct {
+		const char *name;
+		int64_t before, after;
+	} rows[] = {
+		{"processes", before->processes, after->processes},    {"cgroups", before->cgroups, after->cgroups},
+		{"mounts", before->mounts, after->mounts},             {"descriptors", before->fds, after->fds},
+		{"spawner_kib", before->rss_kib, after->rss_kib},
+	};
+	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, "left_behind");
+	yyjson_mut_obj_add_uint(b->d, v, "runs", b->number);
+	fprintf(stderr, "%-30s %8s %8s   (of the spawner, %llu runs)\n", "left behind", "before", "after",
+		(unsigned long long)b->number);
+	for (size_t i = 0; i < nx_countof(rows); i++) {
+		yyjson_mut_val *row = yyjson_mut_obj_add_obj(b->d, v, rows[i].name);
+		yyjson_mut_obj_add_int(b->d, row, "before", rows[i].before);
+		yyjson_mut_obj_add_int(b->d, row, "after", rows[i].after);
+		fprintf(stderr, "  %-28s %8lld %8lld\n", rows[i].name, (long long)rows[i].before,
+			(long long)rows[i].after);
+	}
+}
+
+static int run_all(struct bench *b, pid_t spawner, struct nx_arena *a, struct nx_error **err)
+{
+	struct nx_bench_traces before, after;
+	const struct nx_bench_program *python = &programs[nx_countof(programs) - 1];
+	for (size_t i = 0; i < nx_countof(programs); i++)
+		if (measure(b, &programs[i], err) < 0)
+			return nx_error_wrap(err, "bench %s", programs[i].name);
+	if (measure_crowd(b, python, b->runs * 2, a, err) < 0) /* as many sets and zygotes as there will ever be */
+		return nx_error_wrap(err, "bench 16 clients");
+	nx_bench_settle(spawner, &before);
+	yyjson_mut_obj_remove_key(b->o, "clients_16");
+	if (measure_crowd(b, python, b->runs * b->rounds * 5, a, err) < 0)
+		return nx_error_wrap(err, "bench 16 clients");
+	nx_bench_settle(spawner, &after);
+	tell_leaks(b, &before, &after);
+	return 0;
 }
 
 int nx_execution_bench(struct nx_spawner *sp, unsigned rounds, unsigned runs, struct nx_arena *a, nx_str *ret_json,
 		       struct nx_error **err)
 {
 	struct nx_spawn_hello hello;
-	yyjson_mut_doc *d = nx_json_new(a);
-	if (!d)
+	struct bench *b = nx_arena_new_of(a, struct bench);
+	if (!b || !(b->d = nx_json_new(a)))
 		return nx_error_set(err, NX_ENOMEM, "no memory for a benchmark");
 	if (rounds < 1 || rounds > ROUNDS_MAX || runs < 1 || runs > RUNS_MAX)
 		return nx_error_set(err, NX_EINVAL, "rounds must be 1 to %d and runs 1 to %d", ROUNDS_MAX, RUNS_MAX);
 	if (!nx_spawner_hello(sp, &hello) || !hello.features.usable)
 		return nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
-	yyjson_mut_val *o = yyjson_mut_obj(d);
-	nx_json_add_strz(d, o, "bench", "sandbox");
-	yyjson_mut_obj_add_uint(d, o, "rounds", rounds);
-	yyjson_mut_obj_add_uint(d, o, "runs_per_round", runs);
-	for (size_t i = 0; i < nx_countof(programs); i++) {
-		struct sample s = {.has_bwrap = access("/usr/bin/bwrap", X_OK) == 0};
-		if (measure(nx_spawner_socket(sp), &programs[i], rounds, runs, &s, err) < 0)
-			return nx_error_wrap(err, "bench %s", programs[i].name);
-		tell(d, o, &programs[i], &s, rounds);
-	}
-	return nx_json_write(a, o, false, ret_json, err);
+	b->o = yyjson_mut_obj(b->d);
+	b->sock = nx_spawner_socket(sp);
+	b->rounds = rounds;
+	b->runs = runs;
+	nx_json_add_strz(b->d, b->o, "bench", "sandbox");
+	yyjson_mut_obj_add_uint(b->d, b->o, "rounds", rounds);
+	yyjson_mut_obj_add_uint(b->d, b->o, "runs_per_round", runs);
+	if (run_all(b, nx_spawner_pid(sp), a, err) < 0)
+		return nx_error_code(*err);
+	return nx_json_write(a, b->o, false, ret_json, err);
 }

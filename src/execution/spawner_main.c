@@ -471,6 +471,7 @@ static struct run *take_ahead(const struct nx_spawn_prepare *p)
 	r->is_waiting = false;
 	r->id = p->head.run;
 	r->limits = *p;
+	r->command = r->is == NX_READY_FORKED ? r->command : p->command;
 	return r;
 }
 

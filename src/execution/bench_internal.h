@@ -1,0 +1,30 @@
+/* The benchmark's peers, and what it counts before and after. */
+#ifndef NX_EXECUTION_BENCH_INTERNAL_H
+#define NX_EXECUTION_BENCH_INTERNAL_H
+
+#include "execution/execution_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum nx_bench_kind { NX_BENCH_BARE, NX_BENCH_BWRAP, NX_BENCH_DOCKER, NX_BENCH_COLD, NX_BENCH_WARM, NX_BENCH_KINDS };
+
+struct nx_bench_program {
+	const char *name;
+	const char *argv[6]; /* of ours; the peers get the same with an empty program of their own */
+	enum nx_ready ready;
+};
+
+/* False: the peer is not on this host, and its row stays out. */
+bool nx_bench_has(int kind, const struct nx_bench_program *p);
+/* One run of a peer, waited for. */
+int nx_bench_peer(int kind, const struct nx_bench_program *p, struct nx_error **err);
+
+struct nx_bench_traces { /* of the spawner and what is below it; -1: cannot be seen */
+	int64_t processes, cgroups, mounts, fds, rss_kib;
+};
+/* Counts when nothing has changed for a while, at most 5 s. */
+void nx_bench_settle(pid_t spawner, struct nx_bench_traces *ret);
+
+#endif
