@@ -6,8 +6,9 @@
  * guest's pid 2 returns from the call with its walls up, inside its own file system, and the interpreter goes on as if it
  * had just been started there. It never learns that it waited; nothing of its behaviour is imitated.
  *
- * Python is the one that is known here, by four functions of its stable interface around fork (PEP 384; os.fork does the
- * same). An interpreter without them, or one that never opens its door, is not warm: the spawner gives up on it.
+ * Python is the one that is known here, by the functions of its interface around fork (os.fork does the same). The objects
+ * of its start are taken from the garbage collector's sight, as gc.freeze is for: at the end of a guest it would write to
+ * all of them, and each page would be copied. gc.get_freeze_count() is all that a program could notice. An interpreter without them, or one that never opens its door, is not warm: the spawner gives up on it.
  */
 #include "execution/sandbox_internal.h"
 
@@ -36,6 +37,7 @@ static struct {
 	int (*gil_ensure)(void); /* PyGILState_STATE is an enum */
 	void (*gil_release)(int);
 	void (*before_fork)(void), (*after_fork)(void);
+	int (*run)(const char *);
 } D;
 
 /* ---- what base gives to the rest of the program ---- */
@@ -90,7 +92,8 @@ static void __attribute__((constructor)) begin(void)
 	D.is_waiting = FIND(RTLD_DEFAULT, "PyGILState_Ensure", D.gil_ensure) &&
 		       FIND(RTLD_DEFAULT, "PyGILState_Release", D.gil_release) &&
 		       FIND(RTLD_DEFAULT, "PyOS_BeforeFork", D.before_fork) &&
-		       FIND(RTLD_DEFAULT, "PyOS_AfterFork_Child", D.after_fork);
+		       FIND(RTLD_DEFAULT, "PyOS_AfterFork_Child", D.after_fork) &&
+		       FIND(RTLD_DEFAULT, "PyRun_SimpleString", D.run);
 	if (!D.is_waiting)
 		_exit(1);
 }
@@ -106,6 +109,13 @@ static void after_fork(void)
 {
 	D.after_fork();
 }
+
+/* In __main__, whose names it takes away again. */
+static const char freeze[] = "import gc, sys\n"
+			     "gc.collect()\n"
+			     "gc.freeze()\n"
+			     "sys.modules.pop('gc')\n"
+			     "del gc, sys\n";
 
 static const struct nx_warm_hooks hooks = {.before_fork = before_fork, .after_fork = after_fork};
 
@@ -124,7 +134,7 @@ static void stand_at_door(void)
 	D.seccomp.prog = (struct sock_fprog){.len = D.plan.nfilter, .filter = D.plan.filter};
 	nx_guest_env = (struct nx_guest_env){
 		.host = &D.plan.host, .seccomp = &D.seccomp, .spawner = D.plan.spawner, .warm = &hooks};
-	if (!leave_root() || send(NX_ZYGOTE_SOCK_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != (ssize_t)sizeof(ready) ||
+	if (D.run(freeze) < 0 || !leave_root() || send(NX_ZYGOTE_SOCK_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != (ssize_t)sizeof(ready) ||
 	    !nx_keeper_serve(NX_ZYGOTE_SOCK_FD, D.plan.has_net))
 		_exit(1);
 	D.gil_release(state);

@@ -392,7 +392,7 @@ TEST(usage_agrees_with_the_cgroup)
 	struct box b;
 	struct trial t;
 	char cpu[1024], memory[1024];
-	box_open(&b, (const char *[]){"sandbox.uid_base=1900060000", NULL});
+	box_open(&b, (const char *[]){"sandbox.pool_size=0", "sandbox.uid_base=1900060000", NULL});
 	trial_init(&t, &b, "python",
 		   "import time\n"
 		   "x = b'x' * (100 << 20)\n"
