@@ -108,6 +108,8 @@ static enum nx_ready most_ready(const struct nx_run *r)
 static void add_command(const struct nx_run *r, struct nx_spawn_prepare *p)
 {
 	union nx_spawn_msg m;
+	if (!r->program)
+		return; /* a backend with programs of its own */
 	nx_spawn_init(&m, NX_SPAWN_START, r->number);
 	p->ready = (uint8_t)most_ready(r);
 	if (nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, false, &m.start, NULL) == 0)
