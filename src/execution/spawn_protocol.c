@@ -112,18 +112,6 @@ static const char *check_prepare(const struct nx_spawn_prepare *p)
 	return within(p->wall_us, 1, 1000 * HOUR_US) ? check_network(&p->network) : "time out of range";
 }
 
-static bool texts_fit(const char *text, uint32_t count)
-{
-	const char *p = text, *end = text + NX_SPAWN_TEXT_MAX;
-	for (uint32_t i = 0; i < count; i++) {
-		const char *nul = p < end ? memchr(p, '\0', (size_t)(end - p)) : NULL;
-		if (!nul)
-			return false;
-		p = nul + 1;
-	}
-	return true;
-}
-
 static const char *check_start(const struct nx_spawn_start *s)
 {
 	if (s->argc < 1 || s->argc > NX_SPAWN_ARGS_MAX || s->envc > NX_SPAWN_ARGS_MAX)
