@@ -14,7 +14,7 @@
 enum { ROUNDS_MAX = 64, RUNS_MAX = 1000, CLIENTS = 16, WARM_WAIT_MS = 3000 };
 
 static const char *const kind_names[NX_BENCH_KINDS] = {
-	[NX_BENCH_BARE] = "bare",   [NX_BENCH_BWRAP] = "bubblewrap", [NX_BENCH_DOCKER] = "docker",
+	[NX_BENCH_BARE] = "bare",  [NX_BENCH_BWRAP] = "bubblewrap", [NX_BENCH_DOCKER] = "docker",
 	[NX_BENCH_COLD] = "nexus", [NX_BENCH_WARM] = "nexus_warm",
 };
 
@@ -305,8 +305,8 @@ static void tell_leaks(struct bench *b, const struct nx_bench_traces *before, co
 		const char *name;
 		int64_t before, after;
 	} rows[] = {
-		{"processes", before->processes, after->processes},    {"cgroups", before->cgroups, after->cgroups},
-		{"mounts", before->mounts, after->mounts},             {"descriptors", before->fds, after->fds},
+		{"processes", before->processes, after->processes}, {"cgroups", before->cgroups, after->cgroups},
+		{"mounts", before->mounts, after->mounts},          {"descriptors", before->fds, after->fds},
 		{"spawner_kib", before->rss_kib, after->rss_kib},
 	};
 	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, "left_behind");

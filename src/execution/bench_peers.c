@@ -35,11 +35,10 @@ bool nx_bench_has(int kind, const struct nx_bench_program *p)
 
 int nx_bench_peer(int kind, const struct nx_bench_program *p, struct nx_error **err)
 {
-	const char *argv[32] = {
-		BWRAP,   "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr",
-		"/usr",  "--symlink",     "usr/bin",           "/bin",          "--symlink", "usr/lib",
-		"/lib",  "--symlink",     "usr/lib64",         "/lib64",        "--proc",    "/proc",
-		"--dev", "/dev",          "--tmpfs",           "/work",         "--chdir",   "/work"};
+	const char *argv[32] = {BWRAP,   "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr",
+				"/usr",  "--symlink",     "usr/bin",           "/bin",          "--symlink", "usr/lib",
+				"/lib",  "--symlink",     "usr/lib64",         "/lib64",        "--proc",    "/proc",
+				"--dev", "/dev",          "--tmpfs",           "/work",         "--chdir",   "/work"};
 	size_t n = kind == NX_BENCH_BWRAP ? 24 : 0;
 	for (size_t i = 0; p->argv[i]; i++)
 		argv[n++] = strncmp(p->argv[i], "/code/", 6) == 0 ? EMPTY_PROGRAM : p->argv[i];

@@ -134,7 +134,8 @@ static void stand_at_door(void)
 	D.seccomp.prog = (struct sock_fprog){.len = D.plan.nfilter, .filter = D.plan.filter};
 	nx_guest_env = (struct nx_guest_env){
 		.host = &D.plan.host, .seccomp = &D.seccomp, .spawner = D.plan.spawner, .warm = &hooks};
-	if (D.run(freeze) < 0 || !leave_root() || send(NX_ZYGOTE_SOCK_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != (ssize_t)sizeof(ready) ||
+	if (D.run(freeze) < 0 || !leave_root() ||
+	    send(NX_ZYGOTE_SOCK_FD, &ready, sizeof(ready), MSG_NOSIGNAL) != (ssize_t)sizeof(ready) ||
 	    !nx_keeper_serve(NX_ZYGOTE_SOCK_FD, D.plan.has_net))
 		_exit(1);
 	D.gil_release(state);

@@ -132,7 +132,7 @@ struct nx_exec_result {
 	nx_str value_png;              /* in base64 */
 	bool out_truncated, err_truncated;
 	unsigned limits_met; /* enum nx_exec_limit */
-	bool is_warm; /* the interpreter had been started ahead */
+	bool is_warm;        /* the interpreter had been started ahead */
 	struct nx_exec_usage usage;
 	struct nx_exec_enforced enforced;
 	struct nx_scan_result scan;

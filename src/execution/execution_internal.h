@@ -38,9 +38,10 @@ struct nx_language {
 	const char *made;            /* what the script compiles, below the box; NULL: nothing */
 	unsigned min_major, min_minor;
 	enum nx_ready ready; /* how much may be made ahead */
-	const char *const *start_names; /* files that its interpreter would read before the program, by stem; ended by NULL */
-	bool has_heap_limit; /* V8 */
-	bool has_tables;     /* SQL: the program is standard input, CSV files are tables */
+	const char *const
+		*start_names; /* files that its interpreter would read before the program, by stem; ended by NULL */
+	bool has_heap_limit;  /* V8 */
+	bool has_tables;      /* SQL: the program is standard input, CSV files are tables */
 };
 int nx_language_named(nx_str name, const struct nx_language **ret, struct nx_error **err); /* NX_EINVAL: unknown */
 /* NX_EINVAL (unknown, with the nearest name), NX_EMISSING (not there or too old, with the package). */

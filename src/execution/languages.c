@@ -25,8 +25,8 @@ static const char *const sqlite_programs[] = {"/usr/bin/sqlite3", "/usr/local/bi
 /* -s: no site directory of a user; -B: no bytecode files among the artifacts. */
 static const char *const python_args[] = {"-s", "-B", NULL};
 /* What the interpreter imports from PYTHONPATH on its way to the program; the rest of its start is frozen or built in. */
-static const char *const python_start_names[] = {"sitecustomize", "usercustomize", "encodings", "_distutils_hack",
-						 "apport_python_hook", "pwd", NULL};
+static const char *const python_start_names[] = {"sitecustomize",      "usercustomize", "encodings", "_distutils_hack",
+						 "apport_python_hook", "pwd",           NULL};
 static const char *const no_args[] = {NULL};
 /* -init: no start-up file from the work directory. The tables are loaded before -safe, which refuses from then on every dot
  * command and function that reaches a file, a library or another program. */

@@ -19,9 +19,9 @@ struct nx_pool {
 	struct nx_spawn_prepare limits[NX_READY_MAX]; /* of the last run of its kind */
 	uint64_t command;                             /* the one that is forked; 0: none yet */
 	struct nx_spawn_start start;
-	struct nx_zygote *zygote;    /* where there are no v1 cgroups */
-	struct nx_cgroup *starting;  /* whose zygote is on its way; taken meanwhile */
-	bool has_work;               /* worth a look when the spawner is idle */
+	struct nx_zygote *zygote;   /* where there are no v1 cgroups */
+	struct nx_cgroup *starting; /* whose zygote is on its way; taken meanwhile */
+	bool has_work;              /* worth a look when the spawner is idle */
 };
 
 /* A run has been asked for; its kind may be worth making ahead. */

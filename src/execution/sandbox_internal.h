@@ -272,7 +272,7 @@ struct nx_guest {
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
 	int control;         /* -1: none */
-	int into_cgroup; /* of cgroup v2, for a zygote; -1: none */
+	int into_cgroup;     /* of cgroup v2, for a zygote; -1: none */
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
 	bool has_net;        /* the parent sits in an empty network namespace already */
 	bool is_trial;       /* stop before the fork and say that all went well */
@@ -352,8 +352,7 @@ struct nx_guest_order {
 int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, struct nx_fault_at *fault);
 void nx_guest_ends_close(struct nx_guest_ends *e);
 /* RLIMIT_NPROC and the like for these limits. */
-struct nx_spawn_rlimits nx_guest_rlimits(const struct nx_cgroups *g, bool has_cgroup,
-					 const struct nx_spawn_prepare *p);
+struct nx_spawn_rlimits nx_guest_rlimits(const struct nx_cgroups *g, bool has_cgroup, const struct nx_spawn_prepare *p);
 
 /* ---- probe.c ---- */
 

@@ -470,10 +470,9 @@ static int prepare(struct nx_session *s, struct nx_error **err)
 {
 	const struct nx_config *c = s->e->config;
 	union nx_spawn_msg m;
-	if (s->e->backend != &nx_backend_native)
-		return nx_error_set(err, NX_EUNSUPPORTED, "sessions need sandbox.backend native");
-	if (nx_native_check_host(s->e, &s->features, err) < 0 ||
-	    (s->has_network && nx_native_grant_network(&s->features, err) < 0))
+	if (!s->e->backend->is_ready(s->e)) /* what the host can do was asked on a worker, which may wait for it */
+		return nx_error_set(err, NX_ESANDBOX, "the spawner does not answer");
+	if (s->has_network && nx_native_grant_network(&s->features, err) < 0)
 		return nx_error_code(*err);
 	nx_spawn_init(&m, NX_SPAWN_PREPARE, s->number);
 	m.prepare = (struct nx_spawn_prepare){
@@ -527,11 +526,16 @@ static int find_driver(struct nx_session *s, nx_str language, struct nx_error **
 	return nx_error_at(err, "/language");
 }
 
+/* On a worker. */
 static int check(struct nx_session *s, struct nx_error **err)
 {
 	const struct nx_config *c = s->e->config;
 	const struct nx_session_new *n = s->creator;
+	if (s->e->backend != &nx_backend_native)
+		return nx_error_set(err, NX_EUNSUPPORTED, "sessions need sandbox.backend native");
 	int r = find_driver(s, n->language, err);
+	if (r == 0)
+		r = nx_native_check_host(s->e, &s->features, err);
 	if (r == 0)
 		r = nx_exec_check_constraints(c, &s->constraints, err);
 	if (r == 0)

@@ -118,10 +118,10 @@ struct nx_spawn_files {
 };
 
 enum nx_ready { /* how much of the run may have been made ahead */
-	NX_READY_NOTHING,
-	NX_READY_BOX,	 /* a sandbox that waits for any program */
-	NX_READY_FORKED, /* one with a copy of an interpreter that has started */
-	NX_READY_MAX
+		NX_READY_NOTHING,
+		NX_READY_BOX,    /* a sandbox that waits for any program */
+		NX_READY_FORKED, /* one with a copy of an interpreter that has started */
+		NX_READY_MAX
 };
 
 struct nx_spawn_prepare {
@@ -155,8 +155,8 @@ struct nx_spawn_rlimits { /* of the spawner to the guest; 0 in what the server s
 struct nx_spawn_start {
 	struct nx_spawn_head head;
 	uint32_t argc, envc;
-	uint8_t has_stdin;            /* /code/stdin is standard input, else /dev/null */
-	uint8_t is_warm;              /* of the spawner to the guest: the interpreter that waits is the one asked for */
+	uint8_t has_stdin; /* /code/stdin is standard input, else /dev/null */
+	uint8_t is_warm;   /* of the spawner to the guest: the interpreter that waits is the one asked for */
 	struct nx_spawn_rlimits rlimits;
 	char args[NX_SPAWN_TEXT_MAX]; /* argc texts, each with its NUL, one after the other */
 	char env[NX_SPAWN_TEXT_MAX];

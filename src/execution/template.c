@@ -288,8 +288,8 @@ static int add_dev(int root)
 /* A zygote sees the template itself, where the places of the box are there and empty. */
 static int add_places(int root)
 {
-	static const char *const dirs[] = {"proc",     "box",     "usr",     "var", "run",  "root",
-					   "home",     "box/work", "box/tmp", "box/shm", "box/code"};
+	static const char *const dirs[] = {"proc", "box",      "usr",     "var",     "run",     "root",
+					   "home", "box/work", "box/tmp", "box/shm", "box/code"};
 	static const char *const links[][2] = {
 		{"box/work", "work"}, {"box/tmp", "tmp"}, {"box/code", "code"}, {"/box/tmp", "var/tmp"}};
 	for (size_t i = 0; i < nx_countof(dirs); i++)

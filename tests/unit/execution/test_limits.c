@@ -10,8 +10,7 @@ static struct box B;
 TEST(the_sandbox_opens)
 {
 	box_open(&B, (const char *[]){"sandbox.max_output_bytes=64KiB", "sandbox.work_bytes=8MiB",
-				      "sandbox.pool_idle=200ms", "sandbox.uid_base=1900100000",
-				      NULL});
+				      "sandbox.pool_idle=200ms", "sandbox.uid_base=1900100000", NULL});
 }
 
 static void limited(struct trial *t, const char *language, const char *code, int64_t ms)

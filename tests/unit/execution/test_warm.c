@@ -65,8 +65,9 @@ static const struct {
 	 "import os, sys\nr, w = os.pipe()\nos.close(r)\ntry:\n    os.write(w, b'x')\nexcept BrokenPipeError as e:\n    "
 	 "print(e)\n",
 	 ""},
-	{"interrupts", "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    "
-		       "print('caught')\n",
+	{"interrupts",
+	 "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n    "
+	 "print('caught')\n",
 	 ""},
 	{"signal handlers",
 	 "import signal\nprint([(s.name, str(signal.getsignal(s))) for s in sorted(signal.valid_signals())\n"
@@ -77,7 +78,8 @@ static const struct {
 	{"no input", "import sys; print(repr(sys.stdin.read()))", ""},
 	{"flush at exit", "import sys; sys.stdout.write('unfinished'); sys.stderr.write('also')", ""},
 	{"atexit", "import atexit; atexit.register(print, 'bye'); print('hi')", ""},
-	{"names", "import sys\nprint(__name__, __file__, sys.argv, sys.path, sys.executable, sys.flags, sys.prefix)", ""},
+	{"names", "import sys\nprint(__name__, __file__, sys.argv, sys.path, sys.executable, sys.flags, sys.prefix)",
+	 ""},
 	{"modules", "import sys; print(sorted(sys.modules))", ""},
 	{"globals", "print(sorted(globals()), __builtins__.__name__, __spec__, type(__loader__).__name__)", ""},
 	{"environment", "import os; print(sorted(os.environ.items()), os.getcwd())", ""},
@@ -101,8 +103,8 @@ static const struct {
 	 "'Uid', 'Gid', 'Groups', 'NSpid', 'Umask', 'CoreDump'))])",
 	 ""},
 	{"mounts", "print([l.split()[4:] for l in open('/proc/self/mountinfo')])", ""},
-	{"own files in proc", "import os; print(len(open('/proc/self/cmdline').read()), os.access('/proc/self/environ', 4))",
-	 ""},
+	{"own files in proc",
+	 "import os; print(len(open('/proc/self/cmdline').read()), os.access('/proc/self/environ', 4))", ""},
 	{"threads",
 	 "import threading\nr = []\nt = [threading.Thread(target=r.append, args=(i,)) for i in range(4)]\n"
 	 "[x.start() for x in t]\n[x.join() for x in t]\nprint(sorted(r), threading.main_thread() is "
@@ -118,21 +120,25 @@ static const struct {
 	 "    c = m.get_context('spawn')\n    q = c.Queue()\n    p = c.Process(target=f, args=(q,))\n    p.start()\n"
 	 "    print(q.get()); p.join()\n",
 	 ""},
-	{"fork", "import os\np = os.fork()\nif p == 0:\n    print('child', flush=True)\n    os._exit(3)\n"
-		 "print(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]))\n",
+	{"fork",
+	 "import os\np = os.fork()\nif p == 0:\n    print('child', flush=True)\n    os._exit(3)\n"
+	 "print(os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]))\n",
 	 ""},
 	{"asyncio",
 	 "import asyncio\nasync def f():\n    await asyncio.sleep(0.001)\n    return 5\nprint(asyncio.run(f()))", ""},
 	{"files", "open('made.txt', 'w').write('x'); import os; print(os.listdir('/work'), os.listdir('/code'))", ""},
 	{"stack", "import traceback; traceback.print_stack(); import inspect; print(len(inspect.stack()))", ""},
-	{"depth", "import sys\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(sys.getrecursionlimit() - 50))", ""},
-	{"encodings", "import sys, locale; print(sys.stdout.encoding, sys.getfilesystemencoding(), "
-		      "locale.getpreferredencoding(), 'سلام')",
+	{"depth", "import sys\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(sys.getrecursionlimit() - 50))",
+	 ""},
+	{"encodings",
+	 "import sys, locale; print(sys.stdout.encoding, sys.getfilesystemencoding(), "
+	 "locale.getpreferredencoding(), 'سلام')",
 	 ""},
 	{"time zone", "import time; print(time.tzname, time.localtime(0))", ""},
 	{"memory error", "x = bytearray(1 << 62)", ""},
-	{"no network", "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 80), 1)\nexcept OSError as e:\n    "
-		       "print(type(e).__name__)\n",
+	{"no network",
+	 "import socket\ntry:\n    socket.create_connection(('127.0.0.1', 80), 1)\nexcept OSError as e:\n    "
+	 "print(type(e).__name__)\n",
 	 ""},
 	{"garbage", "import gc; print(gc.isenabled(), gc.get_threshold(), gc.collect() >= 0)", ""},
 	{"compiled files", "import sys; print(sys.dont_write_bytecode, sys.implementation.cache_tag)", ""},
