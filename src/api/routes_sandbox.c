@@ -1,4 +1,5 @@
 #include "api/api_internal.h"
+#include "execution/images.h"
 
 enum { LANGUAGES_MAX = 32 };
 
@@ -134,6 +135,20 @@ static const struct nx_schema scan_body_schema = {.name = "ScanRequest",
 						  .nfields = nx_countof(scan_body_fields),
 						  .size = sizeof(struct scan_body)};
 
+struct languages_query {
+	nx_str image;
+};
+static const struct nx_field languages_query_fields[] = {
+	{.name = "image",
+	 .type = NX_T_STRING,
+	 .offset = offsetof(struct languages_query, image),
+	 .max_len = 63,
+	 .help = "those of this image instead of the host's; without their versions"},
+};
+static const struct nx_schema languages_query_schema = {.name = "LanguagesQuery",
+							.fields = languages_query_fields,
+							.nfields = nx_countof(languages_query_fields),
+							.size = sizeof(struct languages_query)};
 static const struct nx_field language_fields[] = {
 	{.name = "name", .type = NX_T_STRING, .flags = NX_F_REQUIRED},
 	{.name = "available", .type = NX_T_BOOL, .flags = NX_F_REQUIRED},
@@ -260,8 +275,14 @@ static void list_languages(struct nx_request *r)
 	struct nx_exec_language *l = nx_arena_array(r->arena, struct nx_exec_language, LANGUAGES_MAX);
 	yyjson_mut_doc *d = l ? nx_json_new(r->arena) : NULL;
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL, *list = o ? yyjson_mut_obj_add_arr(d, o, "items") : NULL;
+	const struct languages_query *q = r->query;
+	struct nx_error *err = NULL;
 	bool ok = list != NULL;
-	size_t n = ok ? nx_execution_languages(r->api->parts.execution, l, LANGUAGES_MAX) : 0;
+	size_t n = 0;
+	if (ok && q->image.n == 0)
+		n = nx_execution_languages(r->api->parts.execution, l, LANGUAGES_MAX);
+	else if (ok && nx_image_languages(r->api->parts.execution, q->image, l, LANGUAGES_MAX, &n, &err) < 0)
+		return nx_request_reply_error(r, err);
 	for (size_t i = 0; ok && i < n; i++)
 		ok = add_language(d, list, &l[i]);
 	nx_request_reply_value(r, 200, ok ? o : NULL);
@@ -311,7 +332,16 @@ static const struct nx_route routes[] = {
 	      NULL, artifact_answers),
 	ROUTE("POST", "/v1/sandbox/scan", "scan_code", "Read a program for what looks dangerous, without running it",
 	      NX_SHORT, 0, scan, &scan_body_schema, scan_answers),
-	ROUTE("GET", "/v1/sandbox/languages", "list_languages", "The languages that this host can run", NX_SHORT, 0,
-	      list_languages, NULL, language_answers),
+	{.method = "GET",
+	 .path = "/v1/sandbox/languages",
+	 .id = "list_languages",
+	 .tag = "sandbox",
+	 .summary = "The languages that this host, or an image, can run",
+	 .scope = NX_SCOPE_SANDBOX_RUN,
+	 .where = NX_SHORT,
+	 .handle = list_languages,
+	 .query = &languages_query_schema,
+	 .answers = language_answers,
+	 .since = "0.1"},
 };
 const struct nx_route_table nx_routes_sandbox = {routes, nx_countof(routes)};

@@ -39,6 +39,7 @@
 	X(sandbox_control)   \
 	X(sandbox_files)     \
 	X(sandbox_files_way) \
+	X(sandbox_image)     \
 	X(sandbox_pipe)      \
 	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \

@@ -33,8 +33,10 @@ int nx_image_hash(int fd, char ret[NX_IMAGE_DIGEST_MAX], struct nx_error **err)
 	crypto_hash_sha256_state s;
 	ssize_t n;
 	(void)crypto_hash_sha256_init(&s);
-	while ((n = read(fd, block, sizeof(block))) > 0)
+	while ((n = read(fd, block, sizeof(block))) > 0) {
 		(void)crypto_hash_sha256_update(&s, block, (unsigned long long)n);
+		nx_job_yield();
+	}
 	if (n < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return nx_error_set_errno(err, errno, "read the image");
 	(void)crypto_hash_sha256_final(&s, hash);

@@ -1,6 +1,8 @@
 /* Images: their rows and directories. */
 #include "execution/images_internal.h"
 
+#include "base/fault.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -80,12 +82,15 @@ struct import {
 	struct nx_execution *e;
 	struct nx_arena *arena;
 	const char *place; /* images/incoming-<id> */
+	const char *final; /* images/<id> */
 	char id[NX_ID_TEXT];
 	struct nx_image_reader reader;
 };
 
 static int make_dir(const char *path, struct nx_error **err)
 {
+	if (NX_FAULT(sandbox_image))
+		return nx_error_set(err, NX_EIO, "make the directory %s", path);
 	if (mkdir(path, 0755) < 0)
 		return nx_error_set_errno(err, errno, "make the directory %s", path);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -157,13 +162,14 @@ static int read_any(struct import *im, const char *path, struct nx_error **err)
 /* The files are durable under their name before the row is. */
 static int settle(const struct import *im, const char *images, struct nx_error **err)
 {
-	const char *final = nx_path_join(im->arena, images, im->id);
 	nx_auto_fd int dir = open(images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!final)
-		return nx_error_set(err, NX_ENOMEM, "no memory for an image");
-	if (dir < 0 || syncfs(dir) < 0 || rename(im->place, final) < 0 || fsync(dir) < 0)
+	if (NX_FAULT(sandbox_image))
+		return nx_error_set(err, NX_EIO, "sync the image");
+	if (dir < 0 || syncfs(dir) < 0 || rename(im->place, im->final) < 0)
 		return nx_error_set_errno(err, errno, "keep the image");
-	return 0;
+	if (NX_FAULT(sandbox_image))
+		return nx_error_set(err, NX_EIO, "sync the directory of the images");
+	return fsync(dir) < 0 ? nx_error_set_errno(err, errno, "keep the image") : 0;
 }
 
 static int keep(const struct import *im, nx_str name, const char *images, nx_str *ret_json, struct nx_error **err)
@@ -181,15 +187,7 @@ static int keep(const struct import *im, nx_str name, const char *images, nx_str
 	int r = settle(im, images, err);
 	if (r == 0)
 		r = nx_json_write(im->arena, o, false, ret_json, err);
-	if (r < 0)
-		return r;
-	r = nx_store_write_sync(im->e->store, insert, &n, err);
-	if (r < 0) {
-		const char *final = nx_path_join(im->arena, images, im->id);
-		if (final)
-			(void)nx_rmtree(final, NULL);
-	}
-	return r;
+	return r < 0 ? r : nx_store_write_sync(im->e->store, insert, &n, err);
 }
 
 int nx_image_import(struct nx_execution *e, nx_str name, nx_str path, struct nx_arena *a, nx_str *ret_json,
@@ -205,7 +203,8 @@ int nx_image_import(struct nx_execution *e, nx_str name, nx_str path, struct nx_
 	const char *images = nx_path_join(a, nx_store_dir(e->store), "images"), *file = nx_str_zdup(a, path);
 	nx_id_format(nx_id_new(), im.id);
 	im.place = images ? nx_arena_printf(a, "%s/" INCOMING "%s", images, im.id) : NULL;
-	if (r == 0 && (!im.place || !file))
+	im.final = images ? nx_path_join(a, images, im.id) : NULL;
+	if (r == 0 && (!im.place || !im.final || !file))
 		r = nx_error_set(err, NX_ENOMEM, "no memory for an image");
 	if (r == 0)
 		r = nx_mkdirs(images, 0700, err);
@@ -215,12 +214,14 @@ int nx_image_import(struct nx_execution *e, nx_str name, nx_str path, struct nx_
 		r = read_any(&im, file, err);
 	if (r == 0)
 		r = keep(&im, name, images, ret_json, err);
-	if (r < 0 && im.place)
+	if (r < 0 && im.place && im.final) {
 		(void)nx_rmtree(im.place, NULL);
+		(void)nx_rmtree(im.final, NULL);
+	}
 	return r;
 }
 
-/* ---- list, remove ---- */
+/* ---- list, languages, remove ---- */
 
 int nx_image_list(struct nx_execution *e, struct nx_arena *a, nx_str *ret_json, struct nx_error **err)
 {
@@ -242,6 +243,21 @@ int nx_image_list(struct nx_execution *e, struct nx_arena *a, nx_str *ret_json, 
 		r = 0;
 	}
 	return r < 0 ? r : nx_json_write(a, o, false, ret_json, err);
+}
+
+int nx_image_languages(struct nx_execution *e, nx_str name, struct nx_exec_language *ret, size_t max, size_t *ret_n,
+		       struct nx_error **err)
+{
+	char id[NX_SPAWN_IMAGE_MAX];
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	int r = a ? nx_image_find(e, name, id, err) : nx_error_set(err, NX_ENOMEM, "no memory to look into an image");
+	if (r < 0)
+		return r;
+	const char *root = nx_arena_printf(a, "%s/images/%s/root", nx_store_dir(e->store), id);
+	if (!root)
+		return nx_error_set(err, NX_ENOMEM, "no memory to look into an image");
+	*ret_n = nx_language_list(root, ret, max);
+	return 0;
 }
 
 static int delete_row(void *ctx, struct nx_db *db, struct nx_error **err)

@@ -20,6 +20,10 @@ int nx_image_import(struct nx_execution *e, nx_str name, nx_str path, struct nx_
 		    struct nx_error **err);
 /* {"items":[{"name","digest","size","created_at"}]}, by name. On a worker. */
 int nx_image_list(struct nx_execution *e, struct nx_arena *a, nx_str *ret_json, struct nx_error **err);
+/* Which languages have an interpreter in it; versions are not asked, because nothing of it is run for that. NX_ENOTFOUND. On
+ * a worker. */
+int nx_image_languages(struct nx_execution *e, nx_str name, struct nx_exec_language *ret, size_t max, size_t *ret_n,
+		       struct nx_error **err);
 /* Programs that run in it lose what they have not opened. NX_ENOTFOUND. On a worker. */
 int nx_image_remove(struct nx_execution *e, nx_str name, struct nx_error **err);
 

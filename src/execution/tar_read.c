@@ -2,6 +2,7 @@
 #include "execution/tar.h"
 
 #include "base/io.h"
+#include "base/loop.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -198,6 +199,7 @@ static int copy_data(struct nx_unpack *u, struct archive *ar, int fd, struct nx_
 		int r = nx_write_all(fd, nx_str_n(block, (size_t)n));
 		if (r < 0)
 			return nx_error_set_errno(err, -r, "write what is in the archive");
+		nx_job_yield();
 	}
 	return n < 0 ? broken(ar, err) : 0;
 }
