@@ -59,7 +59,7 @@ enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with
 };
 unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
 
-struct nx_roots {            /* directories of the host; they have to outlive the spawner */
+struct nx_roots {           /* directories of the host; they have to outlive the spawner */
 	const char *base;   /* what guests get as their root; "": the host's own */
 	const char *images; /* "": none */
 };
@@ -342,7 +342,7 @@ struct nx_guest_order {
 	struct nx_cgroup *cgroup; /* NULL: none */
 	struct nx_zygote *zygote; /* NULL: none */
 	const struct nx_spawn_prepare *prepare;
-	const char *root; /* template; NULL: that of all */
+	const char *root;             /* template; NULL: that of all */
 	struct nx_guest_trees *trees; /* NULL: no directory is granted; its descriptors are taken */
 	uid_t uid;                    /* as the spawner sees it */
 	int proc_fd;                  /* the host's /proc */

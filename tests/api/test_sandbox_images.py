@@ -10,6 +10,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -206,6 +209,80 @@ def test_size_is_bounded(start, tmp_path):
     r = bring(c, "big", tmp_path / "oci")
     c.close()
     assert r.json()["code"] == "NX-LIMIT" and not list((s.home / "images").iterdir()), r.text
+
+
+def kept(server):
+    return sorted(x.name for x in (server.home / "images").iterdir())
+
+
+def test_a_server_killed_in_the_middle_of_an_import_leaves_nothing(nexus, tmp_path):
+    with gzip.open(tmp_path / "big.tar.gz", "wb", compresslevel=1) as out:
+        out.write(tar_of(("usr/big", bytes(256 << 20))))
+    home = tmp_path / "home"
+    s = Server(nexus, home=home)
+    with closing(Client(s)) as c, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: pytest.raises(Exception, bring, c, "big", tmp_path / "big.tar.gz"))
+        deadline = time.monotonic() + 20
+        while not kept(s) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        s.stop(kill=True)
+        asked.result()
+    assert len(kept(s)) == 1 and kept(s)[0].startswith("incoming-")
+    s = Server(nexus, home=home)
+    with closing(Client(s)) as c:
+        assert c.get("/v1/sandbox/images").json() == {"items": []}
+        deadline = time.monotonic() + 20
+        while kept(s) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert kept(s) == []
+    s.close()
+
+
+@pytest.mark.parametrize("fault", ["sandbox_image=1", "sandbox_image=2", "sandbox_image=3"])
+def test_an_import_that_fails_leaves_nothing(nexus, tmp_path, fault):
+    layout(tmp_path / "oci", [tar_of(("usr/bin/x", b"x"))])
+    s = Server(nexus, home=tmp_path / "home", env={"NEXUS_FAULTS": fault})
+    with closing(Client(s)) as c:
+        r = bring(c, "x", tmp_path / "oci")
+        assert r.status_code >= 500 and r.json()["code"] == "NX-IO", r.text
+        assert kept(s) == [] and c.get("/v1/sandbox/images").json() == {"items": []}
+        assert bring(c, "x", tmp_path / "oci").status_code == 201 and len(kept(s)) == 1
+    s.close()
+
+
+def test_one_of_two_imports_under_a_name_is_refused(served, tmp_path):
+    layout(tmp_path / "oci", [tar_of(("usr/big", bytes(8 << 20)))])
+    before = kept(served.server)
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(lambda _: bring(served, "twice", tmp_path / "oci"), range(2)))
+    assert sorted(r.status_code for r in got) == [201, 409], [r.text for r in got]
+    assert len(kept(served.server)) == len(before) + 1
+    assert served.delete("/v1/sandbox/images/twice").status_code == 204 and kept(served.server) == before
+
+
+def test_an_image_goes_and_comes_back_under_the_same_name_while_a_program_runs_in_it(served, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    layout(tmp_path / "oci", [base, tar_of(("opt/x", b"new"))])
+    assert bring(served, "moving", tmp_path / "root.tar").status_code == 201
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, served, "moving", "open('x', 'w')\nimport time\ntime.sleep(2)\nprint('still here')", "python")
+        time.sleep(1)
+        assert served.delete("/v1/sandbox/images/moving").status_code == 204
+        assert bring(served, "moving", tmp_path / "oci").status_code == 201
+        assert run(served, "moving", "cat /opt/x")["stdout"] == "new"
+        assert running.result()["stdout"] == "still here\n"
+    assert served.delete("/v1/sandbox/images/moving").status_code == 204
+
+
+def test_languages_of_an_image(served, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    assert bring(served, "spoken", tmp_path / "root.tar").status_code == 201
+    got = {x["name"]: x for x in served.get("/v1/sandbox/languages?image=spoken").json()["items"]}
+    assert got["python"]["available"] and got["shell"]["available"] and got["python"]["version"] is None
+    assert not got["c"]["available"] and got["c"]["package"] == "gcc libc6-dev"
+    r = served.get("/v1/sandbox/languages?image=none")
+    assert r.status_code == 404 and r.json()["code"] == "NX-NOT-FOUND"
+    assert served.delete("/v1/sandbox/images/spoken").status_code == 204
 
 
 def test_the_command_line_and_images_survive_a_restart(nexus, base, tmp_path):
