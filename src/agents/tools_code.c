@@ -148,17 +148,7 @@ static void cancel(struct nx_tool_call *c)
 	nx_execution_cancel(g->p.execution, x->id);
 }
 
-/* Who writes the arguments of an agent's call may have read them in a page: grants are the operator's to open. */
-static int grant_files(struct nx_agents *g, struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
-{
-	int r = nx_exec_files_read(k->file_system, x->arena, &x->constraints.files, err);
-	if (r < 0 || !x->constraints.files.is_granted || g->p.config->sandbox_files_agents)
-		return r;
-	nx_error_set(err, NX_EFORBIDDEN, "agents grant no files of the host (sandbox.files_agents is false)");
-	return nx_error_at(err, "/constraints/file_system_access");
-}
-
-static int constrain(struct nx_agents *g, struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
+static int constrain(struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
 {
 	x->constraints = nx_exec_constraints_default;
 	if (!k)
@@ -172,7 +162,7 @@ static int constrain(struct nx_agents *g, struct nx_exec *x, const struct constr
 	x->constraints.blocked_operations = k->operations.items;
 	x->constraints.nblocked_operations = k->operations.n;
 	int r = nx_exec_network_read(k->network, x->arena, &x->constraints.network, err);
-	return r == 0 ? grant_files(g, x, k, err) : r;
+	return r == 0 ? nx_exec_files_read(k->file_system, x->arena, &x->constraints.files, err) : r;
 }
 
 static void start_code(struct nx_tool_call *c, void *self)
@@ -200,7 +190,7 @@ static void start_code(struct nx_tool_call *c, void *self)
 			      .done = run_done,
 			      .reply = c->reply,
 			      .ctx = c};
-	if (constrain(g, x, in->constraints, &err) < 0) {
+	if (constrain(x, in->constraints, &err) < 0) {
 		nx_tool_finish(c, err);
 		return;
 	}

@@ -121,7 +121,7 @@ static int check_request(struct nx_run *r, struct nx_error **err)
 	if (result == 0)
 		result = nx_exec_check_files(c, x->files, x->nfiles, (int64_t)x->stdin_text.n, err);
 	if (result == 0)
-		result = nx_exec_files_check(c, &x->constraints.files, r->scratch, &r->files, err);
+		result = nx_exec_files_check(c, &x->constraints.files, x->is_agents, r->scratch, &r->files, err);
 	return result == 0 && r->language->has_tables ? nx_sql_tables(x, r->scratch, &r->load, err) : result;
 }
 

@@ -57,7 +57,7 @@ int nx_language_start(const struct nx_language *l, const char *program, int64_t 
 
 /* What is asked for, judged by the config, in the words of the spawner; NULL in *ret when nothing is. It looks at texts, never
  * at the host. NX_EINVAL, NX_EFORBIDDEN, NX_ETOOBIG, NX_EUNSUPPORTED. */
-int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, struct nx_arena *a,
+int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, bool is_agents, struct nx_arena *a,
 			const struct nx_spawn_files **ret, struct nx_error **err);
 /* The directories, each a text in `files`. NULL: no memory, or none. */
 nx_str *nx_exec_files_list(const struct nx_spawn_files *files, struct nx_arena *a, size_t *ret_n);

@@ -199,12 +199,17 @@ static int add_all(struct grant *g, struct nx_error **err)
 	return nx_error_at(err, POINTER);
 }
 
-int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, struct nx_arena *a,
+int nx_exec_files_check(const struct nx_config *c, const struct nx_exec_files *f, bool is_agents, struct nx_arena *a,
 			const struct nx_spawn_files **ret, struct nx_error **err)
 {
 	*ret = NULL;
 	if (!f->is_granted)
 		return 0;
+	/* Who writes the arguments of an agent's call may have read them in a page: grants are the operator's to open. */
+	if (is_agents && !c->sandbox_files_agents) {
+		nx_error_set(err, NX_EFORBIDDEN, "agents grant no files of the host (sandbox.files_agents is false)");
+		return nx_error_at(err, POINTER);
+	}
 	if (strcmp(c->sandbox_backend, "native") != 0) {
 		nx_error_set(err, NX_EUNSUPPORTED, "file_system_access needs the native backend (sandbox.backend)");
 		nx_error_hint(err, "give the files as `files`");

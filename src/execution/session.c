@@ -549,7 +549,7 @@ static int check(struct nx_session *s, struct nx_error **err)
 	if (r == 0)
 		r = nx_exec_check_files(c, n->files, n->nfiles, 0, err);
 	if (r == 0)
-		r = nx_exec_files_check(c, &s->constraints.files, s->scratch, &s->files, err);
+		r = nx_exec_files_check(c, &s->constraints.files, false, s->scratch, &s->files, err);
 	if (r == 0 && !nx_id_none(n->snapshot)) {
 		nx_str mime;
 		r = nx_execution_artifact(s->e, s->tenant, n->snapshot, s->scratch, &s->snapshot, &mime, err);

@@ -450,3 +450,22 @@ TEST(everything_is_every_root)
 	trial_done(&t);
 	box_close(&b);
 }
+
+TEST(agents_grant_files_where_the_operator_says_so)
+{
+	struct box b;
+	struct trial t;
+	nx_str path;
+	for (int i = 0; i < 2; i++) {
+		host_open(&b, i ? "sandbox.files_agents=true" : NULL);
+		path = nx_str_z(host_at(host.read, "a"));
+		trial_init(&t, &b, "shell", "echo ran");
+		t.x.is_agents = true;
+		t.x.constraints.files = (struct nx_exec_files){.is_granted = true, .read = &path, .nread = 1};
+		trial_start(&t);
+		trial_wait(&t);
+		ASSERT_ERR(nx_error_code(t.err), i ? 0 : NX_EFORBIDDEN);
+		trial_done(&t);
+		box_close(&b);
+	}
+}
