@@ -11,7 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,9 +144,8 @@ static void __attribute__((noreturn)) keeper_main(int sock, pid_t spawner, struc
 	while (receive_order(&o, &fds)) {
 		if (!filter.prog.len && !(h->force & NX_FORCE_NO_SECCOMP))
 			(void)nx_seccomp_compile(true, &filter);
-		/* A child of the spawner, which watches and ends it. */
-		struct clone_args args = {.flags = CLONE_PARENT};
-		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		/* A child of the spawner, which watches and ends it. Not clone3, which filters of containers refuse. */
+		pid_t pid = (pid_t)syscall(SYS_clone, (unsigned long)CLONE_PARENT, 0UL, 0UL, 0UL, 0UL);
 		if (pid == 0)
 			proxy_process(&o, &fds, h, &filter);
 		int32_t answer = pid > 0 ? pid : -errno;
