@@ -70,7 +70,7 @@ def test_a_network_is_granted_and_its_rules_hold(forced, port, force):
 @pytest.mark.parametrize("force", ["no-netns", "no-namespaces"])
 def test_without_network_namespaces_none_is_granted(forced, force):
     r = go(forced(force), "pass", True)
-    assert r.status_code >= 400 and "namespaces" in r.json()["detail"], r.text
+    assert r.status_code >= 400 and "namespace" in r.json()["detail"], r.text
 
 
 def test_a_proxy_that_cannot_be_started_ends_its_run_alone(forced, port):
