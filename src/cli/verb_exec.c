@@ -6,7 +6,7 @@
 #define INPUT_MAX (64 << 20)
 
 static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow, *deny;
-static const char *readable, *writable, *image;
+static const char *readable, *writable, *image, *session;
 static bool quiet, cold;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -21,6 +21,8 @@ static const struct nx_cli_option options[] = {
 	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
 	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
 	{"image", "NAME", "run it in this image (nexus sandbox image list)", &image, NULL},
+	{"session", "ID", "in this session (nexus sandbox session), whose language, memory and CPU count", &session,
+	 NULL},
 	{"cold", NULL, "with nothing that was made ahead", NULL, &cold},
 	{"quiet", NULL, "no account of usage and walls", NULL, &quiet},
 	{NULL, NULL, NULL, NULL, NULL},
@@ -140,6 +142,8 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 		nx_json_add_strz(d, o, "image", image);
 	if (policy)
 		nx_json_add_strz(d, o, "policy", policy);
+	if (session)
+		nx_json_add_strz(d, o, "session_id", session);
 	if (cold)
 		yyjson_mut_obj_add_bool(d, o, "warm", false);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
@@ -220,6 +224,17 @@ static int exit_status(yyjson_val *answer)
 	return nx_str_eqz(status, "compile_error") ? 1 : 125;
 }
 
+/* Of the last expression of a run in a session. */
+static void print_value(yyjson_val *value)
+{
+	nx_str text = nx_json_str(value, "text");
+
+	if (!text.n)
+		return;
+	nx_cli_put_text(stdout, text);
+	putchar('\n');
+}
+
 static int run(struct nx_cli *c, int argc, char **argv)
 {
 	struct nx_error *err = NULL;
@@ -240,6 +255,7 @@ static int run(struct nx_cli *c, int argc, char **argv)
 	fwrite(out.p ? out.p : "", 1, out.n, stdout);
 	fflush(stdout);
 	fwrite(errors.p ? errors.p : "", 1, errors.n, stderr);
+	print_value(nx_json_get(answer, "value"));
 	if (!quiet)
 		print_account(c, answer);
 	return exit_status(answer);

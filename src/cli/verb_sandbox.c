@@ -1,92 +1,36 @@
-/* nexus sandbox: what programs can run in. */
+/* nexus sandbox: images that programs run in, and sessions that live on between runs. */
 #include "cli/verbs.h"
 
-static const char *const words[] = {"image", NULL};
-
-static int list(struct nx_cli *c)
-{
-	struct nx_error *err = NULL;
-	yyjson_val *answer, *v;
-	size_t i, n;
-
-	if (nx_cli_call(c, "GET", "/v1/sandbox/images", NULL, &answer, &err) < 0)
-		return nx_cli_fail(c, err);
-	if (c->json) {
-		nx_cli_print_json(c, answer);
-		return NX_EXIT_OK;
-	}
-	yyjson_arr_foreach (nx_json_get(answer, "items"), i, n, v)
-		printf("%-24.*s %8.1f MiB  %.*s\n", NX_FMT(nx_json_str(v, "name")),
-		       nx_json_num(v, "size", 0) / 1048576.0, NX_FMT(nx_str_slice(nx_json_str(v, "digest"), 0, 19)));
-	if (n == 0)
-		puts("no images: programs see the /usr of this host, or of sandbox.root");
-	return NX_EXIT_OK;
-}
-
-static int import(struct nx_cli *c, const char *name, const char *path)
-{
-	struct nx_error *err = NULL;
-	yyjson_val *answer;
-	yyjson_mut_doc *d = nx_json_new(c->arena);
-	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
-	char *real = realpath(path, NULL);
-
-	if (!real)
-		nx_error_set(&err, NX_ENOTFOUND, "there is no file or directory %s", path);
-	else if (!o)
-		nx_error_set(&err, NX_ENOMEM, "import an image");
-	else if (nx_json_add_strz(d, o, "name", name) && nx_json_add_strz(d, o, "path", real))
-		(void)nx_cli_call(c, "POST", "/v1/sandbox/images", o, &answer, &err);
-	free(real);
-	if (err)
-		return nx_cli_fail(c, err);
-	if (c->json)
-		nx_cli_print_json(c, answer);
-	else
-		printf("%s: %.1f MiB; `nexus exec --image %s FILE` runs a program in it\n", name,
-		       nx_json_num(answer, "size", 0) / 1048576.0, name);
-	return NX_EXIT_OK;
-}
-
-static int remove_image(struct nx_cli *c, const char *name)
-{
-	struct nx_error *err = NULL;
-	yyjson_val *answer;
-	const char *path = nx_arena_printf(c->arena, "/v1/sandbox/images/%s", nx_cli_escape(c, name));
-
-	if (!path)
-		nx_error_set(&err, NX_ENOMEM, "remove an image");
-	if (err || nx_cli_call(c, "DELETE", path, NULL, &answer, &err) < 0)
-		return nx_cli_fail(c, err);
-	if (!c->json)
-		puts("removed");
-	return NX_EXIT_OK;
-}
+static const char *const words[] = {"image", "session", NULL};
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	if (argc == 0 || strcmp(argv[0], "image") != 0)
-		return argc ? nx_cli_unknown_word(&nx_verb_sandbox, argv[0])
-			    : nx_cli_usage(&nx_verb_sandbox, "say what of the sandbox");
-	if (argc == 1 || (argc == 2 && strcmp(argv[1], "list") == 0))
-		return list(c);
-	if (argc == 4 && strcmp(argv[1], "import") == 0)
-		return import(c, argv[2], argv[3]);
-	if (argc == 3 && strcmp(argv[1], "remove") == 0)
-		return remove_image(c, argv[2]);
-	return nx_cli_usage(&nx_verb_sandbox, "say list, import with a name and a path, or remove with a name");
+	if (argc == 0)
+		return nx_cli_usage(&nx_verb_sandbox, "say what of the sandbox: image or session");
+	if (strcmp(argv[0], "image") == 0)
+		return nx_sandbox_image(c, argc - 1, argv + 1);
+	if (strcmp(argv[0], "session") == 0)
+		return nx_sandbox_session(c, argc - 1, argv + 1);
+	return nx_cli_unknown_word(&nx_verb_sandbox, argv[0]);
 }
 
 const struct nx_verb nx_verb_sandbox = {
 	.name = "sandbox",
-	.usage = "sandbox image [list] | sandbox image import NAME FILE|DIR | sandbox image remove NAME",
-	.summary = "images that programs run in",
+	.usage = "sandbox image [list] | sandbox image import NAME FILE|DIR | sandbox image remove NAME |\n"
+		 "  nexus sandbox session [list] | sandbox session new [options] | sandbox session end ID",
+	.summary = "images that programs run in, and sessions that live on between runs",
 	.examples = "  nexus sandbox image import science science.tar\n"
 		    "  nexus exec --image science plot.py\n"
-		    "  nexus sandbox image remove science\n",
+		    "  id=$(nexus sandbox session new)\n"
+		    "  echo 'x = 41' | nexus exec --session $id -\n"
+		    "  echo 'print(x + 1)' | nexus exec --session $id -\n"
+		    "  nexus sandbox session end $id\n",
 	.more = "FILE is an OCI image layout in a tar, an archive of `docker save` or a tar of a root; DIR is an OCI layout. Both\n"
-		"are on the server's host. Digests are verified; devices and set-user-id bits are left out.\n",
+		"are on the server's host. Digests are verified; devices and set-user-id bits are left out.\n"
+		"In a session variables, files and processes live on from run to run, until it is ended, idle for too long, or\n"
+		"over a limit. Sessions need a server.\n",
 	.words = words,
+	.options = nx_sandbox_session_options,
 	.alone = true,
 	.run = run,
 };

@@ -27,4 +27,9 @@ extern const struct nx_verb nx_verb_agent, nx_verb_ask, nx_verb_bench, nx_verb_c
 	nx_verb_recall, nx_verb_remember, nx_verb_routes, nx_verb_sandbox, nx_verb_scan, nx_verb_search, nx_verb_serve,
 	nx_verb_spawner, nx_verb_task, nx_verb_version;
 
+/* The halves of `nexus sandbox`, without its first word; the options are those of `session new`. */
+extern const struct nx_cli_option nx_sandbox_session_options[];
+int nx_sandbox_image(struct nx_cli *c, int argc, char **argv);
+int nx_sandbox_session(struct nx_cli *c, int argc, char **argv);
+
 #endif

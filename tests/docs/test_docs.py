@@ -16,7 +16,8 @@ import generate_docs  # noqa: E402
 from nexus_server import Server  # noqa: E402
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-RUNNABLE = ["README.md", "README.ar.md", "docs/quick-start.md", "docs/how-to/grant-a-network.md"]
+RUNNABLE = ["README.md", "README.ar.md", "docs/quick-start.md", "docs/how-to/grant-a-network.md",
+            "docs/how-to/keep-a-session.md"]
 ADDRESS = "http://127.0.0.1:8600"
 BLOCK = re.compile(r"(?:<!-- expects: (?P<expects>.*?) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)\n```", re.S)
 needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")

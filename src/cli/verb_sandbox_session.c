@@ -1,0 +1,118 @@
+/* nexus sandbox session: sessions, in which `nexus exec --session` runs. */
+#include "cli/verbs.h"
+
+static const char *language, *memory, *cpu, *idle, *lifetime, *snapshot;
+const struct nx_cli_option nx_sandbox_session_options[] = {
+	{"language", "NAME", "new: python (default) or javascript", &language, NULL},
+	{"memory", "MIB", "new: memory of the whole session (512)", &memory, NULL},
+	{"cpu", "PERCENT", "new: of one core (20)", &cpu, NULL},
+	{"idle", "SECONDS", "new: it ends when no run came for so long", &idle, NULL},
+	{"lifetime", "SECONDS", "new: it ends after so long", &lifetime, NULL},
+	{"snapshot", "ID", "new: begin with the files of this snapshot", &snapshot, NULL},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *option, const char *text,
+		      bool is_whole, struct nx_error **err)
+{
+	double v;
+
+	if (!text)
+		return 0;
+	if (!nx_str_to_f64(nx_str_z(text), &v) || v <= 0 || v > 1e9)
+		return nx_error_set(err, NX_EINVAL, "--%s takes a number above zero, not `%s`", option, text);
+	if (is_whole)
+		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
+	else
+		yyjson_mut_obj_add_real(d, o, key, v);
+	return 0;
+}
+
+static int build(struct nx_cli *c, yyjson_mut_val **ret, struct nx_error **err)
+{
+	yyjson_mut_doc *d = nx_json_new(c->arena);
+	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL, *k;
+	int rc;
+
+	if (!o)
+		return nx_error_set(err, NX_ENOMEM, "begin a session");
+	nx_json_add_strz(d, o, "language", language ? language : "python");
+	if (snapshot)
+		nx_json_add_strz(d, o, "snapshot_id", snapshot);
+	k = yyjson_mut_obj_add_obj(d, o, "constraints");
+	if ((rc = add_number(d, k, "max_memory_mb", "memory", memory, true, err)) < 0 ||
+	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, true, err)) < 0 ||
+	    (rc = add_number(d, o, "idle_timeout_s", "idle", idle, false, err)) < 0 ||
+	    (rc = add_number(d, o, "lifetime_s", "lifetime", lifetime, false, err)) < 0)
+		return rc;
+	*ret = o;
+	return 0;
+}
+
+static int begin(struct nx_cli *c)
+{
+	struct nx_error *err = NULL;
+	yyjson_mut_val *body;
+	yyjson_val *answer;
+
+	if (build(c, &body, &err) < 0)
+		return nx_cli_misuse(c, &nx_verb_sandbox, err);
+	if (nx_cli_call(c, "POST", "/v1/sandbox/sessions", body, &answer, &err) < 0)
+		return nx_cli_fail(c, err);
+	if (c->json)
+		nx_cli_print_json(c, answer);
+	else
+		printf("%.*s\n", NX_FMT(nx_json_str(answer, "id")));
+	return NX_EXIT_OK;
+}
+
+static int list(struct nx_cli *c)
+{
+	struct nx_error *err = NULL;
+	yyjson_val *answer, *s;
+	size_t i, n;
+
+	if (nx_cli_call(c, "GET", "/v1/sandbox/sessions", NULL, &answer, &err) < 0)
+		return nx_cli_fail(c, err);
+	if (c->json) {
+		nx_cli_print_json(c, answer);
+		return NX_EXIT_OK;
+	}
+	yyjson_arr_foreach (nx_json_get(answer, "items"), i, n, s) {
+		nx_str reason = nx_json_str(s, "end_reason");
+		printf("%.*s  %-10.*s  %.*s%s%.*s\n", NX_FMT(nx_json_str(s, "id")), NX_FMT(nx_json_str(s, "language")),
+		       NX_FMT(nx_json_str(s, "state")), reason.n ? ": " : "", NX_FMT(reason));
+	}
+	if (n == 0)
+		puts("no sessions");
+	return NX_EXIT_OK;
+}
+
+static int end(struct nx_cli *c, const char *id)
+{
+	struct nx_error *err = NULL;
+	yyjson_val *answer;
+	const char *path = nx_arena_printf(c->arena, "/v1/sandbox/sessions/%s", nx_cli_escape(c, id));
+
+	if (!path)
+		nx_error_set(&err, NX_ENOMEM, "end a session");
+	if (err || nx_cli_call(c, "DELETE", path, NULL, &answer, &err) < 0)
+		return nx_cli_fail(c, err);
+	if (c->json)
+		nx_cli_print_json(c, answer);
+	else
+		printf("%.*s\n", NX_FMT(nx_json_str(answer, "state")));
+	return NX_EXIT_OK;
+}
+
+int nx_sandbox_session(struct nx_cli *c, int argc, char **argv)
+{
+	c->alone = false; /* a session lives in a server */
+	if (argc == 0 || (argc == 1 && strcmp(argv[0], "list") == 0))
+		return list(c);
+	if (argc == 1 && strcmp(argv[0], "new") == 0)
+		return begin(c);
+	if (argc == 2 && strcmp(argv[0], "end") == 0)
+		return end(c, argv[1]);
+	return nx_cli_usage(&nx_verb_sandbox, "say session new, session list or session end ID");
+}
