@@ -114,15 +114,20 @@ TEST(nothing_of_the_server_or_of_the_interpreters_start_is_left)
 	      "    try: fcntl.fcntl(fd, fcntl.F_GETFD); r.append((fd, os.readlink(f'/proc/self/fd/{fd}')))\n"
 	      "    except OSError: pass\n"
 	      "r += [e for e in os.environ if 'NEXUS' in e or 'SECRET' in e or e.startswith('LD_')]\n"
-	      "if b'hunter2' in open('/proc/self/environ', 'rb').read(): r.append('environ')\n"
-	      "for line in open('/proc/self/maps'):\n"
+	      /* The secret by its next letters, so that this program does not find itself. */
+	      "seen, known = 0, 'INTERPRETER'\n"
+	      "next = bytes((i + 1) % 256 for i in range(256))\n"
+	      "if b'ivoufs3' in open('/proc/self/environ', 'rb').read().translate(next): r.append('environ')\n"
+	      "for line in open('/proc/self/maps').read().splitlines():\n"
 	      "    p = line.split(None, 5)\n"
 	      "    if 'r' not in p[1] or (len(p) > 5 and p[5].startswith(('/usr', '[v'))): continue\n"
 	      "    a, b = (int(x, 16) for x in p[0].split('-'))\n"
-	      "    with open('/proc/self/mem', 'rb') as m:\n"
-	      "        try: m.seek(a); s = m.read(b - a)\n"
-	      "        except (OSError, OverflowError, ValueError): continue\n"
-	      "    if b'NEXUS_SECRET_OF_THE_' + b'SERVER=' in s: r.append(p)\n"
+	      "    try:\n"
+	      "        with open('/proc/self/mem', 'rb') as m: m.seek(a); s = m.read(b - a).translate(next)\n"
+	      "    except (OSError, OverflowError, ValueError): continue\n"
+	      "    if b'ivoufs3' in s: r.append(p)\n"
+	      "    seen += b'JOUFSQSFUFS' in s\n" /* known, which must be found */
+	      "if not seen: r.append('memory was not searched')\n"
 	      "if open('/proc/self/stat').read().rsplit(')', 1)[1].split()[4] != '0': r.append('has a terminal')\n"
 	      "print(r or 'held')");
 }
