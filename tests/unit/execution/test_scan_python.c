@@ -238,3 +238,10 @@ TEST(ordinary_code_stays_below_medium)
 	nx_arena_free(A);
 	A = NULL;
 }
+
+TEST(half_a_pair_of_surrogates_is_no_character)
+{
+	mild("x = '\\ud800' + '\\udc80\\udfff'\n");
+	py("import os\ngetattr(os, 'x\\ud800')('x')\ngetattr(os, 'system')('x')\n", "py-call-system");
+	mild("x = '\\U00110000\\Uffffffff\\u12'\n");
+}
