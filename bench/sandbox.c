@@ -1,7 +1,7 @@
 /*
  * What isolation costs: `true` and an empty Python program, bare, in bubblewrap and in our sandbox, alternating.
  *
- *   bench/sandbox [--rounds N] [--runs N]
+ *   bench/sandbox [--rounds N] [--runs N] [--docker SOCKET --image NAME]
  */
 #include "base/config.h"
 #include "execution/execution.h"
@@ -17,6 +17,14 @@ static unsigned number(int argc, char **argv, const char *name, unsigned otherwi
 	return otherwise;
 }
 
+static const char *text(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], name) == 0)
+			return argv[i + 1];
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
@@ -25,14 +33,15 @@ int main(int argc, char **argv)
 	struct nx_spawner *sp = NULL;
 	const char *no_environment[] = {NULL};
 	nx_str json = NX_STR_NULL;
+	const struct nx_execution_peers peers = {text(argc, argv, "--docker"), text(argc, argv, "--image")};
 	if (argc > 1 && strcmp(argv[1], "spawner") == 0)
 		return nx_spawner_main(argc, argv);
 	int r = nx_config_load(NULL, no_environment, &c, &err);
 	if (r == 0)
 		r = nx_spawner_start(c, &sp, &err);
 	if (r == 0)
-		r = nx_execution_bench(sp, number(argc, argv, "--rounds", 5), number(argc, argv, "--runs", 40), a,
-				       &json, &err);
+		r = nx_execution_bench(sp, &peers, number(argc, argv, "--rounds", 5), number(argc, argv, "--runs", 40),
+				       a, &json, &err);
 	if (r == 0)
 		printf("%.*s\n", NX_FMT(json));
 	else

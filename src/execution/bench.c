@@ -30,8 +30,9 @@ struct bench {
 	bool has[NX_BENCH_KINDS];
 	bool last_was_warm;
 	double p50[NX_BENCH_KINDS][ROUNDS_MAX]; /* milliseconds */
+	struct nx_execution_peers peers;
 	yyjson_mut_doc *d;
-	yyjson_mut_val *o;
+	yyjson_mut_val *o, *goals;
 };
 
 static int by_value(const void *a, const void *b)
@@ -129,7 +130,7 @@ static int run_kind(struct bench *b, int kind, const struct nx_bench_program *p,
 		return run_ours(b, p, NX_READY_NOTHING, err);
 	if (kind == NX_BENCH_WARM)
 		return run_ours(b, p, p->ready, err);
-	return nx_bench_peer(kind, p, err);
+	return nx_bench_peer(kind, &b->peers, p, err);
 }
 
 /* ---- one after the other ---- */
@@ -168,7 +169,50 @@ static int measure_round(struct bench *b, const struct nx_bench_program *p, unsi
 	return 0;
 }
 
-static void add_row(struct bench *b, yyjson_mut_val *o, const char *name, double *v)
+/* What the sandbox aims at, and whether it was seen. Told at the end. */
+static void judge(struct bench *b, const char *program, const char *name, double seen)
+{
+	static const struct {
+		const char *program, *name, *words;
+		double goal;
+		bool is_least;
+	} goals[] = {
+		{"true", "nexus_to_bubblewrap", "true, cold, to bubblewrap", 0.6, false},
+		{"python", "nexus_above_bare", "python, cold, above bare, ms", 2.5, false},
+		{"python", "warm_to_bare", "python, warm, to bare", 0.5, false},
+		{"true", "warm_to_bubblewrap", "true, made ahead, to bubblewrap", 0.6, false},
+		{"python", "docker_to_warm", "docker to python, warm", 20, true},
+		{"clients_16", "runs_per_s", "16 clients, warm runs a second", 250, true},
+		{"clients_16", "p99_ms", "16 clients, p99, ms", 150, false},
+	};
+	for (size_t i = 0; i < nx_countof(goals); i++) {
+		if (strcmp(goals[i].program, program) != 0 || strcmp(goals[i].name, name) != 0)
+			continue;
+		yyjson_mut_val *v = yyjson_mut_arr_add_obj(b->d, b->goals);
+		nx_json_add_strz(b->d, v, "what", goals[i].words);
+		nx_json_add_strz(b->d, v, "must_be", goals[i].is_least ? "at least" : "at most");
+		yyjson_mut_obj_add_real(b->d, v, "goal", goals[i].goal);
+		yyjson_mut_obj_add_real(b->d, v, "seen", seen);
+		yyjson_mut_obj_add_bool(b->d, v, "met",
+					goals[i].is_least ? seen >= goals[i].goal : seen <= goals[i].goal);
+	}
+}
+
+static void tell_goals(const struct bench *b)
+{
+	yyjson_mut_val *v;
+	size_t i, n;
+	fprintf(stderr, "%-34s %9s %18s\n", "goals", "seen", "");
+	yyjson_mut_arr_foreach(b->goals, i, n, v)
+		fprintf(stderr, "  %-32s %9.3f   %-8s %7.1f   %s\n", yyjson_mut_get_str(yyjson_mut_obj_get(v, "what")),
+			yyjson_mut_get_real(yyjson_mut_obj_get(v, "seen")),
+			yyjson_mut_get_str(yyjson_mut_obj_get(v, "must_be")),
+			yyjson_mut_get_real(yyjson_mut_obj_get(v, "goal")),
+			yyjson_mut_get_bool(yyjson_mut_obj_get(v, "met")) ? "met" : "MISSED");
+}
+
+/* Returns the middle. */
+static double add_row(struct bench *b, yyjson_mut_val *o, const char *name, double *v)
 {
 	double mid = quantile(v, b->rounds, 0.5); /* sorts */
 	yyjson_mut_val *row = yyjson_mut_obj_add_obj(b->d, o, name);
@@ -176,36 +220,39 @@ static void add_row(struct bench *b, yyjson_mut_val *o, const char *name, double
 	yyjson_mut_obj_add_real(b->d, row, "median", mid);
 	yyjson_mut_obj_add_real(b->d, row, "max", v[b->rounds - 1]);
 	fprintf(stderr, "  %-28s %8.3f %8.3f %8.3f\n", name, v[0], mid, v[b->rounds - 1]);
+	return mid;
 }
 
-static void add_ratio(struct bench *b, yyjson_mut_val *o, const char *name, int of, int to, bool is_difference)
+static void add_ratio(struct bench *b, yyjson_mut_val *o, const char *program, const char *name, int of, int to,
+		      bool is_difference)
 {
 	double v[ROUNDS_MAX];
 	if (!b->has[of] || !b->has[to])
 		return;
 	for (unsigned i = 0; i < b->rounds; i++)
 		v[i] = is_difference ? b->p50[of][i] - b->p50[to][i] : b->p50[of][i] / b->p50[to][i];
-	add_row(b, o, name, v);
+	judge(b, program, name, add_row(b, o, name, v));
 }
 
 static void tell(struct bench *b, const struct nx_bench_program *p)
 {
 	fprintf(stderr, "%-30s %8s %8s %8s   (p50 of a round, ms)\n", p->name, "min", "median", "max");
 	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, p->name);
-	add_ratio(b, v, "nexus_to_bubblewrap", NX_BENCH_COLD, NX_BENCH_BWRAP, false);
-	add_ratio(b, v, "nexus_above_bare", NX_BENCH_COLD, NX_BENCH_BARE, true);
-	add_ratio(b, v, "warm_to_bubblewrap", NX_BENCH_WARM, NX_BENCH_BWRAP, false);
-	add_ratio(b, v, "warm_to_bare", NX_BENCH_WARM, NX_BENCH_BARE, false);
-	add_ratio(b, v, "docker_to_nexus", NX_BENCH_DOCKER, NX_BENCH_COLD, false);
+	add_ratio(b, v, p->name, "nexus_to_bubblewrap", NX_BENCH_COLD, NX_BENCH_BWRAP, false);
+	add_ratio(b, v, p->name, "nexus_above_bare", NX_BENCH_COLD, NX_BENCH_BARE, true);
+	add_ratio(b, v, p->name, "warm_to_bubblewrap", NX_BENCH_WARM, NX_BENCH_BWRAP, false);
+	add_ratio(b, v, p->name, "warm_to_bare", NX_BENCH_WARM, NX_BENCH_BARE, false);
+	add_ratio(b, v, p->name, "docker_to_nexus", NX_BENCH_DOCKER, NX_BENCH_COLD, false);
+	add_ratio(b, v, p->name, "docker_to_warm", NX_BENCH_DOCKER, NX_BENCH_WARM, false);
 	for (int kind = 0; kind < NX_BENCH_KINDS; kind++)
 		if (b->has[kind])
-			add_row(b, v, kind_names[kind], b->p50[kind]);
+			(void)add_row(b, v, kind_names[kind], b->p50[kind]);
 }
 
 static int measure(struct bench *b, const struct nx_bench_program *p, struct nx_error **err)
 {
 	for (int kind = 0; kind < NX_BENCH_KINDS; kind++)
-		b->has[kind] = nx_bench_has(kind, p);
+		b->has[kind] = nx_bench_has(kind, &b->peers, p);
 	if (try_warm(b, p, err) < 0)
 		return nx_error_code(*err);
 	for (unsigned round = 0; round < b->rounds; round++)
@@ -337,11 +384,15 @@ static int run_all(struct bench *b, pid_t spawner, struct nx_arena *a, struct nx
 		return nx_error_wrap(err, "bench 16 clients");
 	nx_bench_settle(spawner, &after);
 	tell_leaks(b, &before, &after);
+	yyjson_mut_val *crowd = yyjson_mut_obj_get(b->o, "clients_16");
+	judge(b, "clients_16", "runs_per_s", yyjson_mut_get_real(yyjson_mut_obj_get(crowd, "runs_per_s")));
+	judge(b, "clients_16", "p99_ms", yyjson_mut_get_real(yyjson_mut_obj_get(crowd, "p99_ms")));
+	tell_goals(b);
 	return 0;
 }
 
-int nx_execution_bench(struct nx_spawner *sp, unsigned rounds, unsigned runs, struct nx_arena *a, nx_str *ret_json,
-		       struct nx_error **err)
+int nx_execution_bench(struct nx_spawner *sp, const struct nx_execution_peers *peers, unsigned rounds, unsigned runs,
+		       struct nx_arena *a, nx_str *ret_json, struct nx_error **err)
 {
 	struct nx_spawn_hello hello;
 	struct bench *b = nx_arena_new_of(a, struct bench);
@@ -353,11 +404,13 @@ int nx_execution_bench(struct nx_spawner *sp, unsigned rounds, unsigned runs, st
 		return nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
 	b->o = yyjson_mut_obj(b->d);
 	b->sock = nx_spawner_socket(sp);
+	b->peers = *peers;
 	b->rounds = rounds;
 	b->runs = runs;
 	nx_json_add_strz(b->d, b->o, "bench", "sandbox");
 	yyjson_mut_obj_add_uint(b->d, b->o, "rounds", rounds);
 	yyjson_mut_obj_add_uint(b->d, b->o, "runs_per_round", runs);
+	b->goals = yyjson_mut_obj_add_arr(b->d, b->o, "goals");
 	if (run_all(b, nx_spawner_pid(sp), a, err) < 0)
 		return nx_error_code(*err);
 	return nx_json_write(a, b->o, false, ret_json, err);

@@ -17,9 +17,10 @@ struct nx_bench_program {
 };
 
 /* False: the peer is not on this host, and its row stays out. */
-bool nx_bench_has(int kind, const struct nx_bench_program *p);
+bool nx_bench_has(int kind, const struct nx_execution_peers *peers, const struct nx_bench_program *p);
 /* One run of a peer, waited for. */
-int nx_bench_peer(int kind, const struct nx_bench_program *p, struct nx_error **err);
+int nx_bench_peer(int kind, const struct nx_execution_peers *peers, const struct nx_bench_program *p,
+		  struct nx_error **err);
 
 struct nx_bench_traces { /* of the spawner and what is below it; -1: cannot be seen */
 	int64_t processes, cgroups, mounts, fds, rss_kib;

@@ -203,9 +203,13 @@ int nx_execution_get(struct nx_execution *e, int64_t tenant, nx_id id, struct nx
 int nx_execution_artifact(struct nx_execution *e, int64_t tenant, nx_id id, struct nx_arena *a, nx_str *ret_bytes,
 			  nx_str *ret_mime, struct nx_error **err);
 
-/* `nexus bench sandbox`: our sandbox, bubblewrap (where it is installed) and bare processes, alternating; a table on stderr,
- * JSON in the arena. With a spawner of its own, which no execution uses. */
-int nx_execution_bench(struct nx_spawner *sp, unsigned rounds, unsigned runs, struct nx_arena *a, nx_str *ret_json,
-		       struct nx_error **err);
+/* `nexus bench sandbox`: our sandbox, bubblewrap (where it is installed), `docker run` (where an engine is named) and bare
+ * processes, alternating; a table on stderr with what is aimed at, JSON in the arena. With a spawner of its own, which no
+ * execution uses. */
+struct nx_execution_peers {
+	const char *docker_socket, *docker_image; /* NULL: no engine. The image is there already, with python3 in it */
+};
+int nx_execution_bench(struct nx_spawner *sp, const struct nx_execution_peers *peers, unsigned rounds, unsigned runs,
+		       struct nx_arena *a, nx_str *ret_json, struct nx_error **err);
 
 #endif

@@ -139,8 +139,8 @@ struct nx_spawn_prepare {
 	struct nx_spawn_network network;
 	struct nx_spawn_files files;
 	char image[NX_SPAWN_IMAGE_MAX]; /* name of its directory among the images; "": the root of all other runs */
-	uint64_t command;    /* nx_spawn_command_key of the START that will follow; 0: unknown */
-	uint8_t ready;       /* enum nx_ready: the most that may be used */
+	uint64_t command;               /* nx_spawn_command_key of the START that will follow; 0: unknown */
+	uint8_t ready;                  /* enum nx_ready: the most that may be used */
 };
 
 struct nx_spawn_prepared {

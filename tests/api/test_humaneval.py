@@ -29,11 +29,12 @@ def program(problem):
     return f"{problem['prompt']}{problem['canonical_solution']}\n{problem['test']}\ncheck({problem['entry_point']})\nprint('passed')\n"
 
 
-def test_every_solution_passes_its_tests_in_the_sandbox(server, client, problems):
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_every_solution_passes_its_tests_in_the_sandbox(server, client, problems, warm):
     clients = [Client(server, contract=client.contract) for _ in range(AT_ONCE)]
 
     def run(i):
-        body = {"language": "python", "code": program(problems[i]), "constraints": {"max_cpu_percent": 100}}
+        body = {"language": "python", "code": program(problems[i]), "warm": warm, "constraints": {"max_cpu_percent": 100}}
         r = clients[i % AT_ONCE].post("/v1/sandbox/executions", body)
         return r.status_code == 200 and (r.json()["status"], r.json()["stdout"]) == ("ok", "passed\n") or r.text
 
