@@ -8,7 +8,15 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum nx_bench_kind { NX_BENCH_BARE, NX_BENCH_BWRAP, NX_BENCH_DOCKER, NX_BENCH_COLD, NX_BENCH_WARM, NX_BENCH_KINDS };
+enum nx_bench_kind {
+	NX_BENCH_BARE,
+	NX_BENCH_BWRAP,
+	NX_BENCH_DOCKER,
+	NX_BENCH_COLD,
+	NX_BENCH_BOX,
+	NX_BENCH_WARM,
+	NX_BENCH_KINDS
+};
 
 struct nx_bench_program {
 	const char *name;
