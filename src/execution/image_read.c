@@ -20,6 +20,12 @@
 #define HASH_BLOCK 65536
 #define PREFIX "sha256:"
 
+/* Of what has failed already, for a caller that got no descriptor. */
+static int code_of(struct nx_error **err)
+{
+	return err && *err ? nx_error_code(*err) : NX_EPARSE;
+}
+
 static int open_in_box(int box, const char *path)
 {
 	struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
@@ -136,7 +142,7 @@ static yyjson_val *choose(yyjson_val *index)
 static int unpack_layer(struct nx_image_reader *r, int fd, struct nx_error **err)
 {
 	if (fd < 0)
-		return nx_error_code(err ? *err : NULL) ? nx_error_code(*err) : NX_EPARSE;
+		return code_of(err);
 	int result = nx_unpack_fd(&r->root, fd, err);
 	(void)close(fd);
 	return result;
@@ -155,7 +161,7 @@ static int read_manifest(struct nx_image_reader *r, yyjson_val *manifest, struct
 	size_t i, n;
 	nx_auto_fd int fd = open_blob(r, nx_json_str(nx_json_get(manifest, "config"), "digest"), err);
 	if (fd < 0)
-		return nx_error_code(err ? *err : NULL) ? nx_error_code(*err) : NX_EPARSE;
+		return code_of(err);
 	int result = read_json(fd, "the configuration", a, &config, err);
 	if (result == 0 && nx_json_str(config, "architecture").n && !is_for_us(config))
 		result = nx_error_set(err, NX_EUNSUPPORTED, "the image is for %.*s, this machine is %s",
@@ -184,7 +190,7 @@ static int read_oci(struct nx_image_reader *r, struct nx_arena *a, struct nx_err
 		nx_str digest = nx_json_str(chosen, "digest");
 		nx_auto_fd int blob = open_blob(r, digest, err);
 		if (blob < 0)
-			return nx_error_code(err ? *err : NULL) ? nx_error_code(*err) : NX_EPARSE;
+			return code_of(err);
 		(void)snprintf(r->digest, sizeof(r->digest), "%.*s", NX_FMT(digest));
 		result = read_json(blob, "a manifest", a, &v, err);
 		if (result == 0 && !nx_json_get(v, "manifests"))
@@ -225,7 +231,7 @@ static int read_docker(struct nx_image_reader *r, struct nx_arena *a, struct nx_
 		return nx_error_set(err, NX_ENOMEM, "no memory for an image");
 	config_fd = open_named(r, name, nx_str_z(digest), err);
 	if (config_fd < 0)
-		return nx_error_code(err ? *err : NULL) ? nx_error_code(*err) : NX_EPARSE;
+		return code_of(err);
 	(void)snprintf(r->digest, sizeof(r->digest), "%s", digest);
 	result = read_json(config_fd, "the configuration", a, &config, err);
 	yyjson_val *layers = nx_json_get(v, "Layers"), *ids = nx_json_get(nx_json_get(config, "rootfs"), "diff_ids");
