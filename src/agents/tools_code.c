@@ -6,81 +6,12 @@
  * (sandbox.files_agents), that is no longer so: each run happens once. What it prints is tainted.
  */
 #include "agents/agents_internal.h"
-
-struct constraint_args {
-	int64_t cpu, memory;
-	double time;
-	int cpu_policy;
-	struct nx_list imports, operations;
-	yyjson_val *network, *file_system;
-};
-static const struct nx_field constraint_fields[] = {
-	{.name = "max_cpu_percent",
-	 .type = NX_T_INT,
-	 .offset = offsetof(struct constraint_args, cpu),
-	 .min = 1,
-	 .max = 10000,
-	 .def = 20,
-	 .help = "of one core"},
-	{.name = "cpu_policy",
-	 .type = NX_T_ENUM,
-	 .names = nx_cpu_policy_names,
-	 .offset = offsetof(struct constraint_args, cpu_policy),
-	 .def = NX_CPU_THROTTLE,
-	 .help = "throttle slows down what takes more, kill ends it"},
-	{.name = "max_memory_mb",
-	 .type = NX_T_INT,
-	 .offset = offsetof(struct constraint_args, memory),
-	 .min = 16,
-	 .max = 1048576,
-	 .def = 512,
-	 .help = "memory of all its processes"},
-	{.name = "max_execution_time_s",
-	 .type = NX_T_NUMBER,
-	 .offset = offsetof(struct constraint_args, time),
-	 .min = 0.01,
-	 .max = 86400,
-	 .def = 30,
-	 .help = "wall time"},
-	{.name = "allowed_imports",
-	 .type = NX_T_ARRAY,
-	 .item = NX_T_STRING,
-	 .offset = offsetof(struct constraint_args, imports),
-	 .max_len = 256,
-	 .help = "modules it may import; none: no restriction"},
-	{.name = "blocked_operations",
-	 .type = NX_T_ARRAY,
-	 .item = NX_T_STRING,
-	 .offset = offsetof(struct constraint_args, operations),
-	 .max_len = 256,
-	 .help = "functions it may not call"},
-	{.name = "network_access",
-	 .type = NX_T_ANY,
-	 .flags = NX_F_NULL,
-	 .offset = offsetof(struct constraint_args, network),
-	 .json_schema = "{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,\"properties\":{"
-			"\"allow\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-			"\"deny\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}",
-	 .help = "hosts it may reach through a proxy, as {\"allow\": [\"api.example.com:443\"]}; refused unless the "
-		 "operator lets agents do so (sandbox.network_agents)"},
-	{.name = "file_system_access",
-	 .type = NX_T_ANY,
-	 .flags = NX_F_NULL,
-	 .offset = offsetof(struct constraint_args, file_system),
-	 .json_schema = NX_EXEC_FILES_SCHEMA,
-	 .help = "directories of the host; refused unless the operator lets agents do so (sandbox.files_agents)"},
-};
-static const struct nx_schema constraint_schema = {"CodeConstraints",
-						   "limits of the run",
-						   constraint_fields,
-						   nx_countof(constraint_fields),
-						   sizeof(struct constraint_args),
-						   false};
+#include "execution/constraints.h"
 
 struct code_args {
 	nx_str language, code, stdin_text;
 	int policy;
-	struct constraint_args *constraints;
+	struct nx_constraints_body *constraints;
 };
 static const struct nx_field code_fields[] = {
 	{.name = "language",
@@ -110,9 +41,9 @@ static const struct nx_field code_fields[] = {
 	{.name = "constraints",
 	 .type = NX_T_OBJECT,
 	 .flags = NX_F_NULL,
-	 .schema = &constraint_schema,
+	 .schema = &nx_constraints_schema,
 	 .offset = offsetof(struct code_args, constraints),
-	 .help = "limits of the run"},
+	 .help = "limits of the run; its grants are refused unless the operator lets agents use them"},
 };
 static const struct nx_schema code_schema = {"CodeRunInput",          "a program to run in the sandbox", code_fields,
 					     nx_countof(code_fields), sizeof(struct code_args),          false};
@@ -148,23 +79,6 @@ static void cancel(struct nx_tool_call *c)
 	nx_execution_cancel(g->p.execution, x->id);
 }
 
-static int constrain(struct nx_exec *x, const struct constraint_args *k, struct nx_error **err)
-{
-	x->constraints = nx_exec_constraints_default;
-	if (!k)
-		return 0;
-	x->constraints.max_cpu_percent = k->cpu;
-	x->constraints.cpu_policy = (enum nx_cpu_policy)k->cpu_policy;
-	x->constraints.max_memory_mb = k->memory;
-	x->constraints.max_time_us = (int64_t)(k->time * (double)NX_USEC_PER_SEC);
-	x->constraints.allowed_imports = k->imports.items;
-	x->constraints.nallowed_imports = k->imports.n;
-	x->constraints.blocked_operations = k->operations.items;
-	x->constraints.nblocked_operations = k->operations.n;
-	int r = nx_exec_network_read(k->network, x->arena, &x->constraints.network, err);
-	return r == 0 ? nx_exec_files_read(k->file_system, x->arena, &x->constraints.files, err) : r;
-}
-
 static void start_code(struct nx_tool_call *c, void *self)
 {
 	struct nx_agents *g = self;
@@ -190,7 +104,7 @@ static void start_code(struct nx_tool_call *c, void *self)
 			      .done = run_done,
 			      .reply = c->reply,
 			      .ctx = c};
-	if (constrain(x, in->constraints, &err) < 0) {
+	if (nx_constraints_fill(in->constraints, c->arena, &x->constraints, &err) < 0) {
 		nx_tool_finish(c, err);
 		return;
 	}

@@ -1,6 +1,7 @@
 /* Sandbox sessions: their life, their files and their snapshots. Runs in them are executions with a session_id. */
 #include "api/api_internal.h"
 #include "base/clock.h"
+#include "execution/constraints.h"
 #include "execution/session.h"
 
 /* ---- shapes ---- */

@@ -5,77 +5,11 @@
 #include "api/stream_internal.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "execution/constraints.h"
 
 #include <stdio.h>
 
 /* ---- the request ---- */
-
-struct constraints_body {
-	int64_t cpu_percent, memory_mb;
-	double time_s;
-	int cpu_policy;
-	struct nx_list allowed_imports, blocked_operations;
-	yyjson_val *network, *file_system;
-};
-static const struct nx_field constraint_fields[] = {
-	{.name = "max_cpu_percent",
-	 .type = NX_T_INT,
-	 .offset = offsetof(struct constraints_body, cpu_percent),
-	 .min = 1,
-	 .max = 10000,
-	 .def = 20,
-	 .help = "of one core"},
-	{.name = "cpu_policy",
-	 .type = NX_T_ENUM,
-	 .names = nx_cpu_policy_names,
-	 .offset = offsetof(struct constraints_body, cpu_policy),
-	 .def = NX_CPU_THROTTLE,
-	 .help = "what comes of more CPU: throttle slows the program down, kill ends it with cpu_limit"},
-	{.name = "max_memory_mb",
-	 .type = NX_T_INT,
-	 .offset = offsetof(struct constraints_body, memory_mb),
-	 .min = 1,
-	 .max = 1048576,
-	 .def = 512,
-	 .help = "of all its processes"},
-	{.name = "max_execution_time_s",
-	 .type = NX_T_NUMBER,
-	 .offset = offsetof(struct constraints_body, time_s),
-	 .min = 0.001,
-	 .max = 86400,
-	 .def = 30,
-	 .help = "by the clock"},
-	{.name = "allowed_imports",
-	 .type = NX_T_ARRAY,
-	 .item = NX_T_STRING,
-	 .offset = offsetof(struct constraints_body, allowed_imports),
-	 .max_len = 256,
-	 .help = "empty: no restriction"},
-	{.name = "blocked_operations",
-	 .type = NX_T_ARRAY,
-	 .item = NX_T_STRING,
-	 .offset = offsetof(struct constraints_body, blocked_operations),
-	 .max_len = 256,
-	 .help = "scanner rules or functions that block"},
-	{.name = "network_access",
-	 .type = NX_T_ANY,
-	 .flags = NX_F_NULL,
-	 .offset = offsetof(struct constraints_body, network),
-	 .json_schema = NX_NETWORK_ACCESS_SCHEMA,
-	 .help = NX_NETWORK_ACCESS_HELP},
-	{.name = "file_system_access",
-	 .type = NX_T_ANY,
-	 .flags = NX_F_NULL,
-	 .offset = offsetof(struct constraints_body, file_system),
-	 .json_schema = NX_EXEC_FILES_SCHEMA,
-	 .help = "false; directories of the host, below those that the operator allows (sandbox.read_roots, "
-		 "sandbox.write_roots), at their own paths; true: all of these. The work directory is always writable"},
-};
-static const struct nx_schema constraints_schema = {.name = "Constraints",
-						    .help = "What a run may use.",
-						    .fields = constraint_fields,
-						    .nfields = nx_countof(constraint_fields),
-						    .size = sizeof(struct constraints_body)};
 
 struct file_body {
 	nx_str path, content;
@@ -104,7 +38,7 @@ struct run_body {
 	struct nx_list files;
 	bool warm, stream;
 	int policy;
-	struct constraints_body *constraints;
+	struct nx_constraints_body *constraints;
 };
 static const struct nx_field run_fields[] = {
 	{.name = "language",
@@ -160,7 +94,7 @@ static const struct nx_field run_fields[] = {
 	{.name = "constraints",
 	 .type = NX_T_OBJECT,
 	 .flags = NX_F_NULL,
-	 .schema = &constraints_schema,
+	 .schema = &nx_constraints_schema,
 	 .offset = offsetof(struct run_body, constraints),
 	 .help = "limits, imports, access"},
 	{.name = "stream",
@@ -405,24 +339,6 @@ static void start_stream(struct run *u)
 
 /* ---- start ---- */
 
-static int fill_constraints(const struct constraints_body *c, struct nx_arena *a, struct nx_exec_constraints *ret,
-			    struct nx_error **err)
-{
-	*ret = nx_exec_constraints_default;
-	if (!c)
-		return 0;
-	ret->max_cpu_percent = c->cpu_percent;
-	ret->cpu_policy = (enum nx_cpu_policy)c->cpu_policy;
-	ret->max_memory_mb = c->memory_mb;
-	ret->max_time_us = (int64_t)(c->time_s * (double)NX_USEC_PER_SEC);
-	ret->allowed_imports = c->allowed_imports.items;
-	ret->nallowed_imports = c->allowed_imports.n;
-	ret->blocked_operations = c->blocked_operations.items;
-	ret->nblocked_operations = c->blocked_operations.n;
-	int rc = nx_exec_network_read(c->network, a, &ret->network, err);
-	return rc ? rc : nx_exec_files_read(c->file_system, a, &ret->files, err);
-}
-
 int nx_execution_files_decode(struct nx_request *r, const struct nx_list *files, struct nx_exec_file **ret,
 			      size_t *ret_n, struct nx_error **err)
 {
@@ -465,7 +381,7 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		nx_error_set(err, NX_ENOTFOUND, "no such sandbox session");
 		return nx_error_at(err, "/session_id");
 	}
-	int rc = fill_constraints(b->constraints, r->arena, &x->constraints, err);
+	int rc = nx_constraints_fill(b->constraints, r->arena, &x->constraints, err);
 	if (!rc && b->session_id.n && x->constraints.files.is_granted) {
 		nx_error_set(err, NX_EUNSUPPORTED,
 			     "a run in a session has the directories that the session was granted");

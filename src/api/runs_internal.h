@@ -14,14 +14,6 @@ void nx_runs_free(struct nx_runs *t);
 /* Is this execution under way for the tenant? */
 bool nx_runs_has(struct nx_runs *t, int64_t tenant, nx_id id);
 
-#define NX_NETWORK_HOSTS_SCHEMA "{\"type\":\"array\",\"maxItems\":32,\"items\":{\"type\":\"string\"}}"
-#define NX_NETWORK_ACCESS_SCHEMA                                                                       \
-	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,"                               \
-	"\"properties\":{\"allow\":" NX_NETWORK_HOSTS_SCHEMA ",\"deny\":" NX_NETWORK_HOSTS_SCHEMA "}," \
-	"\"additionalProperties\":false,\"example\":{\"allow\":[\"api.example.com:443\",\"*.example.com\"]}}"
-#define NX_NETWORK_ACCESS_HELP                                                                                       \
-	"true: every public address; or hosts that may be reached, HOST, *.HOST, * or an address, with :PORT or :* " \
-	"(without: 80 and 443); deny wins; private addresses only as ADDRESS:PORT. Through a proxy"
 extern const struct nx_schema nx_execution_request_schema, nx_execution_file_schema;
 /* Files of a body, decoded. At most sandbox.max_files. */
 int nx_execution_files_decode(struct nx_request *r, const struct nx_list *files, struct nx_exec_file **ret,

@@ -73,11 +73,6 @@ struct nx_exec_files {
 };
 /* Reads file_system_access (NULL and null: false). Errors point to its place below /constraints. */
 int nx_exec_files_read(yyjson_val *v, struct nx_arena *a, struct nx_exec_files *ret, struct nx_error **err);
-#define NX_EXEC_FILES_SCHEMA                                                                                             \
-	"{\"type\":[\"boolean\",\"object\",\"null\"],\"default\":false,\"properties\":{"                                 \
-	"\"read\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":8},"                                  \
-	"\"write\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":8}},\"additionalProperties\":false," \
-	"\"examples\":[{\"read\":[\"/data/a\"],\"write\":[\"/data/b\"]}]}"
 
 struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_cpu_percent; /* of one core; quota with a period of 1 s */

@@ -6,29 +6,25 @@
 
 #define NX_PY_STARS_MAX 32
 
-/* X(symbol of a named node) */
-#define NX_PY_SYMBOLS(X)                                                                                            \
-	X(aliased_import)                                                                                           \
-	X(argument_list)                                                                                            \
-	X(as_pattern)                                                                                               \
-	X(as_pattern_target) X(assignment) X(attribute) X(augmented_assignment) X(await) X(binary_operator) X(      \
-		boolean_operator) X(break_statement) X(call) X(concatenated_string) X(conditional_expression)       \
-		X(decorator) X(default_parameter) X(dictionary_splat) X(dotted_name) X(escape_sequence) X(          \
-			expression_list) X(expression_statement) X(for_in_clause) X(for_statement)                  \
-			X(function_definition) X(generator_expression) X(identifier) X(import_from_statement) X(    \
-				import_statement) X(integer) X(interpolation) X(keyword_argument) X(lambda) X(list) \
-				X(list_comprehension) X(list_splat) X(named_expression) X(parenthesized_expression) \
-					X(pattern_list) X(raise_statement) X(relative_import) X(return_statement)   \
-						X(set) X(slice) X(string) X(string_content) X(subscript) X(tuple)   \
-							X(tuple_pattern) X(type) X(typed_default_parameter)         \
-								X(unary_operator) X(while_statement)                \
-									X(wildcard_import) X(yield)
-#define NX_PY_FIELDS(X)                                                                                      \
-	X(alias)                                                                                             \
-	X(argument)                                                                                          \
-	X(arguments)                                                                                         \
-	X(attribute) X(body) X(condition) X(expression) X(function) X(left) X(module_name) X(name) X(object) \
-		X(operator) X(parameters) X(right) X(subscript) X(value)
+/* X(symbol of a named node), X(field). Version 14 of clang-format never comes to rest on lists of this length. */
+/* clang-format off */
+#define NX_PY_SYMBOLS(X) \
+	X(aliased_import) X(argument_list) X(as_pattern) X(as_pattern_target) X(assignment) X(attribute) \
+	X(augmented_assignment) X(await) X(binary_operator) X(boolean_operator) X(break_statement) X(call) \
+	X(concatenated_string) X(conditional_expression) X(decorator) X(default_parameter) \
+	X(dictionary_splat) X(dotted_name) X(escape_sequence) X(expression_list) X(expression_statement) \
+	X(for_in_clause) X(for_statement) X(function_definition) X(generator_expression) X(identifier) \
+	X(import_from_statement) X(import_statement) X(integer) X(interpolation) X(keyword_argument) \
+	X(lambda) X(list) X(list_comprehension) X(list_splat) X(named_expression) \
+	X(parenthesized_expression) X(pattern_list) X(raise_statement) X(relative_import) \
+	X(return_statement) X(set) X(slice) X(string) X(string_content) X(subscript) X(tuple) \
+	X(tuple_pattern) X(type) X(typed_default_parameter) X(unary_operator) X(while_statement) \
+	X(wildcard_import) X(yield)
+
+#define NX_PY_FIELDS(X) \
+	X(alias) X(argument) X(arguments) X(attribute) X(body) X(condition) X(expression) X(function) \
+	X(left) X(module_name) X(name) X(object) X(operator) X(parameters) X(right) X(subscript) X(value)
+/* clang-format on */
 
 struct nx_py_node {
 	TSNode n;

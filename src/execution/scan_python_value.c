@@ -71,7 +71,8 @@ static struct nx_value content(struct nx_py *p, TSNode n, bool is_raw)
 			nx_str hex = nx_str_slice(s, i + 1, i + 1 + digits);
 			memcpy(number + 2, hex.p, hex.n);
 			uint32_t cp = (uint32_t)nx_value_parse_number(nx_str_n(number, hex.n + 2));
-			bool is_character = cp <= 0x10ffff && (cp < 0xd800 || cp > 0xdfff); /* half a pair has no UTF-8 */
+			bool is_character =
+				cp <= 0x10ffff && (cp < 0xd800 || cp > 0xdfff); /* half a pair has no UTF-8 */
 			len += is_character && hex.n == digits ? nx_utf8_encode(cp, out + len) : 0;
 			i += hex.n;
 		} else if (c >= '0' && c <= '7') {
