@@ -3,6 +3,7 @@
 #include "api/api_internal.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 
 #include <stdio.h>
 
@@ -165,7 +166,9 @@ static void replay(struct nx_request *r, const struct stored *s)
 {
 	struct nx_error *err = NULL;
 	nx_request_header(r, "Idempotent-Replayed", "true");
-	if (s->answer.p) {
+	if (s->answer.p && s->answer.n == 0) {
+		nx_request_reply_empty(r, s->status);
+	} else if (s->answer.p) {
 		nx_request_reply_json(r, s->status, s->answer);
 	} else if (r->route->replay && !nx_id_none(s->object)) {
 		r->route->replay(r, s->object);
@@ -175,12 +178,77 @@ static void replay(struct nx_request *r, const struct stored *s)
 	}
 }
 
+static void reply_plainly(struct nx_request *r, int status, nx_str json)
+{
+	if (json.n)
+		nx_request_reply_json(r, status, json);
+	else
+		nx_request_reply_empty(r, status);
+}
+
+struct kept {
+	struct nx_write write;
+	struct nx_request *r;
+	nx_str json;
+};
+
+static int apply_kept(struct nx_write *w, struct nx_db *db, struct nx_error **err)
+{
+	struct kept *k = nx_container_of(w, struct kept, write);
+	return run_hook(k->r->hook, db, NX_ID_NONE, k->json.n ? k->json : NX_STR(""), err);
+}
+
+static void reply_kept(struct nx_request *r)
+{
+	const struct kept *k = r->ctx;
+	reply_plainly(r, r->idem->status, k->json);
+}
+
+/* The effect is there whether its row could be written or not. */
+static void kept_written(struct nx_write *w, struct nx_error *err)
+{
+	struct kept *k = nx_container_of(w, struct kept, write);
+	if (err)
+		nx_log_warn("api", "an Idempotency-Key was not kept", NX_LERR(err));
+	nx_request_work(k->r, reply_kept, false);
+}
+
+void nx_idempotency_reply(struct nx_request *r, int status, nx_str json)
+{
+	struct kept *k = r->idem ? nx_arena_new_of(r->arena, struct kept) : NULL;
+	if (!k) {
+		reply_plainly(r, status, json);
+		return;
+	}
+	*k = (struct kept){.write = {.lane = NX_LANE_INTERACTIVE, .apply = apply_kept, .done = kept_written},
+			   .r = r,
+			   .json = json};
+	r->idem->status = status;
+	r->ctx = k;
+	nx_store_write(r->api->parts.store, &k->write);
+}
+
 static int success_status(const struct nx_route *route)
 {
 	for (const struct nx_answer *a = route->answers; a && a->status; a++)
 		if (a->status >= 200 && a->status < 300)
 			return a->status;
 	return 200;
+}
+
+/* Of the body, and of the query where there is one. */
+static bool hash_request(const struct nx_request *r, unsigned char ret[HASH])
+{
+	nx_sha256(r->raw, ret);
+	if (r->query_text.n == 0)
+		return true;
+	char *both = nx_arena_alloc(r->arena, HASH + r->query_text.n);
+	if (!both)
+		return false;
+	memcpy(both, ret, HASH);
+	memcpy(both + HASH, r->query_text.p, r->query_text.n);
+	nx_sha256(nx_str_n(both, HASH + r->query_text.n), ret);
+	return true;
 }
 
 static struct nx_idempotency *make(struct nx_request *r)
@@ -196,8 +264,7 @@ static struct nx_idempotency *make(struct nx_request *r)
 	i->key = r->headers.idempotency_key;
 	i->status = success_status(r->route);
 	i->ttl_us = r->api->parts.config->api_idempotency_ttl * NX_USEC_PER_MSEC;
-	nx_sha256(r->raw, i->hash);
-	return i;
+	return hash_request(r, i->hash) ? i : NULL;
 }
 
 bool nx_idempotency_begin(struct nx_request *r)

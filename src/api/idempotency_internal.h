@@ -24,6 +24,11 @@ void nx_idempotency_table_free(struct nx_idempotency_table *t);
 int nx_idempotency_check_key(nx_str key, struct nx_error **err);
 /* On a worker, before the effect. True: go on, with r->hook set. False: it was replied to. */
 bool nx_idempotency_begin(struct nx_request *r);
+/*
+ * The reply of a write whose effect is not in the store, files for example, and changes nothing when it is done again: the
+ * row is committed after the effect, then the answer is sent. json null: no body. Any thread; without a key it only replies.
+ */
+void nx_idempotency_reply(struct nx_request *r, int status, nx_str json);
 /* With the reply, before it is sent. */
 void nx_idempotency_end(struct nx_idempotency *i);
 

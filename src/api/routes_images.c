@@ -1,5 +1,6 @@
 /* Images: roots that programs can run in. They are the host's, not a tenant's: an admin of the first tenant keeps them. */
 #include "api/api_internal.h"
+#include "api/idempotency_internal.h"
 #include "execution/images.h"
 
 static const struct nx_field image_fields[] = {
@@ -67,7 +68,7 @@ static void import_image(struct nx_request *r)
 	if (err || nx_image_import(r->api->parts.execution, b->name, b->path, r->arena, &json, &err) < 0)
 		nx_request_reply_error(r, err);
 	else
-		nx_request_reply_json(r, 201, json);
+		nx_idempotency_reply(r, 201, json);
 }
 
 static void list_images(struct nx_request *r)
@@ -88,7 +89,7 @@ static void delete_image(struct nx_request *r)
 	if (nx_image_remove(r->api->parts.execution, r->params[0], &err) < 0)
 		nx_request_reply_error(r, err);
 	else
-		nx_request_reply_empty(r, 204);
+		nx_idempotency_reply(r, 204, NX_STR_NULL);
 }
 
 static const struct nx_answer import_answers[] = {{201, &image_schema, NULL, "the image, ready to be used"}, {0}};
@@ -114,6 +115,7 @@ static const struct nx_route routes[] = {
 	 .help = "An OCI image layout (a directory or a tar), an archive of `docker save`, or a tar of a root.",
 	 .scope = NX_SCOPE_ADMIN,
 	 .where = NX_LONG,
+	 .flags = NX_R_IDEMPOTENT,
 	 .handle = import_image,
 	 .body = &import_schema,
 	 .answers = import_answers,
@@ -126,6 +128,7 @@ static const struct nx_route routes[] = {
 	 .help = "Programs that run in it lose what they have not opened.",
 	 .scope = NX_SCOPE_ADMIN,
 	 .where = NX_LONG,
+	 .flags = NX_R_IDEMPOTENT,
 	 .handle = delete_image,
 	 .answers = delete_answers,
 	 .since = "0.2"},

@@ -1,5 +1,6 @@
 /* Sandbox sessions: their life, their files and their snapshots. Runs in them are executions with a session_id. */
 #include "api/api_internal.h"
+#include "api/idempotency_internal.h"
 #include "base/clock.h"
 #include "execution/constraints.h"
 #include "execution/session.h"
@@ -336,7 +337,12 @@ static void get_session(struct nx_request *r)
 static void reply_ended(struct nx_request *r)
 {
 	const struct nx_session_end *d = r->ctx;
-	reply_session(r, 200, d->id);
+	struct nx_error *err = NULL;
+	nx_str json;
+	if (nx_session_get(r->api->parts.execution, r->who.tenant, d->id, r->arena, &json, &err))
+		nx_request_reply_error(r, err);
+	else
+		nx_idempotency_reply(r, 200, json);
 }
 
 /* One that had ended already is told as it is, one that never was is not found: the row knows. */
@@ -407,7 +413,7 @@ static void put_files(struct nx_request *r)
 	    nx_session_write_files(r->api->parts.execution, r->who.tenant, id, files, n, &err))
 		nx_request_reply_error(r, err);
 	else
-		nx_request_reply_empty(r, 204);
+		nx_idempotency_reply(r, 204, NX_STR_NULL);
 }
 
 static void get_file(struct nx_request *r)
@@ -442,7 +448,7 @@ static void delete_file(struct nx_request *r)
 	if (nx_session_delete_file(r->api->parts.execution, r->who.tenant, id, q->path, &err))
 		nx_request_reply_error(r, err);
 	else
-		nx_request_reply_empty(r, 204);
+		nx_idempotency_reply(r, 204, NX_STR_NULL);
 }
 
 /* ---- snapshots ---- */

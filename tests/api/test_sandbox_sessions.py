@@ -391,6 +391,21 @@ def test_a_repeated_request_makes_one_session(client):
     end(client, a.json())
 
 
+def test_a_repeated_change_of_files_is_answered_alike(client):
+    s = begin(client)
+    at, headers = f"/v1/sandbox/sessions/{s['id']}", {"Idempotency-Key": f"change-{s['id']}"}
+    body = {"files": [{"path": "a.txt", "content_base64": "YQ=="}]}
+    for call, status in [(lambda h: client.put(f"{at}/files", body, headers=h), 204),
+                         (lambda h: client.delete(f"{at}/file", params={"path": "a.txt"}, headers=h), 204),
+                         (lambda h: client.delete(at, headers=h), 200)]:
+        first, again = call(headers), call(headers)
+        assert first.status_code == again.status_code == status, (first.text, again.text)
+        assert first.content == again.content
+        assert "idempotent-replayed" not in first.headers and again.headers["idempotent-replayed"] == "true"
+    other = client.delete(f"{at}/file", params={"path": "b.txt"}, headers=headers)
+    assert other.status_code == 422, other.text
+
+
 def test_sessions_are_listed_newest_first(client):
     made = [begin(client) for _ in range(3)]
     page = client.get("/v1/sandbox/sessions?limit=2").json()
