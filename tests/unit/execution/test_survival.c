@@ -632,10 +632,9 @@ static bool is_dead(pid_t pid)
 	return !f || state == 'Z' || state == 'X';
 }
 
-static void serve_as_user(int out)
+static void serve_as_user(const char *dir, int out)
 {
-	char dir[] = "/tmp/nexus-user-XXXXXX";
-	if (!mkdtemp(dir) || chown(dir, 65534, 65534) < 0 || !(box_home = dir) || !become_nobody())
+	if (chown(dir, 65534, 65534) < 0 || !(box_home = dir) || !become_nobody())
 		_exit(3);
 	serve(out);
 }
@@ -645,10 +644,12 @@ static void kill_and_count(bool is_spawner)
 {
 	int p[2];
 	pid_t spawner = 0, family[FAMILY_MAX];
+	char dir[] = "/tmp/nexus-user-XXXXXX";
+	ASSERT_NOT_NULL(mkdtemp(dir));
 	ASSERT_EQ(pipe(p), 0);
 	pid_t server = fork();
 	if (server == 0)
-		serve_as_user(p[1]);
+		serve_as_user(dir, p[1]);
 	close(p[1]);
 	ASSERT_EQ(read(p[0], &spawner, sizeof(spawner)), sizeof(spawner));
 	size_t n = list_family(spawner, family);
@@ -660,6 +661,7 @@ static void kill_and_count(bool is_spawner)
 	(void)kill(server, SIGKILL);
 	waitpid(server, NULL, 0);
 	close(p[0]);
+	(void)nx_rmtree(dir, NULL);
 }
 
 TEST(an_ordinary_users_guests_end_when_the_server_is_killed)
