@@ -150,36 +150,33 @@ static int write_map(pid_t pid, const char *file, unsigned long inside, unsigned
 	return fd >= 0 && write(fd, text, (size_t)n) == n ? 0 : -1;
 }
 
-static void __attribute__((noreturn)) hold_userns(int ready)
+static void __attribute__((noreturn)) hold_userns(pid_t parent)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	char c = unshare(CLONE_NEWUSER) == 0 ? 'y' : 'n';
-	(void)!write(ready, &c, 1);
-	for (;;)
+	while (getppid() == parent)
 		(void)pause();
+	_exit(0);
 }
 
-/* A user namespace in which one owner is another: the map of a mount (mount_setattr(2), "ID-mapped mounts"). */
+/* A user namespace in which one owner is another: the map of a mount (mount_setattr(2), "ID-mapped mounts"). The bare
+ * call: what libraries do after a fork (a sanitizer starts a thread) may keep a process from leaving its namespace. */
 static int make_userns(const struct stat *st, uid_t uid)
 {
-	char path[64], c = 'n';
-	int p[2], ns = -1;
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return -1;
-	pid_t pid = G.host->force & NX_FORCE_NO_USERNS ? -1 : fork();
+	char path[64];
+	int ns = -1;
+	pid_t self = getpid(), pid = -1;
+	if (!(G.host->force & NX_FORCE_NO_USERNS))
+		pid = (pid_t)syscall(SYS_clone, (unsigned long)(CLONE_NEWUSER | SIGCHLD), 0UL, 0UL, 0UL, 0UL);
 	if (pid == 0)
-		hold_userns(p[1]);
-	(void)close(p[1]);
-	if (pid > 0 && read(p[0], &c, 1) == 1 && c == 'y' && write_map(pid, "uid_map", st->st_uid, uid) == 0 &&
-	    write_map(pid, "gid_map", st->st_gid, uid) == 0) {
+		hold_userns(self);
+	if (pid < 0)
+		return -1;
+	if (write_map(pid, "uid_map", st->st_uid, uid) == 0 && write_map(pid, "gid_map", st->st_gid, uid) == 0) {
 		snprintf(path, sizeof(path), "/proc/%ld/ns/user", (long)pid);
 		ns = open(path, O_RDONLY | O_CLOEXEC);
 	}
-	(void)close(p[0]);
-	if (pid > 0) {
-		(void)kill(pid, SIGKILL);
-		(void)waitpid(pid, NULL, 0);
-	}
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
 	return ns;
 }
 
