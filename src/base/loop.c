@@ -239,9 +239,10 @@ void nx_loop_join(struct nx_loop *l)
 
 void nx_loop_post(struct nx_loop *l, struct nx_msg *m)
 {
+	bool is_woken = !l->is_sim; /* asked first: once the message is there, who takes it may free a simulated loop */
 	m->posted_us = nx_time_mono_us();
 	queue_push(&l->queue, m);
-	if (!l->is_sim)
+	if (is_woken)
 		(void)uv_async_send(&l->wake); /* fails only for a handle that is no uv_async_t */
 }
 

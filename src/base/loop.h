@@ -36,7 +36,7 @@ void nx_loop_run(struct nx_loop *l);
 /* Any thread. What was posted before is still run; what comes after is not, and stays its sender's to free. */
 void nx_loop_stop(struct nx_loop *l);
 void nx_loop_join(struct nx_loop *l); /* the caller owns the loop after it, as its maker does before the start */
-void nx_loop_free(struct nx_loop *l); /* accepts NULL; after the join */
+void nx_loop_free(struct nx_loop *l); /* accepts NULL; after the join, and after the threads that post to it */
 
 /* Any thread. */
 void nx_loop_post(struct nx_loop *l, struct nx_msg *m);

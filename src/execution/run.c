@@ -281,6 +281,7 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 			      &m.start, err) < 0 ||
 	    nx_run_network_env(&r->x->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
+	m.start.sent_us = nx_time_mono_us();
 	int n = nx_spawner_send(r->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "start the program");

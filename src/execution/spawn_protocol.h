@@ -157,6 +157,7 @@ struct nx_spawn_start {
 	uint32_t argc, envc;
 	uint8_t has_stdin; /* /code/stdin is standard input, else /dev/null */
 	uint8_t is_warm;   /* of the spawner to the guest: the interpreter that waits is the one asked for */
+	int64_t sent_us; /* nx_time_mono_us; 0: when it arrives. The server's clock runs from there, so usage does too */
 	struct nx_spawn_rlimits rlimits;
 	char args[NX_SPAWN_TEXT_MAX]; /* argc texts, each with its NUL, one after the other */
 	char env[NX_SPAWN_TEXT_MAX];
@@ -182,8 +183,8 @@ struct nx_spawn_exited {
 	int32_t wait_status;
 	int32_t errnum;
 	char stage[48];
-	int64_t cpu_us, wall_us, max_rss_bytes; /* wall: from exec to the death of the program */
-	int64_t exec_mono_us;                   /* nx_time_mono_us of the exec */
+	int64_t cpu_us, wall_us, max_rss_bytes; /* wall: from the start to the death of the program */
+	int64_t exec_mono_us;                   /* nx_time_mono_us of the start */
 	int64_t net_in, net_out, net_refused;   /* bytes through the proxy; connections that it refused */
 };
 

@@ -613,7 +613,8 @@ static void on_start(union nx_spawn_msg *m)
 	if (!r || r->started_us || r->ends.ctl < 0 || r->is_waiting)
 		return; /* it died in the meantime: its EXITED is on the way */
 	fill_start(r, &m->start);
-	r->started_us = nx_time_mono_us();
+	int64_t now_us = nx_time_mono_us();
+	r->started_us = m->start.sent_us > 0 ? nx_min(m->start.sent_us, now_us) : now_us;
 	r->deadline_us = r->started_us + r->limits.wall_us;
 	ssize_t n = send(r->ends.ctl, m, sizeof(m->start), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n != (ssize_t)sizeof(m->start))

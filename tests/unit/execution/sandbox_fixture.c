@@ -44,9 +44,9 @@ void box_close(struct box *b)
 	nx_workers_free(b->workers);
 	nx_loop_stop(b->loop);
 	nx_loop_join(b->loop);
-	nx_loop_free(b->loop);
 	nx_spawner_free(b->spawner);
 	nx_store_close(b->store);
+	nx_loop_free(b->loop); /* the store's writer may still be in a post */
 	nx_config_free(b->config);
 }
 
