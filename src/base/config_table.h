@@ -77,7 +77,9 @@ X(sandbox_max_processes, "sandbox.max_processes", INT, "64", 1, 4096, 0, "proces
 X(sandbox_max_queued, "sandbox.max_queued", INT, "1000", 1, 100000, 0, "runs that may wait for a slot; the next one is refused") \
 X(sandbox_max_running, "sandbox.max_running", INT, "0", 0, 1024, 0, "runs at once; 0: two per core") \
 X(sandbox_max_session_idle, "sandbox.max_session_idle", TIME, "1800s", 1e3, 864e5, 0, "longest time that a session may ask to wait for its next run before it is ended; the default of one that names none") \
+X(sandbox_max_session_processes, "sandbox.max_session_processes", INT, "16", 0, 64, 0, "background processes and terminals that may run in one session; the next one is refused; as many that have ended are remembered") \
 X(sandbox_max_session_queued, "sandbox.max_session_queued", INT, "16", 1, 1000, 0, "runs that may wait for their turn in one session; the next one is refused") \
+X(sandbox_max_session_streams, "sandbox.max_session_streams", INT, "32", 0, 1000, 0, "streams of output and of changed files that may be open of one session; the next one is refused") \
 X(sandbox_max_session_time, "sandbox.max_session_time", TIME, "4h", 1e3, 30*864e5, 0, "longest life of a session; the default of one that names none") \
 X(sandbox_max_sessions, "sandbox.max_sessions", INT, "16", 0, 1000, 0, "sessions that a tenant may have at once; the next one is refused") \
 X(sandbox_max_snapshot_bytes, "sandbox.max_snapshot_bytes", SIZE, "64MiB", NX_KIB, NX_GIB, 0, "largest snapshot of a session's files") \
@@ -91,6 +93,9 @@ X(sandbox_network_max_lookups, "sandbox.network_max_lookups", INT, "1000", 0, 1e
 X(sandbox_network_private, "sandbox.network_private", BOOL, "true", 0, 0, 0, "a run may be granted private, loopback and link-local addresses by naming them with their port; false: public ones only") \
 X(sandbox_pool_idle, "sandbox.pool_idle", TIME, "60s", 1, 864e5, 0, "sandboxes and interpreters that wait are ended when no run was asked for this long") \
 X(sandbox_pool_size, "sandbox.pool_size", INT, "4", 0, 64, 0, "sandboxes of each kind that are made ahead and wait; 0: none, and no warm interpreters") \
+X(sandbox_process_input_bytes, "sandbox.process_input_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "input of a process of a session that may wait until it is read; more is refused") \
+X(sandbox_process_output_bytes, "sandbox.process_output_bytes", SIZE, "256KiB", 4*NX_KIB, 64*NX_MIB, 0, "last bytes kept of the output of each process of a session") \
+X(sandbox_process_stop_grace, "sandbox.process_stop_grace", TIME, "2s", 1, 600e3, 0, "time that a process of a session has to end after it was asked to, before it is killed") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \

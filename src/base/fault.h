@@ -41,6 +41,7 @@
 	X(sandbox_files_way) \
 	X(sandbox_image)     \
 	X(sandbox_pipe)      \
+	X(sandbox_process)   \
 	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \
 	X(sandbox_trees)     \

@@ -21,7 +21,16 @@
 
 struct nx_guest_env nx_guest_env;
 
-enum { OUT_FD = 1, ERR_FD = 2, CTL_FD = 3, STATUS_FD = 4, BOX_FD = 5, CONTROL_FD = NX_SPAWN_CONTROL_FD, HIGH_FD = 64 };
+enum {
+	OUT_FD = 1,
+	ERR_FD = 2,
+	CTL_FD = 3,
+	STATUS_FD = 4,
+	BOX_FD = 5,
+	CONTROL_FD = NX_SPAWN_CONTROL_FD,
+	PROCESSES_FD = 7,
+	HIGH_FD = 64
+};
 
 static void guest_main(const struct nx_guest *g);
 
@@ -56,11 +65,11 @@ static void __attribute__((noreturn)) give_up(const char *stage, int errnum)
 	_exit(1);
 }
 
-/* Descriptors 0 to 5, and 6 where there is a control socket, have fixed meanings from here on, and nothing else is open. */
+/* Descriptors 0 to 5, and 6 and 7 in a session, have fixed meanings from here on, and nothing else is open. */
 static int seat_fds(const struct nx_guest *g)
 {
-	int from[] = {g->out, g->err, g->ctl, g->status, g->box, g->control}, high[nx_countof(from)];
-	const size_t n = nx_countof(from) - (g->control < 0);
+	int from[] = {g->out, g->err, g->ctl, g->status, g->box, g->control, g->processes}, high[nx_countof(from)];
+	const size_t n = nx_countof(from) - (g->control < 0 ? 2 : 0);
 	for (size_t i = 0; i < n; i++)
 		if ((high[i] = fcntl(from[i], F_DUPFD, HIGH_FD)) < 0)
 			return -errno;
@@ -151,13 +160,15 @@ static void enter_program(const struct nx_spawn_start *s)
 }
 
 /* Returns in a warm interpreter that is to go on. It is as after an exec: nothing of it is hidden from itself. */
-static void run_program(void)
+static void run_program(const struct nx_guest *g)
 {
 	static union nx_spawn_msg m;
 	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
 	ssize_t n;
 	(void)close(STATUS_FD);
 	(void)close(BOX_FD);
+	if (g->processes >= 0)
+		(void)close(PROCESSES_FD); /* the reaper's */
 	(void)setsid();
 	do
 		n = read(CTL_FD, &m, sizeof(m));
@@ -201,7 +212,19 @@ static void pass_interrupt(int sig)
 	(void)kill(-interruptible, SIGINT);
 }
 
-static void __attribute__((noreturn)) reap(pid_t program)
+static int wait_for(pid_t program)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, 0);
+		if (pid == program)
+			return status;
+		if (pid < 0 && errno != EINTR)
+			_exit(1);
+	}
+}
+
+static void __attribute__((noreturn)) reap(const struct nx_guest *g, pid_t program)
 {
 	struct nx_guest_status s = {0};
 	const struct sigaction interrupt = {.sa_handler = pass_interrupt};
@@ -213,16 +236,7 @@ static void __attribute__((noreturn)) reap(pid_t program)
 	(void)close(ERR_FD);
 	(void)close(CTL_FD);
 	(void)close(CONTROL_FD);
-	for (;;) {
-		int status;
-		pid_t pid = waitpid(-1, &status, 0);
-		if (pid == program) {
-			s.wait_status = status;
-			break;
-		}
-		if (pid < 0 && errno != EINTR)
-			_exit(1);
-	}
+	s.wait_status = g->processes >= 0 ? nx_guest_serve_processes(program, PROCESSES_FD) : wait_for(program);
 	s.exit_mono_us = nx_time_mono_us();
 	end_everyone();
 	struct rusage u;
@@ -257,9 +271,9 @@ static void guest_main(const struct nx_guest *g)
 	if (program == 0) {
 		if (warm)
 			warm->after_fork();
-		run_program();
+		run_program(&mine);
 		return;
 	}
 	(void)close(BOX_FD);
-	reap(program);
+	reap(&mine, program);
 }

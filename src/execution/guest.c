@@ -32,6 +32,7 @@ void nx_guest_ends_close(struct nx_guest_ends *e)
 	close_fd(&e->out);
 	close_fd(&e->err);
 	close_fd(&e->control);
+	close_fd(&e->processes);
 }
 
 static void close_inner(struct nx_guest *g)
@@ -41,6 +42,7 @@ static void close_inner(struct nx_guest *g)
 	close_fd(&g->out);
 	close_fd(&g->err);
 	close_fd(&g->control);
+	close_fd(&g->processes);
 }
 
 static int open_pipe(int *ret_read, int *ret_write, struct nx_fault_at *fault)
@@ -65,6 +67,10 @@ static int open_control(const struct nx_guest_order *o, struct nx_guest *g, stru
 		return nx_fault_at_set(fault, "make a control socket", errno);
 	e->control = pair[0];
 	g->control = pair[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return nx_fault_at_set(fault, "make a socket for processes", errno);
+	e->processes = pair[0];
+	g->processes = pair[1];
 	return 0;
 }
 
@@ -190,6 +196,7 @@ int nx_guest_make(const struct nx_guest_order *o, struct nx_guest_ends *ret, str
 		.out = -1,
 		.err = -1,
 		.control = -1,
+		.processes = -1,
 		.is_trial = o->is_trial,
 		.into_cgroup = -1,
 		.nproc = l.nproc,

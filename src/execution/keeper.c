@@ -26,6 +26,8 @@ static int send_guest(int sock, const struct nx_guest *g)
 	size_t n = NX_KEEPER_FDS_LEAST;
 	if (g->control >= 0)
 		fds[n++] = g->control;
+	if (g->processes >= 0)
+		fds[n++] = g->processes;
 	if (g->into_cgroup >= 0)
 		fds[n++] = g->into_cgroup;
 	union {

@@ -24,7 +24,7 @@ static bool recv_guest(int sock, struct nx_guest *g)
 	if (recvmsg(sock, &h, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof(*g))
 		return false;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	size_t n = NX_KEEPER_FDS_LEAST + (g->control >= 0) + (g->into_cgroup >= 0);
+	size_t n = NX_KEEPER_FDS_LEAST + (g->control >= 0) + (g->processes >= 0) + (g->into_cgroup >= 0);
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(n * sizeof(int)))
 		return false;
 	memcpy(fds, CMSG_DATA(c), n * sizeof(int));
@@ -35,6 +35,7 @@ static bool recv_guest(int sock, struct nx_guest *g)
 	g->err = fds[4];
 	n = NX_KEEPER_FDS_LEAST;
 	g->control = g->control >= 0 ? fds[n++] : -1;
+	g->processes = g->processes >= 0 ? fds[n++] : -1;
 	g->into_cgroup = g->into_cgroup >= 0 ? fds[n] : -1;
 	return true;
 }
@@ -48,6 +49,8 @@ static void close_guest(const struct nx_guest *g)
 	(void)close(g->err);
 	if (g->control >= 0)
 		(void)close(g->control);
+	if (g->processes >= 0)
+		(void)close(g->processes);
 	if (g->into_cgroup >= 0)
 		(void)close(g->into_cgroup);
 }

@@ -187,8 +187,9 @@ pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_f
 
 /* ---- keeper_serve.c: the keeper's own side, also that of a zygote ---- */
 
-/* Descriptors that come with a guest: ctl, status, box, out, err; control and its v2 cgroup where it has them. */
-enum { NX_KEEPER_FDS_LEAST = 5, NX_KEEPER_FDS = 7 };
+/* Descriptors that come with a guest: ctl, status, box, out, err; control and processes, and its v2 cgroup where it has
+ * them. */
+enum { NX_KEEPER_FDS_LEAST = 5, NX_KEEPER_FDS = 8 };
 /* Clones what it is asked for on `sock` until that closes: false. True only in a guest whose program may go on. */
 bool nx_keeper_serve(int sock, bool has_net);
 void nx_keeper_spare(void); /* the kernel must not choose the keeper when a guest's cgroup runs out of memory */
@@ -272,6 +273,7 @@ struct nx_guest {
 	int status; /* pipe: the reaper's last word */
 	int box, out, err;
 	int control;         /* -1: none */
+	int processes;       /* the reaper's end of process_protocol.h; there is one where there is a control */
 	int into_cgroup;     /* of cgroup v2, for a zygote; -1: none */
 	bool leave_cgroupns; /* it was put into its cgroup by clone3, so that the namespace has to be left after that */
 	bool has_net;        /* the parent sits in an empty network namespace already */
@@ -326,6 +328,8 @@ int nx_guest_limits(const struct nx_guest *g, const char **ret_stage);
 /* Lowers what a guest that was made ahead was generously given. */
 int nx_guest_limits_lower(const struct nx_spawn_rlimits *l);
 int nx_guest_drop(const struct nx_host *h, uid_t uid, const char **ret_stage);
+/* child_processes.c: waits for the program, and starts what the server asks for on `sock` meanwhile. Its wait status. */
+int nx_guest_serve_processes(pid_t program, int sock);
 
 /* ---- guest.c: the parent's side of making one ---- */
 
@@ -333,9 +337,9 @@ struct nx_guest_ends {
 	pid_t pid;
 	int pidfd, ctl, status; /* kept by the spawner */
 	int box, out, err;      /* handed to the server */
-	int control;            /* likewise; -1: none */
+	int control, processes; /* likewise; -1: none */
 };
-#define NX_GUEST_ENDS_NONE ((struct nx_guest_ends){-1, -1, -1, -1, -1, -1, -1, -1})
+#define NX_GUEST_ENDS_NONE ((struct nx_guest_ends){-1, -1, -1, -1, -1, -1, -1, -1, -1})
 struct nx_guest_order {
 	const struct nx_host *host;
 	struct nx_cgroups *cgroups;

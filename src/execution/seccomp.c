@@ -285,12 +285,16 @@ static const char *const allowed[] = {
 	"shutdown",
 };
 
-/* Numbers of the old terminal and file ioctls that runtimes use; TIOCSTI and TIOCLINUX, which type into the host's
- * terminal, are not among them. */
+/* Numbers of the terminal and file ioctls that runtimes, shells and editors use. They reach what a descriptor that the
+ * guest was given leads to, and the only terminal it can be given was made for its session. TIOCSTI and TIOCLINUX, which
+ * type into a terminal, are not among them, nor what changes a line discipline (TIOCSETD) or opens another (TIOCGPTPEER). */
 static const uint64_t allowed_ioctls[] = {
-	0x5401 /* TCGETS */,   0x5413 /* TIOCGWINSZ */, 0x540f /* TIOCGPGRP */,
-	0x541b /* FIONREAD */, 0x5421 /* FIONBIO */,    0x5450 /* FIONCLEX */,
-	0x5451 /* FIOCLEX */,  0x5452 /* FIOASYNC */,   0x40049409 /* FICLONE */,
+	0x5401 /* TCGETS */,      0x5413 /* TIOCGWINSZ */,  0x540f /* TIOCGPGRP */,    0x541b /* FIONREAD */,
+	0x5421 /* FIONBIO */,     0x5450 /* FIONCLEX */,    0x5451 /* FIOCLEX */,      0x5452 /* FIOASYNC */,
+	0x40049409 /* FICLONE */, 0x5402 /* TCSETS */,      0x5403 /* TCSETSW */,      0x5404 /* TCSETSF */,
+	0x5409 /* TCSBRK */,      0x540a /* TCXONC */,      0x540b /* TCFLSH */,       0x540e /* TIOCSCTTY */,
+	0x5410 /* TIOCSPGRP */,   0x5411 /* TIOCOUTQ */,    0x5422 /* TIOCNOTTY */,    0x5429 /* TIOCGSID */,
+	0x802c542a /* TCGETS2 */, 0x402c542b /* TCSETS2 */, 0x402c542c /* TCSETSW2 */, 0x402c542d /* TCSETSF2 */,
 };
 
 static const uint64_t allowed_personalities[] = {0, 0x8, 0x20000, 0x20008, 0xffffffff};

@@ -164,10 +164,11 @@ static void close_session(struct nx_session *s)
 	nx_timer_stop(&s->idle);
 	nx_timer_stop(&s->life);
 	nx_timer_stop(&s->grace);
-	nx_session_close(s);
-	set_box(s, -1);
 	if (!s->reason)
 		s->reason = "exited";
+	nx_processes_end(s);
+	nx_session_close(s);
+	set_box(s, -1);
 	let_go_of_run(s);
 	end_waiting(s);
 	nx_session_set_state(s, NX_SESSION_CLOSING);
@@ -277,9 +278,20 @@ bool nx_sessions_are_over(const struct nx_execution *e)
 
 /* ---- timers ---- */
 
+void nx_session_touch(struct nx_session *s)
+{
+	nx_session_set_state(s, s->state);
+	if (s->state == NX_SESSION_ACTIVE && !s->current)
+		(void)nx_timer_start(&s->idle, s->idle_us, NULL);
+}
+
 static void on_idle(struct nx_timer *t)
 {
-	nx_session_stop(nx_container_of(t, struct nx_session, idle), "idle");
+	struct nx_session *s = nx_container_of(t, struct nx_session, idle);
+	if (s->nfollowers > 0)
+		nx_session_touch(s); /* somebody looks on */
+	else
+		nx_session_stop(s, "idle");
 }
 
 static void on_life(struct nx_timer *t)
@@ -390,6 +402,10 @@ static int start(struct nx_session *s, struct nx_error **err)
 	    nx_language_start(s->language, s->program, s->constraints.max_memory_mb, false, &m.start, err) < 0 ||
 	    nx_run_network_env(&s->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
+	s->env = nx_str_dup(s->scratch, nx_str_n(m.start.env, sizeof(m.start.env)));
+	s->envc = m.start.envc;
+	if (!s->env.p)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a session");
 	int n = nx_spawner_send(s->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "start the interpreter");
@@ -408,7 +424,7 @@ static void on_furnished(struct nx_job *j)
 
 static void on_prepared(struct nx_session *s, int *fds, size_t nfds)
 {
-	if (s->state != NX_SESSION_PREPARING || nfds != 5)
+	if (s->state != NX_SESSION_PREPARING || nfds != 2 + nx_countof(s->fds))
 		return;
 	set_box(s, nx_steal_fd(&fds[0]));
 	s->pidfd = nx_steal_fd(&fds[1]);
@@ -635,8 +651,11 @@ void nx_session_create(struct nx_execution *e, struct nx_session_new *n)
 		s->lifetime_us =
 			n->lifetime_us ? n->lifetime_us : e->config->sandbox_max_session_time * NX_USEC_PER_MSEC;
 		s->created_us = s->used_us = nx_time_wall_us();
-		s->box = s->pidfd = s->fds[0] = s->fds[1] = s->fds[2] = -1;
+		s->box = s->pidfd = -1;
+		for (size_t i = 0; i < nx_countof(s->fds); i++)
+			s->fds[i] = -1;
 		TAILQ_INIT(&s->waiting);
+		TAILQ_INIT(&s->processes);
 		n->msg.run = begin;
 	} else {
 		free(s);

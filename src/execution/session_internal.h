@@ -56,11 +56,14 @@ enum nx_session_state {
 	NX_SESSION_CLOSING,
 };
 
+struct nx_process;
+struct nx_process_word;
+
 struct nx_session_pipe { /* freed when libuv has let go of it */
 	uv_poll_t poll;
 	struct nx_session *session;
 	int fd;
-	enum { NX_SESSION_OUT, NX_SESSION_ERR, NX_SESSION_CONTROL } which;
+	enum { NX_SESSION_OUT, NX_SESSION_ERR, NX_SESSION_CONTROL, NX_SESSION_PROCESSES, NX_SESSION_PIPES } which;
 };
 
 enum nx_session_turn { NX_TURN_NONE, NX_TURN_MEASURED_BEFORE, NX_TURN_RUNS, NX_TURN_MEASURED_AFTER };
@@ -83,8 +86,13 @@ struct nx_session {
 	nx_str driver, snapshot; /* snapshot: in scratch, until FURNISHING is over */
 	struct nx_spawn_features features;
 	int box, pidfd;
-	int fds[3]; /* stdout, stderr, control, until they are watched */
-	struct nx_session_pipe *pipes[3];
+	int fds[NX_SESSION_PIPES]; /* until they are watched */
+	struct nx_session_pipe *pipes[NX_SESSION_PIPES];
+	nx_str env; /* of its programs: envc texts, each with its NUL, in scratch */
+	uint32_t envc;
+	TAILQ_HEAD(, nx_process) processes; /* in the order of their start */
+	uint32_t last_process;
+	int64_t nfollowers; /* streams of output and of changes that clients have open */
 	struct nx_buf rx, tx;
 	TAILQ_HEAD(, nx_run) waiting;
 	unsigned nwaiting;
@@ -115,6 +123,13 @@ void nx_session_on_answer(struct nx_session *s, const struct nx_session_answer *
 void nx_session_take_answer(struct nx_session *s, const struct nx_session_answer *a); /* of the current run */
 void nx_session_on_measured(struct nx_session *s, const struct nx_spawn_measured *m);
 void nx_session_end_run(struct nx_session *s, const struct nx_spawn_exited *e); /* with the guest; NULL: it is lost */
+
+void nx_session_touch(struct nx_session *s); /* it is used: its idle time begins again */
+
+/* ---- process.c ---- */
+
+void nx_session_on_word(struct nx_session *s, const struct nx_process_word *w); /* of its reaper */
+void nx_processes_end(struct nx_session *s);                                    /* they are gone with their session */
 
 /* ---- session_pipe.c ---- */
 

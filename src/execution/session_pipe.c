@@ -1,4 +1,5 @@
 /* The descriptors of a session on the loop: its output, and the socket on which its driver answers. */
+#include "execution/process_protocol.h"
 #include "execution/session_internal.h"
 
 #include <errno.h>
@@ -144,12 +145,37 @@ static void on_control(uv_poll_t *poll, int status, int events)
 	}
 }
 
+/* ---- the reaper's socket ---- */
+
+static void on_words(uv_poll_t *poll, int status, int events)
+{
+	struct nx_session_pipe *p = poll->data;
+	struct nx_process_word word;
+	char block[sizeof(word) + 1];
+	(void)events;
+	/* By recv without room for descriptors, as from the driver. */
+	ssize_t n = status < 0 ? 0 : recv(p->fd, block, sizeof(block), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		(void)uv_poll_stop(poll); /* the spawner tells how it ended */
+	else if (nx_process_word_read(block, (size_t)n, &word))
+		nx_session_stop(p->session, "protocol");
+	else
+		nx_session_on_word(p->session, &word);
+}
+
 /* ---- beginning and end ---- */
 
 static void free_pipe(uv_handle_t *h)
 {
 	free(h->data);
 }
+
+static const uv_poll_cb readers[NX_SESSION_PIPES] = {[NX_SESSION_OUT] = on_output,
+						     [NX_SESSION_ERR] = on_output,
+						     [NX_SESSION_CONTROL] = on_control,
+						     [NX_SESSION_PROCESSES] = on_words};
 
 static int watch_one(struct nx_session *s, int which, struct nx_error **err)
 {
@@ -169,7 +195,7 @@ static int watch_one(struct nx_session *s, int which, struct nx_error **err)
 	p->which = (__typeof__(p->which))which;
 	p->poll.data = p;
 	s->pipes[which] = p;
-	n = uv_poll_start(&p->poll, UV_READABLE, which == NX_SESSION_CONTROL ? on_control : on_output);
+	n = uv_poll_start(&p->poll, UV_READABLE, readers[which]);
 	return n < 0 ? nx_error_set(err, NX_EIO, "watch a session: %s", uv_strerror(n)) : 0;
 }
 

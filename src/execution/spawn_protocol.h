@@ -4,7 +4,7 @@
  *   server                                   spawner
  *          <- HELLO                          what this host can do, once, when the spawner is ready
  *   PREPARE ->                               a box (tmpfs), a cgroup, namespaces; the guest waits before exec
- *          <- PREPARED [box, pidfd, out, err, and control where it was asked for]
+ *          <- PREPARED [box, pidfd, out, err, and control and processes where it was asked for]
  *   START ->                                 after the inputs lie in the box: the program to exec
  *          <- REFUSED                        the proxy of a run with a network refused a connection; any number
  *          <- EXITED                         every guest process is dead; usage was read; or the set-up failed
@@ -31,7 +31,7 @@
 #define NX_SPAWN_ARGS_MAX 32
 #define NX_SPAWN_CHECKS_MAX 16
 #define NX_SPAWN_RUNS_MAX 1024
-#define NX_SPAWN_FDS_MAX 5
+#define NX_SPAWN_FDS_MAX 6
 #define NX_SPAWN_RULES_MAX 32     /* of each of a network's two lists */
 #define NX_SPAWN_RULES_BYTES 2048 /* of both, with their NULs */
 #define NX_SPAWN_PATHS_MAX 8      /* directories that are granted, of each kind */
@@ -144,7 +144,9 @@ struct nx_spawn_prepare {
 };
 
 struct nx_spawn_prepared {
-	struct nx_spawn_head head; /* with descriptors: box, pidfd, stdout, stderr, and control when it was asked for */
+	/* With descriptors: box, pidfd, stdout, stderr, and, when control was asked for, that and the server's end of
+	 * process_protocol.h. */
+	struct nx_spawn_head head;
 };
 
 struct nx_spawn_rlimits { /* of the spawner to the guest; 0 in what the server sends */

@@ -215,7 +215,7 @@ static void on_lost(struct nx_spawner *s)
 static bool receive(struct nx_spawner *s)
 {
 	union nx_spawn_msg m;
-	int fds[NX_SPAWN_FDS_MAX] = {-1, -1, -1, -1, -1};
+	int fds[NX_SPAWN_FDS_MAX] = {-1, -1, -1, -1, -1, -1};
 	size_t nfds;
 	int n = nx_spawn_recv(s->sock, &m, fds, &nfds);
 	if (n == -EAGAIN)

@@ -490,6 +490,8 @@ static void drop_box(struct run *r)
 	(void)close(nx_steal_fd(&r->ends.err));
 	if (r->ends.control >= 0)
 		(void)close(nx_steal_fd(&r->ends.control));
+	if (r->ends.processes >= 0)
+		(void)close(nx_steal_fd(&r->ends.processes));
 }
 
 /* Nothing was made of it, or what was is undone here. */
@@ -504,7 +506,7 @@ static void say_prepared(struct run *r)
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
 	const struct nx_guest_ends *e = &r->ends;
-	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control}, e->control >= 0 ? 5 : 4);
+	say(&m, (const int[]){e->box, e->pidfd, e->out, e->err, e->control, e->processes}, e->control >= 0 ? 6 : 4);
 	drop_box(r);
 }
 
