@@ -104,7 +104,9 @@ def things(tenants):
 
 
 # Writing under another tenant's name makes one's own object: what counts is that the other's is untouched.
-NEEDED = {"rate_task": {"rating": 5}, "put_sandbox_files": {"files": []}}
+NEEDED = {"rate_task": {"rating": 5}, "put_sandbox_files": {"files": []}, "start_sandbox_process": {"command": "true"},
+          "write_sandbox_process_input": {"text": "x"}, "signal_sandbox_process": {"signal": "INT"},
+          "resize_sandbox_terminal": {"rows": 24, "columns": 80}}
 QUERIES = {"get_sandbox_file": "?path=a", "delete_sandbox_file": "?path=a"}
 UPSERTS = {"put_entity", "put_relationship", "put_document", "put_agent"}
 ALL_TENANTS = {"get_tool"}

@@ -104,7 +104,7 @@ def test_every_example_of_the_api_page_is_answered(nexus):
     call = Answers(server, nexus)
     first = {"submit_task": ("TASK_ID", "id"), "store_memory": ("MEMORY_ID", "id"),
              "list_sessions": ("SESSION_ID", "items", 0, "id"), "run_code": ("EXECUTION_ID", "id"),
-             "create_sandbox_session": ("SANDBOX_SESSION_ID", "id")}
+             "create_sandbox_session": ("SANDBOX_SESSION_ID", "id"), "open_sandbox_terminal": ("PROCESS_ID", "id")}
     last = [n for n in generate_docs.EXAMPLES if n.startswith("delete_")]
     subprocess.run(["tar", "-C", "/", "-cf", ROOT / "science.tar", "usr/bin/env"], check=True)
     special = {"create_key", "list_keys", "delete_key", "get_artifact"}
