@@ -55,8 +55,8 @@ struct nx_route_table {
 	size_t n;
 };
 extern const struct nx_route_table nx_routes_system, nx_routes_tasks, nx_routes_knowledge, nx_routes_memory,
-	nx_routes_sandbox, nx_routes_sandbox_sessions, nx_routes_sandbox_processes, nx_routes_images, nx_routes_search, nx_routes_sessions,
-	nx_routes_agents, nx_routes_models, nx_routes_keys, nx_routes_later;
+	nx_routes_sandbox, nx_routes_sandbox_sessions, nx_routes_sandbox_processes, nx_routes_images, nx_routes_search,
+	nx_routes_sessions, nx_routes_agents, nx_routes_models, nx_routes_keys, nx_routes_later;
 
 /* Every row in order; NULL past the end. */
 const struct nx_route *nx_route_at(size_t i);

@@ -7,9 +7,19 @@
 const char *const nx_where_names[] = {"inline", "async", "worker short", "worker long", NULL};
 
 static const struct nx_route_table *const tables[] = {
-	&nx_routes_system, &nx_routes_tasks,    &nx_routes_search,  &nx_routes_knowledge,
-	&nx_routes_memory, &nx_routes_sessions, &nx_routes_sandbox, &nx_routes_sandbox_sessions, &nx_routes_sandbox_processes,
-	&nx_routes_images, &nx_routes_agents,   &nx_routes_models,  &nx_routes_keys,
+	&nx_routes_system,
+	&nx_routes_tasks,
+	&nx_routes_search,
+	&nx_routes_knowledge,
+	&nx_routes_memory,
+	&nx_routes_sessions,
+	&nx_routes_sandbox,
+	&nx_routes_sandbox_sessions,
+	&nx_routes_sandbox_processes,
+	&nx_routes_images,
+	&nx_routes_agents,
+	&nx_routes_models,
+	&nx_routes_keys,
 	&nx_routes_later,
 };
 

@@ -125,7 +125,7 @@ static void others(void)
 
 static void terminals(void)
 {
-	static const long bad[] = {0x5412 /* TIOCSTI */,  0x541c /* TIOCLINUX */, 0x5423 /* TIOCSETD */,
+	static const long bad[] = {0x5412 /* TIOCSTI */,  0x541c /* TIOCLINUX */,   0x5423 /* TIOCSETD */,
 				   0x541d /* TIOCCONS */, 0x5441 /* TIOCGPTPEER */, 0x5414 /* TIOCSWINSZ */};
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		REFUSED(SYS_ioctl, 0, bad[i], (long)"x", 0, 0);
