@@ -1,26 +1,36 @@
 /*
- * The vector index: unit vectors in int8, searched exactly while they are few and through an HNSW graph when they are many.
+ * The vector index: unit vectors, searched exactly while they are few and through an HNSW graph when they are many.
  *
  * HNSW (Malkov and Yashunin 2018): every node is on layer 0, one in M also on the layer above, and so on; a search walks
  * down greedily and explores the lowest layer with a beam of `ef`. Neighbours are chosen by the paper's heuristic
  * (Algorithm 4, with pruned ones kept when there is room), M on the upper layers and 2M on layer 0.
  *
+ * Walks look at codes of a byte a component alone; the best of what they find is scored again, exactly, from what is kept
+ * beside the codes. Vectors are rotated first (signs and Walsh-Hadamard transforms, which keep every inner product), after
+ * which the components of any unit vector are near to N(0, 1/dims) (Ailon and Chazelle 2009; RaBitQ, Gao and Long 2024):
+ * one step of NX_HNSW_RANGE/√dims/127 fits all vectors, and two codes are compared by one integer inner product.
+ *
+ *   kept       bytes a vector of 384     error of a score
+ *   codes      530                       about 0.001
+ *   bfloat16   1,300                     about 0.0005 of it
+ *   float32    2,070                     rounding
+ *
  * Where we depart from the paper:
- *   - components are stored as int8 with a scale per vector (|error| of a cosine about 0.003 at 384 dimensions): a quarter
- *     of the memory of float32 and the exact scan four times as fast; the store keeps the float32
  *   - nodes are added in two steps: a vector is in the flat part first and found by exact scan; linking into the graph is
  *     planned without changing anything (slow, beside searches) and then committed (short, alone). Below
  *     NX_HNSW_EXACT_BELOW vectors nothing is linked; later the first `linked` ones are in the graph and the tail is scanned
- *   - filters and deletions are one callback asked of each result: walks go through nodes that it refuses. When a filter
- *     leaves the beam with less than k, the exact scan answers
- * Nothing is removed in place; nx_hnsw_compact copies what is alive, to be linked anew.
+ *   - filters are one callback asked of each node before it enters the beam, so that the beam holds what the caller wants;
+ *     walks go through nodes that it refuses. A filter so selective that the walk would see a large share of the graph
+ *     is answered by the exact scan, which asks it first and computes only for what passes
+ *   - a deleted node stays a way through until its neighbours were given other links (plan beside searches, commit alone,
+ *     as pgvector's vacuum does); nx_hnsw_compact then copies what is alive, graph included, under new numbers
  *
  * Invariants, checked by nx_hnsw_check: links point at linked nodes of at least that layer, never at the node itself, no
- * link twice, no list over its size; the entry point is on the highest layer; every linked node is reached from it on
- * layer 0, but for at most one in a thousand (choosing links anew can cut a node off).
+ * link twice, no list over its size; the entry point is on the highest layer; every linked node that is alive is reached
+ * from it on layer 0, but for at most one in a thousand (choosing links anew can cut a node off).
  *
- * Readers may search at the same time; nx_hnsw_add and nx_hnsw_commit exclude them; the owner sees to that and to there
- * being one writer.
+ * Readers may search at the same time; what says "alone" excludes them; the owner sees to that and to there being one
+ * writer. The same vectors in the same order make the same graph, on every processor.
  */
 #ifndef NX_KNOWLEDGE_HNSW_H
 #define NX_KNOWLEDGE_HNSW_H
@@ -31,19 +41,32 @@
 #include <pthread.h>
 
 #define NX_HNSW_M 16
+#define NX_HNSW_M_MAX 48
 #define NX_HNSW_EF_BUILD 120
 #define NX_HNSW_EF_SEARCH 100
 #define NX_HNSW_EXACT_BELOW 20000
 #define NX_HNSW_LEVELS_MAX 12
 #define NX_HNSW_NONE UINT32_MAX
+#define NX_HNSW_RANGE 4.0 /* deviations that a code can express; 7 in a million components are clipped */
+
+enum nx_hnsw_kept { NX_HNSW_CODES, NX_HNSW_BF16, NX_HNSW_F32 };
+
+struct nx_hnsw_options {
+	uint32_t dims;
+	enum nx_hnsw_kept kept;
+	uint32_t m, ef_build; /* 0: NX_HNSW_M, NX_HNSW_EF_BUILD */
+};
 
 struct nx_hnsw_scratch;
 
 struct nx_hnsw {
-	uint32_t dims, stride; /* stride: dims rounded up to 32 bytes, filled with 0 */
+	uint32_t dims, stride; /* stride: dims rounded up to NX_VECTOR_LANES */
+	enum nx_hnsw_kept kept;
+	uint32_t m, ef_build;
+	float step; /* of a code */
 	uint32_t n, cap;
-	int8_t *data;
-	float *scales;
+	uint8_t *codes;
+	void *exact;	 /* uint16_t or float, `stride` a vector; NULL: the codes are all there is */
 	uint32_t *slots; /* what the caller calls the vector */
 
 	uint32_t linked; /* the first so many are in the graph */
@@ -57,48 +80,77 @@ struct nx_hnsw {
 	int top; /* layer of the entry point; -1: no graph */
 	uint64_t random;
 
+	uint64_t *dead; /* a bit a vector */
+	uint32_t ndead;
+
 	pthread_mutex_t pool_lock;
 	struct nx_hnsw_scratch *pool;
 };
 
-int nx_hnsw_init(struct nx_hnsw *h, uint32_t dims, struct nx_error **err);
+int nx_hnsw_init(struct nx_hnsw *h, const struct nx_hnsw_options *o, struct nx_error **err);
 void nx_hnsw_done(struct nx_hnsw *h);
 
-/* Quantises and stores; *ret_index numbers it. Excludes readers. */
+/* Stores a vector of unit length; *ret_index numbers it. Alone. */
 int nx_hnsw_add(struct nx_hnsw *h, uint32_t slot, const float *v, uint32_t *ret_index, struct nx_error **err);
 
 /* Linking the next node (number `linked`): plan beside readers, commit alone. */
 struct nx_hnsw_plan {
 	int level;
 	uint32_t n[NX_HNSW_LEVELS_MAX];
-	uint32_t neighbours[NX_HNSW_LEVELS_MAX][NX_HNSW_M];
+	uint32_t neighbours[NX_HNSW_LEVELS_MAX][NX_HNSW_M_MAX];
 };
 int nx_hnsw_plan(struct nx_hnsw *h, struct nx_hnsw_plan *ret, struct nx_error **err);
 int nx_hnsw_commit(struct nx_hnsw *h, const struct nx_hnsw_plan *plan, struct nx_error **err);
 
-/* Cosine of two stored vectors, or of a query (float32, unit length) and a stored one. */
-float nx_hnsw_cosine(const struct nx_hnsw *h, uint32_t a, uint32_t b);
+/* Never found from here on. Alone. */
+void nx_hnsw_delete(struct nx_hnsw *h, uint32_t index);
+static inline bool nx_hnsw_is_dead(const struct nx_hnsw *h, uint32_t index)
+{
+	return (h->dead[index / 64] >> (index % 64)) & 1;
+}
+
+/*
+ * Repair: every list that links to deleted nodes is chosen anew, among what it has and what they link to. Plan looks from
+ * list (index, level) on for the next one that needs it, beside readers, at most at `most` nodes; commit writes it, alone.
+ * Begins with {0}; at its end index is `linked`.
+ */
+struct nx_hnsw_repair {
+	uint32_t index;
+	int level;
+	bool found;
+	uint32_t n, neighbours[2 * NX_HNSW_M_MAX];
+};
+int nx_hnsw_repair_plan(struct nx_hnsw *h, struct nx_hnsw_repair *r, uint32_t most, struct nx_error **err);
+void nx_hnsw_repair_commit(struct nx_hnsw *h, struct nx_hnsw_repair *r);
+
+/* A query of unit length; lives in `a`. */
 struct nx_hnsw_query {
-	int8_t *data;
-	float scale;
+	int8_t *codes;
+	int32_t bias;
+	float length; /* of the codes */
+	float *rotated;
 };
 int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret,
 		  struct nx_error **err);
+/* Its cosine with a stored vector, from what is kept; codes alone are divided by their lengths, so that what rounding
+ * does to a length does not count. */
 float nx_hnsw_query_cosine(const struct nx_hnsw *h, const struct nx_hnsw_query *q, uint32_t index);
+/* Of two stored ones, from their codes. */
+float nx_hnsw_cosine(const struct nx_hnsw *h, uint32_t a, uint32_t b);
 
 /* The k nearest, best first; scores are cosines. `ret` has room for k. accept NULL: all; it is asked of slots. */
 int nx_hnsw_search(struct nx_hnsw *h, const struct nx_hnsw_query *q, size_t k, size_t ef,
 		   bool (*accept)(void *ctx, uint32_t slot), void *ctx, struct nx_scored *ret, size_t *ret_n,
 		   struct nx_error **err);
-/* The same by looking at everything from number `from` on. */
+/* The ground truth: the same by looking at everything from number `from` on; `ret` has `n` already. Returns the new n. */
 size_t nx_hnsw_scan(const struct nx_hnsw *h, const struct nx_hnsw_query *q, uint32_t from, size_t k,
 		    bool (*accept)(void *ctx, uint32_t slot), void *ctx, struct nx_scored *ret, size_t n);
 
-/* A copy of what is alive, unlinked. */
-int nx_hnsw_compact(const struct nx_hnsw *h, bool (*is_alive)(void *ctx, uint32_t slot), void *ctx, struct nx_hnsw *ret,
-		    struct nx_error **err);
+/* A copy of what is alive, with its graph once every dead node was repaired around, else unlinked. */
+int nx_hnsw_compact(const struct nx_hnsw *h, struct nx_hnsw *ret, struct nx_error **err);
 /* The invariants; NX_ECORRUPT names the first one that is broken. */
 int nx_hnsw_check(struct nx_hnsw *h, struct nx_error **err);
+/* What it takes, without room that is not used yet. */
 size_t nx_hnsw_bytes(const struct nx_hnsw *h);
 
 #endif

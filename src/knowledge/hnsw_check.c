@@ -8,7 +8,7 @@ static int broken(struct nx_error **err, uint32_t index, int level, const char *
 static int check_list(const struct nx_hnsw *h, uint32_t index, int level, struct nx_error **err)
 {
 	const uint32_t *l = nx_hnsw_links(h, index, level);
-	if (l[0] > nx_hnsw_links_max(level))
+	if (l[0] > nx_hnsw_links_max(h, level))
 		return broken(err, index, level, "more links than there is room for");
 	for (uint32_t i = 1; i <= l[0]; i++) {
 		if (l[i] >= h->linked)
@@ -24,8 +24,8 @@ static int check_list(const struct nx_hnsw *h, uint32_t index, int level, struct
 	return 0;
 }
 
-/* Nodes reached from the entry point on layer 0. */
-static int count_reached(struct nx_hnsw *h, uint32_t *ret, struct nx_error **err)
+/* Living nodes that are not reached from the entry point on layer 0. */
+static int count_lost(struct nx_hnsw *h, uint32_t *ret, struct nx_error **err)
 {
 	nx_auto_free uint8_t *seen = calloc(h->linked, 1);
 	nx_auto_free uint32_t *queue = calloc(h->linked, sizeof(*queue));
@@ -43,13 +43,15 @@ static int count_reached(struct nx_hnsw *h, uint32_t *ret, struct nx_error **err
 			}
 		}
 	}
-	*ret = tail;
+	*ret = 0;
+	for (uint32_t i = 0; i < h->linked; i++)
+		*ret += !seen[i] && !nx_hnsw_is_dead(h, i);
 	return 0;
 }
 
 int nx_hnsw_check(struct nx_hnsw *h, struct nx_error **err)
 {
-	uint32_t reached;
+	uint32_t lost;
 	if (h->linked > h->n)
 		return nx_error_set(err, NX_ECORRUPT, "%u vectors are linked, of %u", h->linked, h->n);
 	if (h->linked == 0)
@@ -65,10 +67,9 @@ int nx_hnsw_check(struct nx_hnsw *h, struct nx_error **err)
 				return r;
 		}
 	}
-	int r = count_reached(h, &reached, err);
+	int r = count_lost(h, &lost, err);
 	/* Choosing links anew may cut a node off; a search may miss it, so there must be next to none. */
-	if (r == 0 && h->linked - reached > h->linked / 1000)
-		return nx_error_set(err, NX_ECORRUPT, "%u of %u vectors cannot be reached", h->linked - reached,
-				    h->linked);
+	if (r == 0 && lost > h->linked / 1000)
+		return nx_error_set(err, NX_ECORRUPT, "%u of %u vectors cannot be reached", lost, h->linked);
 	return r;
 }

@@ -1,6 +1,7 @@
 #include "knowledge/hnsw_internal.h"
 
 #include "base/assert.h"
+#include "knowledge/pages.h"
 
 #include <math.h>
 
@@ -15,34 +16,32 @@ static double next_unit(struct nx_hnsw *h)
 
 static int random_level(struct nx_hnsw *h)
 {
-	int level = (int)(-log(next_unit(h)) / log(NX_HNSW_M));
+	int level = (int)(-log(next_unit(h)) / log(h->m));
 	return nx_min(level, NX_HNSW_LEVELS_MAX - 1);
 }
 
-static int by_similarity(const void *a, const void *b)
+static int by_nearness(const void *a, const void *b)
 {
-	const struct nx_hnsw_near *x = a, *y = b;
-	if (x->similarity > y->similarity)
-		return -1;
-	if (x->similarity < y->similarity)
-		return 1;
-	return x->index < y->index ? -1 : x->index > y->index;
+	nx_near x = *(const nx_near *)a, y = *(const nx_near *)b;
+	return x > y ? -1 : x < y;
 }
 
-/* Algorithm 4: a candidate is kept when it is nearer to the node than to any neighbour kept before it, so that links
- * lead into different directions; what room is left goes to the nearest of the others. `v` gets sorted. */
-static uint32_t choose(const struct nx_hnsw *h, struct nx_hnsw_near *v, size_t n, uint32_t max, uint32_t *ret)
+/* A candidate is kept when it is nearer to the node than to any neighbour kept before it, so that links lead into
+ * different directions; what room is left goes to the nearest of the others. */
+uint32_t nx_hnsw_choose(const struct nx_hnsw *h, nx_near *v, size_t n, uint32_t max, uint32_t *ret)
 {
-	uint32_t kept = 0, pruned[4 * NX_HNSW_M], npruned = 0;
-	qsort(v, n, sizeof(*v), by_similarity);
+	const struct nx_vector_kernels *k = nx_vector_kernels();
+	uint32_t kept = 0, pruned[2 * NX_HNSW_M_MAX], npruned = 0;
+	qsort(v, n, sizeof(*v), by_nearness);
 	for (size_t i = 0; i < n && kept < max; i++) {
+		uint32_t index = nx_near_index(v[i]);
 		bool is_new_way = true;
 		for (uint32_t j = 0; j < kept && is_new_way; j++)
-			is_new_way = nx_hnsw_cosine(h, v[i].index, ret[j]) < v[i].similarity;
+			is_new_way = k->pair(nx_hnsw_code(h, index), nx_hnsw_code(h, ret[j]), h->stride) < nx_near_dot(v[i]);
 		if (is_new_way)
-			ret[kept++] = v[i].index;
-		else if (npruned < nx_countof(pruned))
-			pruned[npruned++] = v[i].index;
+			ret[kept++] = index;
+		else if (npruned < max)
+			pruned[npruned++] = index;
 	}
 	for (uint32_t i = 0; i < npruned && kept < max; i++)
 		ret[kept++] = pruned[i];
@@ -55,20 +54,23 @@ int nx_hnsw_plan(struct nx_hnsw *h, struct nx_hnsw_plan *ret, struct nx_error **
 	*ret = (struct nx_hnsw_plan){.level = random_level(h)};
 	if (h->top < 0)
 		return 0;
-	struct nx_hnsw_scratch *s = nx_hnsw_borrow(h);
+	nx_auto_free int8_t *q = malloc(h->stride);
+	struct nx_hnsw_scratch *s = q ? nx_hnsw_borrow(h) : NULL;
 	if (!s)
 		return nx_error_set(err, NX_ENOMEM, "no memory to link a vector");
-	const int8_t *q = h->data + (size_t)h->linked * h->stride;
-	float scale = h->scales[h->linked];
+	struct nx_hnsw_walk w = {.q = q,
+				 .bias = nx_hnsw_code_as_query(h, h->linked, q),
+				 .ef = h->ef_build,
+				 .look_most = UINT32_MAX};
 	uint32_t entry = h->entry;
 	bool ok = true;
 	for (int level = h->top; level > ret->level; level--)
-		entry = nx_hnsw_descend(h, q, scale, entry, level);
+		entry = nx_hnsw_descend(h, &w, entry, level);
 	for (int level = nx_min(h->top, ret->level); ok && level >= 0; level--) {
-		ok = nx_hnsw_search_layer(h, q, scale, entry, level, NX_HNSW_EF_BUILD, s);
-		if (ok) {
-			ret->n[level] = choose(h, s->results, s->nresults, NX_HNSW_M, ret->neighbours[level]);
-			entry = s->results[0].index; /* sorted by choose */
+		ok = nx_hnsw_search_layer(h, &w, entry, level, s);
+		if (ok && s->nresults) {
+			ret->n[level] = nx_hnsw_choose(h, s->results, s->nresults, h->m, ret->neighbours[level]);
+			entry = nx_near_index(s->results[0]); /* sorted by choose */
 		}
 	}
 	nx_hnsw_return(h, s);
@@ -80,10 +82,6 @@ static bool reserve_links(struct nx_hnsw *h)
 	if (h->linked < h->links_cap)
 		return true;
 	uint32_t cap = nx_max(h->cap, h->linked + 64);
-	uint32_t *links = realloc(h->links, (size_t)cap * (2 * NX_HNSW_M + 1) * sizeof(*links));
-	if (!links)
-		return false;
-	h->links = links;
 	uint8_t *levels = realloc(h->levels, cap);
 	if (!levels)
 		return false;
@@ -92,6 +90,11 @@ static bool reserve_links(struct nx_hnsw *h)
 	if (!upper_at)
 		return false;
 	h->upper_at = upper_at;
+	size_t of_node = (2 * h->m + 1) * sizeof(*h->links);
+	uint32_t *links = nx_pages_grow(h->links, h->links_cap * of_node, cap * of_node);
+	if (!links)
+		return false;
+	h->links = links;
 	h->links_cap = cap;
 	return true;
 }
@@ -109,30 +112,42 @@ static bool reserve_upper(struct nx_hnsw *h, uint32_t more)
 	return true;
 }
 
+bool nx_hnsw_reserve_node(struct nx_hnsw *h, int level)
+{
+	uint32_t index = h->linked, upper = (uint32_t)level * (h->m + 1);
+	if (!reserve_links(h) || !reserve_upper(h, upper))
+		return false;
+	h->levels[index] = (uint8_t)level;
+	h->upper_at[index] = h->nupper;
+	h->nupper += upper;
+	h->linked++;
+	for (int i = 0; i <= level; i++)
+		nx_hnsw_links(h, index, i)[0] = 0;
+	return true;
+}
+
 /* A link back; a full list is chosen anew among what it has and the newcomer. */
 static void link_back(struct nx_hnsw *h, uint32_t from, uint32_t to, int level)
 {
-	struct nx_hnsw_near v[2 * NX_HNSW_M + 1];
-	uint32_t *l = nx_hnsw_links(h, from, level), max = nx_hnsw_links_max(level);
+	const struct nx_vector_kernels *k = nx_vector_kernels();
+	nx_near v[2 * NX_HNSW_M_MAX + 1];
+	uint32_t *l = nx_hnsw_links(h, from, level), max = nx_hnsw_links_max(h, level);
 	if (l[0] < max) {
 		l[++l[0]] = to;
 		return;
 	}
+	const uint8_t *code = nx_hnsw_code(h, from);
 	for (uint32_t i = 0; i < max; i++)
-		v[i] = (struct nx_hnsw_near){nx_hnsw_cosine(h, from, l[i + 1]), l[i + 1]};
-	v[max] = (struct nx_hnsw_near){nx_hnsw_cosine(h, from, to), to};
-	l[0] = choose(h, v, max + 1, max, l + 1);
+		v[i] = nx_near_of(k->pair(code, nx_hnsw_code(h, l[i + 1]), h->stride), l[i + 1]);
+	v[max] = nx_near_of(k->pair(code, nx_hnsw_code(h, to), h->stride), to);
+	l[0] = nx_hnsw_choose(h, v, max + 1, max, l + 1);
 }
 
 int nx_hnsw_commit(struct nx_hnsw *h, const struct nx_hnsw_plan *plan, struct nx_error **err)
 {
-	uint32_t index = h->linked, upper = (uint32_t)plan->level * (NX_HNSW_M + 1);
-	if (!reserve_links(h) || !reserve_upper(h, upper))
+	uint32_t index = h->linked;
+	if (!nx_hnsw_reserve_node(h, plan->level))
 		return nx_error_set(err, NX_ENOMEM, "no memory to link a vector");
-	h->levels[index] = (uint8_t)plan->level;
-	h->upper_at[index] = h->nupper;
-	h->nupper += upper;
-	h->linked++;
 	for (int level = 0; level <= plan->level; level++) {
 		uint32_t *l = nx_hnsw_links(h, index, level);
 		l[0] = plan->n[level];

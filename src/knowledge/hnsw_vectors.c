@@ -1,51 +1,72 @@
-/* Storage and arithmetic of the vector index. */
+/* Storage of the vector index: rotation, codes, what is kept beside them. */
 #include "knowledge/hnsw_internal.h"
 
 #include "base/assert.h"
 #include "base/fault.h"
+#include "knowledge/pages.h"
 
 #include <math.h>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
+/* ---- rotation ---- */
 
-__attribute__((target("avx2"))) static int32_t dot_avx2(const int8_t *a, const int8_t *b, uint32_t n)
+/* splitmix64 (Steele, Lea and Flood 2014): bit i decides the sign of component i. */
+static uint64_t signs(uint64_t i)
 {
-	__m256i sum = _mm256_setzero_si256();
-	for (uint32_t i = 0; i < n; i += 16) {
-		__m256i x = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(a + i)));
-		__m256i y = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(b + i)));
-		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, y));
+	uint64_t z = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static void flip_signs(float *v, uint32_t n, uint64_t round)
+{
+	uint64_t bits = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (i % 64 == 0)
+			bits = signs(round << 32 | i / 64);
+		v[i] = bits >> (i % 64) & 1 ? -v[i] : v[i];
 	}
-	__m128i s = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-	s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
-	return _mm_cvtsi128_si32(s);
 }
-#endif
 
-static int32_t dot_plain(const int8_t *a, const int8_t *b, uint32_t n)
+/* Fast Walsh-Hadamard transform of a power of two, scaled to keep lengths. */
+static void hadamard(float *v, uint32_t n)
 {
-	int32_t sum = 0;
+	for (uint32_t half = 1; half < n; half *= 2)
+		for (uint32_t i = 0; i < n; i += 2 * half)
+			for (uint32_t j = i; j < i + half; j++) {
+				float x = v[j], y = v[j + half];
+				v[j] = x + y;
+				v[j + half] = x - y;
+			}
+	float scale = 1 / sqrtf((float)n);
 	for (uint32_t i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
+		v[i] *= scale;
 }
 
-int32_t nx_dot_i8(const int8_t *a, const int8_t *b, uint32_t n)
+/* Of any number of components: the largest power of two from the front, then from the back. */
+static void rotate(float *v, uint32_t dims)
 {
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2"))
-		return dot_avx2(a, b, n);
-#endif
-	return dot_plain(a, b, n);
+	uint32_t n = 1;
+	while (2 * n <= dims)
+		n *= 2;
+	flip_signs(v, dims, 0);
+	hadamard(v, n);
+	flip_signs(v, dims, 1);
+	hadamard(v + dims - n, n);
 }
 
-int nx_hnsw_init(struct nx_hnsw *h, uint32_t dims, struct nx_error **err)
+/* ---- life ---- */
+
+int nx_hnsw_init(struct nx_hnsw *h, const struct nx_hnsw_options *o, struct nx_error **err)
 {
-	nx_assert(dims > 0);
-	*h = (struct nx_hnsw){.dims = dims,
-			      .stride = (dims + 31) / 32 * 32,
+	uint32_t m = o->m ? o->m : NX_HNSW_M, ef = o->ef_build ? o->ef_build : NX_HNSW_EF_BUILD;
+	nx_assert(o->dims > 0 && m >= 2 && m <= NX_HNSW_M_MAX && ef >= m);
+	*h = (struct nx_hnsw){.dims = o->dims,
+			      .stride = (o->dims + NX_VECTOR_LANES - 1) / NX_VECTOR_LANES * NX_VECTOR_LANES,
+			      .kept = o->kept,
+			      .m = m,
+			      .ef_build = ef,
+			      .step = (float)(NX_HNSW_RANGE / sqrt(o->dims) / 127),
 			      .entry = NX_HNSW_NONE,
 			      .top = -1,
 			      .random = UINT64_C(0x9e3779b97f4a7c15)};
@@ -61,6 +82,12 @@ static void scratch_free(struct nx_hnsw_scratch *s)
 	free(s);
 }
 
+static size_t exact_bytes(const struct nx_hnsw *h)
+{
+	static const size_t of_component[] = {0, sizeof(uint16_t), sizeof(float)};
+	return h->stride * of_component[h->kept];
+}
+
 void nx_hnsw_done(struct nx_hnsw *h)
 {
 	if (!h->dims)
@@ -71,85 +98,183 @@ void nx_hnsw_done(struct nx_hnsw *h)
 		scratch_free(s);
 	}
 	(void)pthread_mutex_destroy(&h->pool_lock);
-	free(h->data);
-	free(h->scales);
+	nx_pages_free(h->codes, (size_t)h->cap * h->stride);
+	nx_pages_free(h->exact, h->cap * exact_bytes(h));
+	nx_pages_free(h->links, (size_t)h->links_cap * (2 * h->m + 1) * sizeof(*h->links));
 	free(h->slots);
-	free(h->links);
+	free(h->dead);
 	free(h->levels);
 	free(h->upper_at);
 	free(h->upper);
 	*h = (struct nx_hnsw){0};
 }
 
-/* int8 with one scale: x ≈ scale · q. */
-static float quantise(const float *v, uint32_t dims, uint32_t stride, int8_t *ret)
+/* ---- codes ---- */
+
+/* Rotated, then rounded to steps; what is out of range is clipped. */
+static void encode(const struct nx_hnsw *h, float *v, uint8_t *ret)
 {
-	float most = 0;
-	for (uint32_t i = 0; i < dims; i++)
-		most = fmaxf(most, fabsf(v[i]));
-	float unit = most > 0 ? most / 127 : 1;
-	for (uint32_t i = 0; i < dims; i++)
-		ret[i] = (int8_t)lrintf(v[i] / unit);
-	memset(ret + dims, 0, stride - dims);
-	return unit;
+	for (uint32_t i = 0; i < h->dims; i++) {
+		float steps = fminf(fmaxf(v[i] / h->step, -127), 127);
+		ret[i] = (uint8_t)(lrintf(steps) + NX_CODE_ZERO);
+	}
+	memset(ret + h->dims, NX_CODE_ZERO, h->stride - h->dims);
 }
 
+int32_t nx_hnsw_code_as_query(const struct nx_hnsw *h, uint32_t index, int8_t *ret)
+{
+	const uint8_t *c = nx_hnsw_code(h, index);
+	int32_t sum = 0;
+	for (uint32_t i = 0; i < h->stride; i++) {
+		ret[i] = (int8_t)(c[i] - NX_CODE_ZERO);
+		sum += ret[i];
+	}
+	return NX_CODE_ZERO * sum;
+}
+
+/* To the nearest, ties to even. */
+static uint16_t to_bf16(float f)
+{
+	uint32_t bits;
+	memcpy(&bits, &f, sizeof(bits));
+	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void keep_exact(struct nx_hnsw *h, uint32_t index, const float *v)
+{
+	if (h->kept == NX_HNSW_F32)
+		memcpy((float *)h->exact + (size_t)index * h->stride, v, h->stride * sizeof(*v));
+	else if (h->kept == NX_HNSW_BF16)
+		for (uint32_t i = 0; i < h->stride; i++)
+			((uint16_t *)h->exact)[(size_t)index * h->stride + i] = to_bf16(v[i]);
+}
+
+static bool grow_words(void *array, size_t old, size_t words, size_t size)
+{
+	void **at = array, *p = realloc(*at, words * size);
+	if (!p)
+		return false;
+	memset((char *)p + old * size, 0, (words - old) * size);
+	*at = p;
+	return true;
+}
+
+static bool grow_pages(void *array, size_t old, size_t bytes)
+{
+	void **at = array, *p = bytes ? nx_pages_grow(*at, old, bytes) : NULL;
+	if (bytes && !p)
+		return false;
+	*at = p;
+	return true;
+}
+
+/* Each array has room for `cap` or more: one that cannot grow leaves the others larger than they are said to be, but the
+ * pages, whose size is what is said. */
 static bool reserve_vectors(struct nx_hnsw *h)
 {
 	if (h->n < h->cap)
 		return true;
 	if (h->cap > NX_HNSW_NONE / 2)
 		return false;
-	uint32_t cap = h->cap ? h->cap + h->cap / 2 : 64;
-	int8_t *data = realloc(h->data, (size_t)cap * h->stride);
-	if (!data)
+	uint32_t cap = h->cap + nx_max(h->cap / 128 * 64, UINT32_C(64)); /* a multiple of 64: `dead` has words */
+	if (!grow_words(&h->slots, h->cap, cap, sizeof(*h->slots)) ||
+	    !grow_words(&h->dead, h->cap / 64, cap / 64, sizeof(*h->dead)))
 		return false;
-	h->data = data;
-	float *scales = realloc(h->scales, cap * sizeof(*scales));
-	if (!scales)
+	uint8_t *codes = nx_pages_grow(h->codes, (size_t)h->cap * h->stride, (size_t)cap * h->stride);
+	if (!codes)
 		return false;
-	h->scales = scales;
-	uint32_t *slots = realloc(h->slots, cap * sizeof(*slots));
-	if (!slots)
+	h->codes = codes;
+	if (!grow_pages(&h->exact, h->cap * exact_bytes(h), cap * exact_bytes(h))) {
+		h->codes = nx_pages_grow(codes, (size_t)cap * h->stride, (size_t)h->cap * h->stride);
 		return false;
-	h->slots = slots;
+	}
 	h->cap = cap;
 	return true;
 }
 
 int nx_hnsw_add(struct nx_hnsw *h, uint32_t slot, const float *v, uint32_t *ret_index, struct nx_error **err)
 {
-	if (NX_FAULT(index_add) || !reserve_vectors(h))
+	nx_auto_free float *rotated = calloc(h->stride, sizeof(*rotated));
+	if (NX_FAULT(index_add) || !rotated || !reserve_vectors(h))
 		return nx_error_set(err, NX_ENOMEM, "no memory for the vector index");
-	h->scales[h->n] = quantise(v, h->dims, h->stride, h->data + (size_t)h->n * h->stride);
+	memcpy(rotated, v, h->dims * sizeof(*v));
+	rotate(rotated, h->dims);
+	encode(h, rotated, h->codes + (size_t)h->n * h->stride);
+	keep_exact(h, h->n, rotated);
 	h->slots[h->n] = slot;
+	h->dead[h->n / 64] &= ~(UINT64_C(1) << (h->n % 64));
 	*ret_index = h->n++;
 	return 0;
 }
 
-float nx_hnsw_similarity(const struct nx_hnsw *h, const int8_t *q, float scale, uint32_t index)
+bool nx_hnsw_copy_vector(const struct nx_hnsw *h, uint32_t index, struct nx_hnsw *to)
 {
-	return (float)nx_dot_i8(q, h->data + (size_t)index * h->stride, h->stride) * scale * h->scales[index];
+	size_t exact = exact_bytes(h);
+	if (!reserve_vectors(to))
+		return false;
+	memcpy(to->codes + (size_t)to->n * to->stride, nx_hnsw_code(h, index), h->stride);
+	if (exact)
+		memcpy((char *)to->exact + to->n * exact, (const char *)h->exact + index * exact, exact);
+	to->dead[to->n / 64] &= ~(UINT64_C(1) << (to->n % 64));
+	to->slots[to->n++] = h->slots[index];
+	return true;
 }
+
+/* ---- scores ---- */
 
 float nx_hnsw_cosine(const struct nx_hnsw *h, uint32_t a, uint32_t b)
 {
-	return nx_hnsw_similarity(h, h->data + (size_t)a * h->stride, h->scales[a], b);
+	int32_t dot = nx_vector_kernels()->pair(nx_hnsw_code(h, a), nx_hnsw_code(h, b), h->stride);
+	return (float)dot * h->step * h->step;
 }
 
 int nx_hnsw_query(const struct nx_hnsw *h, const float *v, struct nx_arena *a, struct nx_hnsw_query *ret,
 		  struct nx_error **err)
 {
-	ret->data = nx_arena_alloc(a, h->stride);
-	if (!ret->data)
+	*ret = (struct nx_hnsw_query){.codes = nx_arena_alloc(a, h->stride),
+				      .rotated = nx_arena_alloc(a, h->stride * sizeof(float))};
+	if (!ret->codes || !ret->rotated)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a query's vector");
-	ret->scale = quantise(v, h->dims, h->stride, ret->data);
+	memcpy(ret->rotated, v, h->dims * sizeof(*v));
+	memset(ret->rotated + h->dims, 0, (h->stride - h->dims) * sizeof(*v));
+	rotate(ret->rotated, h->dims);
+	encode(h, ret->rotated, (uint8_t *)ret->codes);
+	int32_t sum = 0, square = 0;
+	for (uint32_t i = 0; i < h->stride; i++) {
+		ret->codes[i] = (int8_t)((uint8_t)ret->codes[i] - NX_CODE_ZERO);
+		sum += ret->codes[i];
+		square += ret->codes[i] * ret->codes[i];
+	}
+	ret->bias = NX_CODE_ZERO * sum;
+	ret->length = sqrtf((float)square);
 	return 0;
 }
 
 float nx_hnsw_query_cosine(const struct nx_hnsw *h, const struct nx_hnsw_query *q, uint32_t index)
 {
-	return nx_hnsw_similarity(h, q->data, q->scale, index);
+	const struct nx_vector_kernels *k = nx_vector_kernels();
+	if (h->kept == NX_HNSW_F32)
+		return k->f32((const float *)h->exact + (size_t)index * h->stride, q->rotated, h->stride);
+	if (h->kept == NX_HNSW_BF16)
+		return k->bf16((const uint16_t *)h->exact + (size_t)index * h->stride, q->rotated, h->stride);
+	const uint8_t *c = nx_hnsw_code(h, index);
+	float length = sqrtf((float)k->pair(c, c, h->stride));
+	return length > 0 && q->length > 0 ? (float)(k->codes(c, q->codes, h->stride) - q->bias) / (length * q->length) : 0;
+}
+
+/* ---- what searches borrow ---- */
+
+static bool scratch_fits(struct nx_hnsw_scratch *s, uint32_t n)
+{
+	if (s->cap >= n)
+		return true;
+	size_t words = (size_t)n / 64 + n / 256 + 1;
+	uint64_t *seen = realloc(s->seen, words * sizeof(*seen));
+	if (!seen)
+		return false;
+	s->seen = seen;
+	s->cap = (uint32_t)(words * 64);
+	return true;
 }
 
 struct nx_hnsw_scratch *nx_hnsw_borrow(struct nx_hnsw *h)
@@ -161,16 +286,9 @@ struct nx_hnsw_scratch *nx_hnsw_borrow(struct nx_hnsw *h)
 	pthread_mutex_unlock(&h->pool_lock);
 	if (!s)
 		s = calloc(1, sizeof(*s));
-	if (s && s->cap < h->n) {
-		uint32_t cap = h->n + h->n / 4;
-		uint32_t *seen = realloc(s->seen, cap * sizeof(*seen));
-		if (!seen) {
-			scratch_free(s);
-			return NULL;
-		}
-		memset(seen + s->cap, 0, (cap - s->cap) * sizeof(*seen));
-		s->seen = seen;
-		s->cap = cap;
+	if (s && !scratch_fits(s, h->linked + 1)) {
+		scratch_free(s);
+		return NULL;
 	}
 	return s;
 }
@@ -185,24 +303,6 @@ void nx_hnsw_return(struct nx_hnsw *h, struct nx_hnsw_scratch *s)
 
 size_t nx_hnsw_bytes(const struct nx_hnsw *h)
 {
-	return (size_t)h->cap * (h->stride + sizeof(float) + sizeof(uint32_t)) +
-	       (size_t)h->links_cap * ((2 * NX_HNSW_M + 2) * sizeof(uint32_t) + 1) + h->upper_cap * sizeof(uint32_t);
-}
-
-int nx_hnsw_compact(const struct nx_hnsw *h, bool (*is_alive)(void *ctx, uint32_t slot), void *ctx, struct nx_hnsw *ret,
-		    struct nx_error **err)
-{
-	int r = nx_hnsw_init(ret, h->dims, err);
-	for (uint32_t i = 0; r == 0 && i < h->n; i++) {
-		if (!is_alive(ctx, h->slots[i]))
-			continue;
-		if (!reserve_vectors(ret)) {
-			nx_hnsw_done(ret);
-			return nx_error_set(err, NX_ENOMEM, "no memory to compact the vector index");
-		}
-		memcpy(ret->data + (size_t)ret->n * ret->stride, h->data + (size_t)i * h->stride, h->stride);
-		ret->scales[ret->n] = h->scales[i];
-		ret->slots[ret->n++] = h->slots[i];
-	}
-	return r;
+	size_t flat = h->stride + exact_bytes(h) + sizeof(*h->slots), node = (2 * h->m + 2) * sizeof(*h->links) + 1;
+	return h->n * flat + h->n / 8 + h->linked * node + h->nupper * sizeof(*h->upper);
 }

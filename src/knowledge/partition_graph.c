@@ -278,7 +278,7 @@ int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *
 	if (slot != NX_MAP_NONE && p->slots[slot].vector == NX_HNSW_NONE) {
 		pthread_rwlock_wrlock(&p->lock);
 		if (p->vectors.dims == 0)
-			r = nx_hnsw_init(&p->vectors, dims, err);
+			r = nx_hnsw_init(&p->vectors, &(struct nx_hnsw_options){.dims = dims}, err);
 		if (r == 0 && p->vectors.dims != dims)
 			r = nx_error_set(err, NX_EINVAL, "a vector of %u dimensions in an index of %u", dims,
 					 p->vectors.dims);
