@@ -100,9 +100,11 @@ static int sync_dir_of(const char *path, struct nx_error **err)
 	return 0;
 }
 
-static int write_and_sync(int fd, const char *path, nx_str bytes, struct nx_error **err)
+static int write_and_sync(int fd, const char *path, const nx_str *parts, size_t n, struct nx_error **err)
 {
-	int rc = NX_FAULT(file_write) ? -ENOSPC : nx_write_all(fd, bytes);
+	int rc = NX_FAULT(file_write) ? -ENOSPC : 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = nx_write_all(fd, parts[i]);
 	if (rc != 0)
 		return nx_error_set_errno(err, -rc, "write %s", path);
 	if (NX_FAULT(file_fsync))
@@ -114,6 +116,11 @@ static int write_and_sync(int fd, const char *path, nx_str bytes, struct nx_erro
 
 int nx_file_write_durable(const char *path, nx_str bytes, unsigned mode, struct nx_error **err)
 {
+	return nx_file_write_durable_parts(path, &bytes, 1, mode, err);
+}
+
+int nx_file_write_durable_parts(const char *path, const nx_str *parts, size_t n, unsigned mode, struct nx_error **err)
+{
 	nx_auto_buf struct nx_buf temporary = NX_BUF_INIT;
 	if (!nx_buf_addf(&temporary, "%s.%016llx.tmp", path, (unsigned long long)nx_random_u64()))
 		return nx_error_set(err, NX_ENOMEM, "no memory to write %s", path);
@@ -121,7 +128,7 @@ int nx_file_write_durable(const char *path, nx_str bytes, unsigned mode, struct 
 	if (fd < 0)
 		return nx_error_set_errno(err, errno, "create %s", temporary.p);
 
-	int code = write_and_sync(fd, path, bytes, err);
+	int code = write_and_sync(fd, path, parts, n, err);
 	if (code == 0 && (NX_FAULT(file_rename) ? (errno = EIO, true) : rename(temporary.p, path) != 0))
 		code = nx_error_set_errno(err, errno, "rename %s to %s", temporary.p, path);
 	if (code != 0) {

@@ -8,6 +8,8 @@
 int nx_file_read(struct nx_arena *a, const char *path, size_t max, nx_str *ret, struct nx_error **err);
 /* Temporary name, write, fsync, rename, fsync of the directory: after 0 the file is there whatever happens. */
 int nx_file_write_durable(const char *path, nx_str bytes, unsigned mode, struct nx_error **err);
+/* The same of parts that lie apart, one behind the other. */
+int nx_file_write_durable_parts(const char *path, const nx_str *parts, size_t n, unsigned mode, struct nx_error **err);
 int nx_mkdirs(const char *path, unsigned mode, struct nx_error **err);
 int nx_rmtree(const char *path, struct nx_error **err); /* never follows a link; absent is fine */
 char *nx_path_join(struct nx_arena *a, const char *dir, const char *name);

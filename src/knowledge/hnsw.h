@@ -36,6 +36,7 @@
 #define NX_KNOWLEDGE_HNSW_H
 
 #include "base/str.h"
+#include "knowledge/pages.h"
 #include "knowledge/postings.h"
 
 #include <pthread.h>
@@ -65,13 +66,13 @@ struct nx_hnsw {
 	uint32_t m, ef_build;
 	float step; /* of a code */
 	uint32_t n, cap;
-	uint8_t *codes;
-	void *exact;	 /* uint16_t or float, `stride` a vector; NULL: the codes are all there is */
-	uint32_t *slots; /* what the caller calls the vector */
+	struct nx_pages codes; /* uint8_t, `stride` a vector */
+	struct nx_pages exact; /* uint16_t or float, `stride` a vector; empty: the codes are all there is */
+	uint32_t *slots;       /* what the caller calls the vector */
 
-	uint32_t linked; /* the first so many are in the graph */
-	uint32_t *links; /* layer 0: 2M + 1 words a node, the first one the count */
-	uint32_t links_cap;
+	uint32_t linked;       /* the first so many are in the graph */
+	struct nx_pages links; /* layer 0: 2M + 1 words (uint32_t) a node, the first one the count */
+	uint32_t linked_cap;
 	uint8_t *levels;
 	uint32_t *upper_at; /* where the node's upper layers begin in `upper`, M + 1 words each */
 	uint32_t *upper;
@@ -82,6 +83,9 @@ struct nx_hnsw {
 
 	uint64_t *dead; /* a bit a vector */
 	uint32_t ndead;
+
+	void *map; /* the file that codes, exact and links lie in until they grow; NULL: none */
+	size_t map_bytes;
 
 	pthread_mutex_t pool_lock;
 	struct nx_hnsw_scratch *pool;
@@ -148,6 +152,19 @@ size_t nx_hnsw_scan(const struct nx_hnsw *h, const struct nx_hnsw_query *q, uint
 
 /* A copy of what is alive, with its graph once every dead node was repaired around, else unlinked. */
 int nx_hnsw_compact(const struct nx_hnsw *h, struct nx_hnsw *ret, struct nx_error **err);
+/*
+ * A snapshot: the index in one file, written beside the old one and renamed over it. Vectors are named by `key`, which
+ * lasts (numbers of slots do not). Save runs beside readers; open maps the file copy-on-write, so that its pages are
+ * shared with the cache and read when they are first walked through; writes never reach the file.
+ *
+ * Open checks sums of all sections (XXH3) and every invariant. NX_ENOTFOUND; NX_ECORRUPT; NX_ECONFLICT when the file is
+ * of other options or another version. What `slot` knows no more (NX_HNSW_NONE) is dead. On an error h is empty.
+ */
+int nx_hnsw_save(const struct nx_hnsw *h, const char *path, int64_t (*key)(void *ctx, uint32_t slot), void *ctx,
+		 struct nx_error **err);
+int nx_hnsw_open(struct nx_hnsw *h, const struct nx_hnsw_options *o, const char *path,
+		 uint32_t (*slot)(void *ctx, int64_t key, uint32_t index), void *ctx, struct nx_error **err);
+
 /* The invariants; NX_ECORRUPT names the first one that is broken. */
 int nx_hnsw_check(struct nx_hnsw *h, struct nx_error **err);
 /* What it takes, without room that is not used yet. */

@@ -39,8 +39,8 @@ static bool add_candidate(struct candidates *c, uint32_t index)
 	if (c->n == c->cap)
 		return false; /* enough to choose from */
 	c->s->seen[index / 64] |= bit;
-	c->v[c->n++] = nx_near_of(
-		nx_vector_kernels()->pair(nx_hnsw_code(h, c->of), nx_hnsw_code(h, index), h->stride), index);
+	c->v[c->n++] =
+		nx_near_of(nx_vector_kernels()->pair(nx_hnsw_code(h, c->of), nx_hnsw_code(h, index), h->stride), index);
 	return true;
 }
 

@@ -1,7 +1,6 @@
 #include "knowledge/hnsw_internal.h"
 
 #include "base/assert.h"
-#include "knowledge/pages.h"
 
 #include <math.h>
 
@@ -37,7 +36,8 @@ uint32_t nx_hnsw_choose(const struct nx_hnsw *h, nx_near *v, size_t n, uint32_t 
 		uint32_t index = nx_near_index(v[i]);
 		bool is_new_way = true;
 		for (uint32_t j = 0; j < kept && is_new_way; j++)
-			is_new_way = k->pair(nx_hnsw_code(h, index), nx_hnsw_code(h, ret[j]), h->stride) < nx_near_dot(v[i]);
+			is_new_way =
+				k->pair(nx_hnsw_code(h, index), nx_hnsw_code(h, ret[j]), h->stride) < nx_near_dot(v[i]);
 		if (is_new_way)
 			ret[kept++] = index;
 		else if (npruned < max)
@@ -58,10 +58,8 @@ int nx_hnsw_plan(struct nx_hnsw *h, struct nx_hnsw_plan *ret, struct nx_error **
 	struct nx_hnsw_scratch *s = q ? nx_hnsw_borrow(h) : NULL;
 	if (!s)
 		return nx_error_set(err, NX_ENOMEM, "no memory to link a vector");
-	struct nx_hnsw_walk w = {.q = q,
-				 .bias = nx_hnsw_code_as_query(h, h->linked, q),
-				 .ef = h->ef_build,
-				 .look_most = UINT32_MAX};
+	struct nx_hnsw_walk w = {
+		.q = q, .bias = nx_hnsw_code_as_query(h, h->linked, q), .ef = h->ef_build, .look_most = UINT32_MAX};
 	uint32_t entry = h->entry;
 	bool ok = true;
 	for (int level = h->top; level > ret->level; level--)
@@ -79,7 +77,7 @@ int nx_hnsw_plan(struct nx_hnsw *h, struct nx_hnsw_plan *ret, struct nx_error **
 
 static bool reserve_links(struct nx_hnsw *h)
 {
-	if (h->linked < h->links_cap)
+	if (h->linked < h->linked_cap)
 		return true;
 	uint32_t cap = nx_max(h->cap, h->linked + 64);
 	uint8_t *levels = realloc(h->levels, cap);
@@ -90,12 +88,9 @@ static bool reserve_links(struct nx_hnsw *h)
 	if (!upper_at)
 		return false;
 	h->upper_at = upper_at;
-	size_t of_node = (2 * h->m + 1) * sizeof(*h->links);
-	uint32_t *links = nx_pages_grow(h->links, h->links_cap * of_node, cap * of_node);
-	if (!links)
+	if (!nx_pages_grow(&h->links, cap * nx_hnsw_links_bytes(h)))
 		return false;
-	h->links = links;
-	h->links_cap = cap;
+	h->linked_cap = cap;
 	return true;
 }
 

@@ -25,8 +25,8 @@ static inline int32_t nx_near_dot(nx_near x)
 
 /* Of one search: which nodes were seen, and the two heaps. Borrowed from the pool of the index. */
 struct nx_hnsw_scratch {
-	uint64_t *seen; /* a bit a node */
-	uint32_t cap;	/* nodes */
+	uint64_t *seen;                /* a bit a node */
+	uint32_t cap;                  /* nodes */
 	nx_near *candidates, *results; /* heaps: nearest first, farthest first */
 	size_t ncandidates, candidates_cap, nresults, results_cap;
 	uint32_t looked; /* at so many nodes */
@@ -48,7 +48,7 @@ struct nx_hnsw_walk {
 static inline uint32_t *nx_hnsw_links(const struct nx_hnsw *h, uint32_t index, int level)
 {
 	if (level == 0)
-		return h->links + (size_t)index * (2 * h->m + 1);
+		return (uint32_t *)h->links.p + (size_t)index * (2 * h->m + 1);
 	return h->upper + h->upper_at[index] + (size_t)(level - 1) * (h->m + 1);
 }
 static inline uint32_t nx_hnsw_links_max(const struct nx_hnsw *h, int level)
@@ -57,7 +57,17 @@ static inline uint32_t nx_hnsw_links_max(const struct nx_hnsw *h, int level)
 }
 static inline const uint8_t *nx_hnsw_code(const struct nx_hnsw *h, uint32_t index)
 {
-	return h->codes + (size_t)index * h->stride;
+	return (const uint8_t *)h->codes.p + (size_t)index * h->stride;
+}
+
+static inline size_t nx_hnsw_exact_bytes(const struct nx_hnsw *h)
+{
+	static const size_t of_component[] = {0, sizeof(uint16_t), sizeof(float)};
+	return h->stride * of_component[h->kept];
+}
+static inline size_t nx_hnsw_links_bytes(const struct nx_hnsw *h)
+{
+	return (2 * h->m + 1) * sizeof(uint32_t);
 }
 
 /* A stored vector as a query: signed codes into ret (`stride` bytes), returns the bias. */

@@ -3,9 +3,9 @@
 
 #include "base/assert.h"
 #include "base/fault.h"
-#include "knowledge/pages.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 /* ---- rotation ---- */
 
@@ -82,12 +82,6 @@ static void scratch_free(struct nx_hnsw_scratch *s)
 	free(s);
 }
 
-static size_t exact_bytes(const struct nx_hnsw *h)
-{
-	static const size_t of_component[] = {0, sizeof(uint16_t), sizeof(float)};
-	return h->stride * of_component[h->kept];
-}
-
 void nx_hnsw_done(struct nx_hnsw *h)
 {
 	if (!h->dims)
@@ -98,9 +92,11 @@ void nx_hnsw_done(struct nx_hnsw *h)
 		scratch_free(s);
 	}
 	(void)pthread_mutex_destroy(&h->pool_lock);
-	nx_pages_free(h->codes, (size_t)h->cap * h->stride);
-	nx_pages_free(h->exact, h->cap * exact_bytes(h));
-	nx_pages_free(h->links, (size_t)h->links_cap * (2 * h->m + 1) * sizeof(*h->links));
+	nx_pages_free(&h->codes);
+	nx_pages_free(&h->exact);
+	nx_pages_free(&h->links);
+	if (h->map)
+		(void)munmap(h->map, h->map_bytes);
 	free(h->slots);
 	free(h->dead);
 	free(h->levels);
@@ -143,10 +139,10 @@ static uint16_t to_bf16(float f)
 static void keep_exact(struct nx_hnsw *h, uint32_t index, const float *v)
 {
 	if (h->kept == NX_HNSW_F32)
-		memcpy((float *)h->exact + (size_t)index * h->stride, v, h->stride * sizeof(*v));
+		memcpy((float *)h->exact.p + (size_t)index * h->stride, v, h->stride * sizeof(*v));
 	else if (h->kept == NX_HNSW_BF16)
 		for (uint32_t i = 0; i < h->stride; i++)
-			((uint16_t *)h->exact)[(size_t)index * h->stride + i] = to_bf16(v[i]);
+			((uint16_t *)h->exact.p)[(size_t)index * h->stride + i] = to_bf16(v[i]);
 }
 
 static bool grow_words(void *array, size_t old, size_t words, size_t size)
@@ -159,35 +155,19 @@ static bool grow_words(void *array, size_t old, size_t words, size_t size)
 	return true;
 }
 
-static bool grow_pages(void *array, size_t old, size_t bytes)
-{
-	void **at = array, *p = bytes ? nx_pages_grow(*at, old, bytes) : NULL;
-	if (bytes && !p)
-		return false;
-	*at = p;
-	return true;
-}
-
-/* Each array has room for `cap` or more: one that cannot grow leaves the others larger than they are said to be, but the
- * pages, whose size is what is said. */
+/* Each array has room for `cap` or more: one that cannot grow leaves the others larger than they are said to be. */
 static bool reserve_vectors(struct nx_hnsw *h)
 {
 	if (h->n < h->cap)
 		return true;
 	if (h->cap > NX_HNSW_NONE / 2)
 		return false;
-	uint32_t cap = h->cap + nx_max(h->cap / 128 * 64, UINT32_C(64)); /* a multiple of 64: `dead` has words */
+	uint32_t cap = (h->cap + nx_max(h->cap / 2, UINT32_C(64))) / 64 * 64;
 	if (!grow_words(&h->slots, h->cap, cap, sizeof(*h->slots)) ||
-	    !grow_words(&h->dead, h->cap / 64, cap / 64, sizeof(*h->dead)))
+	    !grow_words(&h->dead, ((size_t)h->cap + 63) / 64, cap / 64, sizeof(*h->dead)) ||
+	    !nx_pages_grow(&h->codes, (size_t)cap * h->stride) ||
+	    !nx_pages_grow(&h->exact, cap * nx_hnsw_exact_bytes(h)))
 		return false;
-	uint8_t *codes = nx_pages_grow(h->codes, (size_t)h->cap * h->stride, (size_t)cap * h->stride);
-	if (!codes)
-		return false;
-	h->codes = codes;
-	if (!grow_pages(&h->exact, h->cap * exact_bytes(h), cap * exact_bytes(h))) {
-		h->codes = nx_pages_grow(codes, (size_t)cap * h->stride, (size_t)h->cap * h->stride);
-		return false;
-	}
 	h->cap = cap;
 	return true;
 }
@@ -199,7 +179,7 @@ int nx_hnsw_add(struct nx_hnsw *h, uint32_t slot, const float *v, uint32_t *ret_
 		return nx_error_set(err, NX_ENOMEM, "no memory for the vector index");
 	memcpy(rotated, v, h->dims * sizeof(*v));
 	rotate(rotated, h->dims);
-	encode(h, rotated, h->codes + (size_t)h->n * h->stride);
+	encode(h, rotated, (uint8_t *)h->codes.p + (size_t)h->n * h->stride);
 	keep_exact(h, h->n, rotated);
 	h->slots[h->n] = slot;
 	h->dead[h->n / 64] &= ~(UINT64_C(1) << (h->n % 64));
@@ -209,12 +189,12 @@ int nx_hnsw_add(struct nx_hnsw *h, uint32_t slot, const float *v, uint32_t *ret_
 
 bool nx_hnsw_copy_vector(const struct nx_hnsw *h, uint32_t index, struct nx_hnsw *to)
 {
-	size_t exact = exact_bytes(h);
+	size_t exact = nx_hnsw_exact_bytes(h);
 	if (!reserve_vectors(to))
 		return false;
-	memcpy(to->codes + (size_t)to->n * to->stride, nx_hnsw_code(h, index), h->stride);
+	memcpy((uint8_t *)to->codes.p + (size_t)to->n * to->stride, nx_hnsw_code(h, index), h->stride);
 	if (exact)
-		memcpy((char *)to->exact + to->n * exact, (const char *)h->exact + index * exact, exact);
+		memcpy((char *)to->exact.p + to->n * exact, (const char *)h->exact.p + index * exact, exact);
 	to->dead[to->n / 64] &= ~(UINT64_C(1) << (to->n % 64));
 	to->slots[to->n++] = h->slots[index];
 	return true;
@@ -254,12 +234,13 @@ float nx_hnsw_query_cosine(const struct nx_hnsw *h, const struct nx_hnsw_query *
 {
 	const struct nx_vector_kernels *k = nx_vector_kernels();
 	if (h->kept == NX_HNSW_F32)
-		return k->f32((const float *)h->exact + (size_t)index * h->stride, q->rotated, h->stride);
+		return k->f32((const float *)h->exact.p + (size_t)index * h->stride, q->rotated, h->stride);
 	if (h->kept == NX_HNSW_BF16)
-		return k->bf16((const uint16_t *)h->exact + (size_t)index * h->stride, q->rotated, h->stride);
+		return k->bf16((const uint16_t *)h->exact.p + (size_t)index * h->stride, q->rotated, h->stride);
 	const uint8_t *c = nx_hnsw_code(h, index);
 	float length = sqrtf((float)k->pair(c, c, h->stride));
-	return length > 0 && q->length > 0 ? (float)(k->codes(c, q->codes, h->stride) - q->bias) / (length * q->length) : 0;
+	return length > 0 && q->length > 0 ? (float)(k->codes(c, q->codes, h->stride) - q->bias) / (length * q->length)
+					   : 0;
 }
 
 /* ---- what searches borrow ---- */
@@ -303,6 +284,7 @@ void nx_hnsw_return(struct nx_hnsw *h, struct nx_hnsw_scratch *s)
 
 size_t nx_hnsw_bytes(const struct nx_hnsw *h)
 {
-	size_t flat = h->stride + exact_bytes(h) + sizeof(*h->slots), node = (2 * h->m + 2) * sizeof(*h->links) + 1;
+	size_t flat = h->stride + nx_hnsw_exact_bytes(h) + sizeof(*h->slots);
+	size_t node = nx_hnsw_links_bytes(h) + sizeof(*h->upper_at) + 1;
 	return h->n * flat + h->n / 8 + h->linked * node + h->nupper * sizeof(*h->upper);
 }

@@ -1,6 +1,5 @@
 #include "knowledge/pages.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,22 +67,33 @@ static void *small(size_t bytes)
 	return p;
 }
 
-void *nx_pages_grow(void *p, size_t old, size_t bytes)
+static void *anew(const struct nx_pages *a, size_t bytes)
 {
-	if (p && is_large(old) && is_large(bytes))
-		return move(p, old, bytes);
-	void *q = is_large(bytes) ? map(bytes) : small(bytes);
-	if (!q || !p)
-		return q;
-	memcpy(q, p, old < bytes ? old : bytes);
-	nx_pages_free(p, old);
-	return q;
+	void *p = is_large(bytes) ? map(bytes) : small(bytes);
+	if (p && a->p)
+		memcpy(p, a->p, a->bytes);
+	return p;
 }
 
-void nx_pages_free(void *p, size_t bytes)
+bool nx_pages_grow(struct nx_pages *a, size_t bytes)
 {
-	if (p && is_large(bytes))
-		(void)munmap(p, rounded(bytes));
-	else
-		free(p);
+	if (bytes <= a->bytes)
+		return true;
+	bool moves = !a->is_lent && is_large(a->bytes);
+	void *p = moves ? move(a->p, a->bytes, bytes) : anew(a, bytes);
+	if (!p)
+		return false;
+	if (!moves)
+		nx_pages_free(a);
+	*a = (struct nx_pages){.p = p, .bytes = bytes};
+	return true;
+}
+
+void nx_pages_free(struct nx_pages *a)
+{
+	if (!a->is_lent && is_large(a->bytes))
+		(void)munmap(a->p, rounded(a->bytes));
+	else if (!a->is_lent)
+		free(a->p);
+	*a = (struct nx_pages){0};
 }

@@ -7,11 +7,18 @@
 #ifndef NX_KNOWLEDGE_PAGES_H
 #define NX_KNOWLEDGE_PAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Grown (or shrunk) from `old` bytes to `bytes`, at least 1. p NULL: anew. NULL, and p as it was, when
- * there is no memory. Aligned to 64 bytes. */
-void *nx_pages_grow(void *p, size_t old, size_t bytes);
-void nx_pages_free(void *p, size_t bytes);
+/* {0} is an empty array. Lent memory (of a mapped file) is somebody else's: it is copied when it has to grow. */
+struct nx_pages {
+	void *p; /* aligned to 64 bytes */
+	size_t bytes;
+	bool is_lent;
+};
+
+/* At least so many bytes, the new ones zero. False, and the array as it was, when there is no memory. */
+bool nx_pages_grow(struct nx_pages *a, size_t bytes);
+void nx_pages_free(struct nx_pages *a);
 
 #endif
