@@ -2,13 +2,12 @@
  * The vector index on vectors that its peers index too; bench/hnsw_peers.py runs all of them in turn on the same files.
  *
  *   bench_hnsw --vectors FILE --queries FILE --truth FILE --dims N [--kept codes|bf16|f32] [--m N] [--ef-build N]
- *              [--seconds S] EF...
  *
- * Files hold float32 rows of unit length; the truth 10 numbers (int32) a query. One thread. Prints one JSON object: build
- * time, bytes a vector, and for each EF recall@10 and queries a second over passes of all queries for S seconds (1).
+ * Files hold float32 rows of unit length; the truth 10 numbers (int32) a query. One thread. Prints a line of JSON about
+ * the build, then one for each line "EF SECONDS" that it reads: recall@10 and queries a second over whole passes.
  */
-#include "base/clock.h"
 #include "knowledge/hnsw.h"
+#include "base/clock.h"
 #include "knowledge/vector_kernels.h"
 
 #include <stdio.h>
@@ -19,8 +18,6 @@
 struct options {
 	const char *vectors, *queries, *truth, *kept;
 	uint32_t dims, m, ef_build;
-	double seconds;
-	int first_ef;
 };
 
 static void die(const char *what)
@@ -54,10 +51,11 @@ static uint32_t number(const char *text)
 
 static struct options read_options(int argc, char **argv)
 {
-	struct options o = {.seconds = 1, .kept = "codes"};
-	int i = 1;
-	for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
-		const char *name = argv[i], *value = argv[i + 1];
+	struct options o = {.kept = "codes"};
+	for (int i = 1; i < argc; i += 2) {
+		const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+		if (!value)
+			die("every option takes a value");
 		if (strcmp(name, "--vectors") == 0)
 			o.vectors = value;
 		else if (strcmp(name, "--queries") == 0)
@@ -72,14 +70,11 @@ static struct options read_options(int argc, char **argv)
 			o.m = number(value);
 		else if (strcmp(name, "--ef-build") == 0)
 			o.ef_build = number(value);
-		else if (strcmp(name, "--seconds") == 0)
-			o.seconds = number(value);
 		else
 			die("an unknown option; the head of bench/hnsw.c lists them");
 	}
-	o.first_ef = i;
-	if (!o.dims || i == argc)
-		die("--dims N and at least one EF are needed");
+	if (!o.dims)
+		die("--dims N is needed");
 	return o;
 }
 
@@ -93,13 +88,15 @@ static double build(struct nx_hnsw *h, const struct options *o, const float *v, 
 	struct nx_hnsw_options ho = {.dims = o->dims, .m = o->m, .ef_build = o->ef_build};
 	struct nx_hnsw_plan plan;
 	uint32_t index;
-	ho.kept = strcmp(o->kept, "f32") == 0 ? NX_HNSW_F32 : strcmp(o->kept, "bf16") == 0 ? NX_HNSW_BF16 : NX_HNSW_CODES;
+	ho.kept = strcmp(o->kept, "f32") == 0    ? NX_HNSW_F32
+		  : strcmp(o->kept, "bf16") == 0 ? NX_HNSW_BF16
+						 : NX_HNSW_CODES;
 	int64_t start = nx_time_mono_us();
 	if (nx_hnsw_init(h, &ho, NULL) < 0)
 		die("no memory");
 	for (size_t i = 0; i < n; i++)
-		if (nx_hnsw_add(h, (uint32_t)i, v + i * o->dims, &index, NULL) < 0 || nx_hnsw_plan(h, &plan, NULL) < 0 ||
-		    nx_hnsw_commit(h, &plan, NULL) < 0)
+		if (nx_hnsw_add(h, (uint32_t)i, v + i * o->dims, &index, NULL) < 0 ||
+		    nx_hnsw_plan(h, &plan, NULL) < 0 || nx_hnsw_commit(h, &plan, NULL) < 0)
 			die("no memory");
 	return seconds(start);
 }
@@ -130,6 +127,17 @@ static size_t run(struct nx_hnsw *h, const struct pass *p, uint32_t ef)
 	return found;
 }
 
+static void answer(struct nx_hnsw *h, const struct pass *p, uint32_t ef, double for_seconds)
+{
+	double recall = (double)run(h, p, ef) / (double)(p->n * K);
+	size_t done = 0;
+	int64_t start = nx_time_mono_us();
+	for (; seconds(start) < for_seconds; done += p->n)
+		(void)run(h, p, ef);
+	printf("{\"ef\":%u,\"recall\":%.4f,\"qps\":%.0f}\n", ef, recall, (double)done / seconds(start));
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = read_options(argc, argv);
@@ -147,21 +155,14 @@ int main(int argc, char **argv)
 	nx_auto_error struct nx_error *err = NULL;
 	double built = build(&h, &o, vectors, n);
 	if (nx_hnsw_check(&h, &err) < 0)
-		fprintf(stderr, "bench hnsw: %s\n", nx_error_message(err));
-	printf("{\"kernels\":\"%s\",\"kept\":\"%s\",\"n\":%zu,\"build_s\":%.2f,\"bytes\":%.0f,\"points\":[",
+		die(nx_error_message(err));
+	printf("{\"kernels\":\"%s\",\"kept\":\"%s\",\"n\":%zu,\"build_s\":%.2f,\"bytes\":%.0f}\n",
 	       nx_vector_kernels()->name, o.kept, n, built, (double)nx_hnsw_bytes(&h) / (double)n);
-	for (int i = o.first_ef; i < argc; i++) {
-		uint32_t ef = number(argv[i]);
-		double recall = (double)run(&h, &p, ef) / (double)(p.n * K);
-		size_t done = 0;
-		int64_t start = nx_time_mono_us();
-		for (; seconds(start) < o.seconds; done += p.n)
-			(void)run(&h, &p, ef);
-		printf("%s{\"ef\":%u,\"recall\":%.4f,\"qps\":%.0f}", i > o.first_ef ? "," : "", ef, recall,
-		       (double)done / seconds(start));
-		fflush(stdout);
-	}
-	printf("]}\n");
+	fflush(stdout);
+	unsigned ef;
+	double for_seconds;
+	while (scanf("%u %lf", &ef, &for_seconds) == 2)
+		answer(&h, &p, ef, for_seconds);
 	nx_hnsw_done(&h);
 	return 0;
 }

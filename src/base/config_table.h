@@ -37,6 +37,7 @@ X(knowledge_max_document_bytes, "knowledge.max_document_bytes", SIZE, "16MiB", N
 X(knowledge_max_documents, "knowledge.max_documents", INT, "1000", 1, 100000, 0, "documents in one request") \
 X(knowledge_max_limit, "knowledge.max_limit", INT, "200", 1, 10000, 0, "most hits of one search") \
 X(knowledge_max_query_bytes, "knowledge.max_query_bytes", SIZE, "8KiB", 64, NX_MIB, 0, "longest query or question") \
+X(knowledge_vectors, "knowledge.vectors", STR, "bf16", 0, 0, 0, "what is kept of a vector in memory beside a byte a component: codes (nothing), bf16 or float32, for more exact scores") \
 X(listen, "listen", STR, "127.0.0.1:8600", 0, 0, 0, "address and port of the server; other than loopback needs a key") \
 X(log_format, "log.format", STR, "auto", 0, 0, 0, "auto (text on a terminal, JSON lines elsewhere), text or json") \
 X(log_level, "log.level", STR, "info", 0, 0, NX_CONFIG_HOT, "debug, info, warn or error") \

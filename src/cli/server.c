@@ -198,6 +198,8 @@ static void take_down(struct nx_server *s)
 {
 	nx_execution_free(s->execution);
 	stop_loop(s->sandbox_loop, s->sandbox_runs);
+	if (s->knowledge)
+		nx_knowledge_stop(s->knowledge);
 	nx_workers_free(s->workers);
 	nx_models_free(s->models);
 	nx_http_client_free(s->net);

@@ -8,7 +8,6 @@
 #include "base/log.h"
 
 #define BATCH 64
-#define LINK_SLICE_US 10000
 
 static void next_batch(struct nx_embedding *e);
 
@@ -21,23 +20,15 @@ static void end(struct nx_embedding *e, struct nx_error *err)
 
 /* ---- index: on a worker ---- */
 
-static void link_run(struct nx_job *j)
-{
-	struct nx_embedding *e = nx_container_of(j, struct nx_embedding, job);
-	if (nx_partition_link_vectors(e->p, LINK_SLICE_US))
-		nx_workers_post(e->k->workers, &e->job);
-	else
-		next_batch(e);
-}
-
 static void index_run(struct nx_job *j)
 {
 	struct nx_embedding *e = nx_container_of(j, struct nx_embedding, job);
-	uint32_t dims = (uint32_t)nx_embed_dims(e->k->models);
+	size_t dims = e->k->vectors.dims;
 	nx_auto_error struct nx_error *err = NULL;
 	int r = 0;
 	for (size_t i = 0; i < e->embed.n && r == 0; i++)
-		r = nx_partition_add_vector(e->p, e->items[e->at + i].key, e->embed.vectors + i * dims, dims, &err);
+		r = nx_partition_add_vector(e->p, &e->k->vectors, e->items[e->at + i].key, e->embed.vectors + i * dims,
+					    &err);
 	if (r < 0) {
 		end(e, err);
 		return;
@@ -46,8 +37,8 @@ static void index_run(struct nx_job *j)
 	atomic_fetch_sub_explicit(&e->k->pending_vectors, (int64_t)e->embed.n, memory_order_relaxed);
 	if (e->progress)
 		e->progress(e);
-	e->job = (struct nx_job){.run = link_run, .is_long = true};
-	nx_workers_post(e->k->workers, &e->job);
+	nx_knowledge_tend(e->k);
+	next_batch(e);
 }
 
 /* ---- store: on the writer ---- */
@@ -55,7 +46,7 @@ static void index_run(struct nx_job *j)
 static int store(struct nx_write *w, struct nx_db *db, struct nx_error **err)
 {
 	struct nx_embedding *e = nx_container_of(w, struct nx_embedding, write);
-	size_t dims = nx_embed_dims(e->k->models);
+	size_t dims = e->k->vectors.dims;
 	int64_t start = nx_time_mono_us();
 	for (; e->stored < e->embed.n; e->stored++) {
 		if (nx_time_mono_us() - start >= NX_SLICE_US)

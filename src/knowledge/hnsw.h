@@ -39,8 +39,6 @@
 #include "knowledge/pages.h"
 #include "knowledge/postings.h"
 
-#include <pthread.h>
-
 #define NX_HNSW_M 16
 #define NX_HNSW_M_MAX 48
 #define NX_HNSW_EF_BUILD 120
@@ -56,12 +54,14 @@ struct nx_hnsw_options {
 	uint32_t dims;
 	enum nx_hnsw_kept kept;
 	uint32_t m, ef_build; /* 0: NX_HNSW_M, NX_HNSW_EF_BUILD */
+	uint64_t model;       /* whose vectors they are, of a caller's choice: a snapshot of another's is refused */
 };
 
-struct nx_hnsw_scratch;
+struct nx_hnsw_pool;
 
 struct nx_hnsw {
 	uint32_t dims, stride; /* stride: dims rounded up to NX_VECTOR_LANES */
+	uint64_t model;
 	enum nx_hnsw_kept kept;
 	uint32_t m, ef_build;
 	float step; /* of a code */
@@ -87,8 +87,7 @@ struct nx_hnsw {
 	void *map; /* the file that codes, exact and links lie in until they grow; NULL: none */
 	size_t map_bytes;
 
-	pthread_mutex_t pool_lock;
-	struct nx_hnsw_scratch *pool;
+	struct nx_hnsw_pool *pool; /* what searches borrow */
 };
 
 int nx_hnsw_init(struct nx_hnsw *h, const struct nx_hnsw_options *o, struct nx_error **err);

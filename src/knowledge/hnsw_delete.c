@@ -169,7 +169,7 @@ static bool copy_vectors(const struct nx_hnsw *h, struct nx_hnsw *ret, uint32_t 
 
 int nx_hnsw_compact(const struct nx_hnsw *h, struct nx_hnsw *ret, struct nx_error **err)
 {
-	struct nx_hnsw_options o = {h->dims, h->kept, h->m, h->ef_build};
+	struct nx_hnsw_options o = {h->dims, h->kept, h->m, h->ef_build, h->model};
 	int r = nx_hnsw_init(ret, &o, err);
 	if (r < 0)
 		return r;

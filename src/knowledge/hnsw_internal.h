@@ -5,6 +5,8 @@
 #include "knowledge/hnsw.h"
 #include "knowledge/vector_kernels.h"
 
+#include <pthread.h>
+
 /*
  * A node and how near it is, in one word that compares as both do: the inner product of codes above, the number, inverted,
  * below, so that of two equally near ones the lower number wins.
@@ -31,6 +33,10 @@ struct nx_hnsw_scratch {
 	size_t ncandidates, candidates_cap, nresults, results_cap;
 	uint32_t looked; /* at so many nodes */
 	struct nx_hnsw_scratch *next;
+};
+struct nx_hnsw_pool {
+	pthread_mutex_t lock;
+	struct nx_hnsw_scratch *free;
 };
 struct nx_hnsw_scratch *nx_hnsw_borrow(struct nx_hnsw *h);
 void nx_hnsw_return(struct nx_hnsw *h, struct nx_hnsw_scratch *s);

@@ -23,7 +23,7 @@ struct header {
 	uint32_t n, linked, nupper, entry;
 	int32_t top;
 	uint32_t ndead;
-	uint64_t random;
+	uint64_t random, model;
 	uint64_t sums[NSECTIONS];
 	uint64_t sum; /* of what stands before it */
 };
@@ -87,6 +87,7 @@ static void describe(const struct nx_hnsw *h, struct header *f)
 	f->top = h->top;
 	f->ndead = h->ndead;
 	f->random = h->random;
+	f->model = h->model;
 }
 
 static int write_file(const struct nx_hnsw *h, const char *path, const int64_t *keys, struct nx_error **err)
@@ -137,7 +138,7 @@ static int check_header(const struct nx_hnsw *h, const struct header *f, const c
 	if (!sums_agree(f->sum, header_sum(f)))
 		return corrupt(path, "the header's sum is wrong", err);
 	if (f->dims != h->dims || f->kept != h->kept || f->m != h->m || f->ef_build != h->ef_build ||
-	    memcmp(&f->step, &h->step, sizeof(f->step)) != 0)
+	    f->model != h->model || memcmp(&f->step, &h->step, sizeof(f->step)) != 0)
 		return nx_error_set(err, NX_ECONFLICT, "%s was made with other options", path);
 	if (f->n >= NX_HNSW_NONE / 2 || f->linked > f->n || f->top >= NX_HNSW_LEVELS_MAX || f->top < -1 ||
 	    (f->top < 0) != (f->linked == 0))

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/fault.h"
 
+#include <errno.h>
 #include <math.h>
 #include <sys/mman.h>
 
@@ -62,6 +63,7 @@ int nx_hnsw_init(struct nx_hnsw *h, const struct nx_hnsw_options *o, struct nx_e
 	uint32_t m = o->m ? o->m : NX_HNSW_M, ef = o->ef_build ? o->ef_build : NX_HNSW_EF_BUILD;
 	nx_assert(o->dims > 0 && m >= 2 && m <= NX_HNSW_M_MAX && ef >= m);
 	*h = (struct nx_hnsw){.dims = o->dims,
+			      .model = o->model,
 			      .stride = (o->dims + NX_VECTOR_LANES - 1) / NX_VECTOR_LANES * NX_VECTOR_LANES,
 			      .kept = o->kept,
 			      .m = m,
@@ -70,8 +72,13 @@ int nx_hnsw_init(struct nx_hnsw *h, const struct nx_hnsw_options *o, struct nx_e
 			      .entry = NX_HNSW_NONE,
 			      .top = -1,
 			      .random = UINT64_C(0x9e3779b97f4a7c15)};
-	int r = pthread_mutex_init(&h->pool_lock, NULL);
-	return r == 0 ? 0 : nx_error_set_errno(err, r, "make a lock");
+	h->pool = calloc(1, sizeof(*h->pool));
+	int r = h->pool ? pthread_mutex_init(&h->pool->lock, NULL) : ENOMEM;
+	if (r == 0)
+		return 0;
+	free(h->pool);
+	*h = (struct nx_hnsw){0};
+	return nx_error_set_errno(err, r, "make a vector index");
 }
 
 static void scratch_free(struct nx_hnsw_scratch *s)
@@ -86,12 +93,13 @@ void nx_hnsw_done(struct nx_hnsw *h)
 {
 	if (!h->dims)
 		return;
-	while (h->pool) {
-		struct nx_hnsw_scratch *s = h->pool;
-		h->pool = s->next;
+	while (h->pool->free) {
+		struct nx_hnsw_scratch *s = h->pool->free;
+		h->pool->free = s->next;
 		scratch_free(s);
 	}
-	(void)pthread_mutex_destroy(&h->pool_lock);
+	(void)pthread_mutex_destroy(&h->pool->lock);
+	free(h->pool);
 	nx_pages_free(&h->codes);
 	nx_pages_free(&h->exact);
 	nx_pages_free(&h->links);
@@ -260,11 +268,11 @@ static bool scratch_fits(struct nx_hnsw_scratch *s, uint32_t n)
 
 struct nx_hnsw_scratch *nx_hnsw_borrow(struct nx_hnsw *h)
 {
-	pthread_mutex_lock(&h->pool_lock);
-	struct nx_hnsw_scratch *s = h->pool;
+	pthread_mutex_lock(&h->pool->lock);
+	struct nx_hnsw_scratch *s = h->pool->free;
 	if (s)
-		h->pool = s->next;
-	pthread_mutex_unlock(&h->pool_lock);
+		h->pool->free = s->next;
+	pthread_mutex_unlock(&h->pool->lock);
 	if (!s)
 		s = calloc(1, sizeof(*s));
 	if (s && !scratch_fits(s, h->linked + 1)) {
@@ -276,10 +284,10 @@ struct nx_hnsw_scratch *nx_hnsw_borrow(struct nx_hnsw *h)
 
 void nx_hnsw_return(struct nx_hnsw *h, struct nx_hnsw_scratch *s)
 {
-	pthread_mutex_lock(&h->pool_lock);
-	s->next = h->pool;
-	h->pool = s;
-	pthread_mutex_unlock(&h->pool_lock);
+	pthread_mutex_lock(&h->pool->lock);
+	s->next = h->pool->free;
+	h->pool->free = s;
+	pthread_mutex_unlock(&h->pool->lock);
 }
 
 size_t nx_hnsw_bytes(const struct nx_hnsw *h)

@@ -3,6 +3,23 @@
 #include "base/assert.h"
 #include "base/clock.h"
 
+static int choose_space(const struct nx_config *c, struct nx_models *m, struct nx_partition_space *ret,
+			struct nx_error **err)
+{
+	static const char *const names[] = {
+		[NX_HNSW_CODES] = "codes", [NX_HNSW_BF16] = "bf16", [NX_HNSW_F32] = "float32"};
+	for (size_t i = 0; i < nx_countof(names); i++) {
+		if (strcmp(c->knowledge_vectors, names[i]) != 0)
+			continue;
+		ret->kept = (enum nx_hnsw_kept)i;
+		ret->dims = m ? (uint32_t)nx_embed_dims(m) : 0;
+		ret->model = ret->dims ? nx_str_hash(nx_str_z(nx_embed_model(m))) : 0;
+		return 0;
+	}
+	return nx_error_set(err, NX_EINVAL, "knowledge.vectors is codes, bf16 or float32, not \"%s\"",
+			    c->knowledge_vectors);
+}
+
 int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_workers *w, struct nx_models *m,
 		     struct nx_knowledge **ret, struct nx_error **err)
 {
@@ -15,6 +32,11 @@ int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_wo
 				   .models = m,
 				   .purge_staged = true,
 				   .started_us = nx_time_wall_us()};
+	int e = choose_space(c, m, &k->vectors, err);
+	if (e < 0) {
+		free(k);
+		return e;
+	}
 	int r = pthread_mutex_init(&k->lock, NULL);
 	if (r == 0) {
 		r = pthread_cond_init(&k->idle, NULL);
@@ -29,10 +51,22 @@ int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_wo
 	return 0;
 }
 
+bool nx_knowledge_is_stopping(const struct nx_knowledge *k)
+{
+	return atomic_load_explicit(&k->stopping, memory_order_relaxed);
+}
+
+void nx_knowledge_stop(struct nx_knowledge *k)
+{
+	if (!atomic_exchange_explicit(&k->stopping, true, memory_order_relaxed))
+		nx_knowledge_tend(k);
+}
+
 void nx_knowledge_free(struct nx_knowledge *k)
 {
 	if (!k)
 		return;
+	atomic_store_explicit(&k->stopping, true, memory_order_relaxed);
 	pthread_mutex_lock(&k->lock);
 	while (k->busy > 0)
 		pthread_cond_wait(&k->idle, &k->lock);
@@ -127,7 +161,7 @@ void nx_knowledge_state(struct nx_knowledge *k, struct nx_knowledge_state *ret)
 		ret->chunks += p->nalive;
 		ret->entities += p->entities.alive;
 		ret->relationships += p->entities.relations_alive;
-		ret->vectors += p->vectors.n;
+		ret->vectors += p->vectors.n - p->vectors.ndead;
 		pthread_rwlock_unlock(&p->lock);
 	}
 	pthread_mutex_unlock(&k->lock);

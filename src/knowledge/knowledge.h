@@ -25,6 +25,8 @@ int nx_knowledge_new(const struct nx_config *c, struct nx_store *s, struct nx_wo
 		     struct nx_knowledge **ret, struct nx_error **err);
 /* Loads snapshots or rebuilds the indexes from the store, on workers; `state` tells when. */
 void nx_knowledge_load(struct nx_knowledge *k);
+/* Loads and upkeep of indexes end soon, and leave snapshots for the next start. Any thread; before the workers end. */
+void nx_knowledge_stop(struct nx_knowledge *k);
 /* Waits for what is under way; before the workers, the store and the models end. */
 void nx_knowledge_free(struct nx_knowledge *k);
 struct nx_knowledge_state {

@@ -30,11 +30,16 @@ struct nx_knowledge {
 
 	/* Read by nx_knowledge_state on any thread; each is a figure of its own, so relaxed order will do. */
 	atomic_bool loading, load_failed;
+	atomic_bool stopping; /* what can wait for the next start ends; a hint, so relaxed order will do */
 	_Atomic int64_t pending_vectors;
 	struct nx_job load_job;
 	struct nx_backlog *backlog; /* the load job's */
-	int load_phase;             /* documents, entities, relationships; the load job's, as is the next */
+	int load_phase;             /* documents, entities, relationships, vectors; the load job's, as is the next */
 	int64_t loaded;             /* the last row of the phase */
+
+	struct nx_partition_space vectors; /* of the model in use; dims 0: none */
+	bool tending, tend_again;          /* under lock */
+	struct nx_job tend_job;
 
 	bool purging, purge_again; /* under lock */
 	bool purge_staged;         /* writer thread, set before the first purge: also what a crash left staged */
@@ -53,6 +58,7 @@ int nx_knowledge_partition(struct nx_knowledge *k, int64_t tenant, nx_str space,
 struct nx_partition *nx_knowledge_find_partition(struct nx_knowledge *k, int64_t tenant, nx_str space);
 
 bool nx_knowledge_has_vectors(const struct nx_knowledge *k);
+bool nx_knowledge_is_stopping(const struct nx_knowledge *k);
 
 /* Validates a document, cuts it and finds its names; the result lives in `a` and borrows nothing. The error's pointer is
  * relative to the document ("/text"). */
@@ -60,6 +66,11 @@ int nx_document_prepare(const struct nx_config *c, struct nx_stemmer *s, const s
 			struct nx_arena *a, struct nx_prepared_doc *ret, struct nx_error **err);
 /* "Document › Section": what a chunk is shown and indexed with. */
 nx_str nx_chunk_title(struct nx_arena *a, nx_str title, nx_str heading);
+
+/* Starts the upkeep of the vector indexes, or makes it look once more (tend.c). */
+void nx_knowledge_tend(struct nx_knowledge *k);
+/* "indexes/<tenant>-<hash of the space>.vectors" in the data directory; NULL when there is none, or no memory. */
+char *nx_knowledge_snapshot_path(const struct nx_knowledge *k, const struct nx_partition *p, struct nx_arena *a);
 
 /* Deletes rows of documents that are not visible (staged by a crash or failure, replaced, deleted), in bulk slices. */
 void nx_knowledge_purge(struct nx_knowledge *k);

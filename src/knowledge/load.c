@@ -56,29 +56,17 @@ static int read_page(struct nx_knowledge *k, struct nx_db *db, struct page *pg, 
 	return r;
 }
 
-static int read_chunk(struct nx_rows *rows, struct nx_arena *a, struct nx_prepared_chunk *c, size_t dims,
-		      struct nx_error **err)
+static int read_chunk(struct nx_rows *rows, struct nx_arena *a, struct nx_prepared_chunk *c, struct nx_error **err)
 {
 	*c = (struct nx_prepared_chunk){.key = nx_rows_int(rows, 0),
 					.uid = nx_rows_id(rows, 1),
 					.title = nx_rows_textdup(rows, 2, a),
 					.text = nx_rows_textdup(rows, 3, a)};
-	if (!c->title.p || !c->text.p)
-		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
-	nx_str vector = nx_rows_blob(rows, 4);
-	if (dims && vector.n == dims * sizeof(float)) {
-		c->vector = nx_arena_memdup(a, vector.p, vector.n);
-		if (!c->vector)
-			return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
-	}
-	return 0;
+	return c->title.p && c->text.p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory to load documents");
 }
 
-static int read_chunks(struct nx_knowledge *k, struct nx_db *db, struct nx_prepared_doc *d, struct nx_arena *a,
-		       struct nx_error **err)
+static int read_chunks(struct nx_db *db, struct nx_prepared_doc *d, struct nx_arena *a, struct nx_error **err)
 {
-	size_t dims = nx_knowledge_has_vectors(k) ? nx_embed_dims(k->models) : 0;
-	const char *model = dims ? nx_embed_model(k->models) : "";
 	nx_auto_rows struct nx_rows *rows = NULL;
 	int64_t n = 0;
 	int r = nx_db_get_int(db, "SELECT count(*) FROM chunks WHERE document_id = $1", NX_PARAMS(nx_v_int(d->key)), &n,
@@ -88,14 +76,105 @@ static int read_chunks(struct nx_knowledge *k, struct nx_db *db, struct nx_prepa
 	d->chunks = nx_arena_array(a, struct nx_prepared_chunk, (size_t)n + 1);
 	if (!d->chunks)
 		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
-	r = nx_db_query(db,
-			"SELECT c.id, c.uid, c.title, c.text, e.vector FROM chunks c LEFT JOIN embeddings e"
-			" ON e.owner_kind = 'chunk' AND e.owner_id = c.id AND e.model = $3"
-			" WHERE c.document_id = $1 ORDER BY c.idx LIMIT $2",
-			NX_PARAMS(nx_v_int(d->key), nx_v_int(n), nx_v_textz(model)), &rows, err);
+	r = nx_db_query(db, "SELECT id, uid, title, text FROM chunks WHERE document_id = $1 ORDER BY idx LIMIT $2",
+			NX_PARAMS(nx_v_int(d->key), nx_v_int(n)), &rows, err);
 	while (r == 0 && (r = nx_rows_next(rows, err)) > 0)
-		r = read_chunk(rows, a, &d->chunks[d->nchunks++], dims, err);
+		r = read_chunk(rows, a, &d->chunks[d->nchunks++], err);
 	return r;
+}
+
+static int load_doc(struct nx_db *db, struct nx_partition *p, struct nx_prepared_doc *d, struct nx_error **err)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	if (!a)
+		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
+	int r = read_chunks(db, d, a, err);
+	if (r == 0)
+		r = nx_partition_add_hidden(p, d, err);
+	if (r == 0)
+		nx_partition_show(p, &d, 1);
+	return r;
+}
+
+/* 1: there is more; 0: all is loaded. */
+static int load_page(struct nx_knowledge *k, struct nx_error **err)
+{
+	struct nx_db *db = nx_store_reader(k->store);
+	nx_auto_free struct page *pg = calloc(1, sizeof(*pg));
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	if (!pg || !a)
+		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
+	pg->arena = a;
+	int r = read_page(k, db, pg, err);
+	for (size_t i = 0; i < pg->n && r == 0; i++) {
+		r = load_doc(db, pg->partitions[i], &pg->docs[i], err);
+		k->loaded = pg->docs[i].key;
+	}
+	return r < 0 ? r : pg->n == PAGE_DOCS;
+}
+
+/* ---- entities, then relationships: rows in order, read again one by one ---- */
+
+#define PAGE_ROWS 256
+
+struct row_page {
+	int64_t keys[PAGE_ROWS];
+	struct nx_partition *partitions[PAGE_ROWS];
+	size_t n;
+};
+
+static int read_row_page(struct nx_knowledge *k, struct nx_db *db, const char *sql, struct row_page *pg,
+			 struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	int r = nx_db_query(db, sql, NX_PARAMS(nx_v_int(k->loaded), nx_v_int(PAGE_ROWS)), &rows, err);
+	while (r == 0 && (r = nx_rows_next(rows, err)) > 0) {
+		pg->keys[pg->n] = nx_rows_int(rows, 0);
+		r = nx_knowledge_partition(k, nx_rows_int(rows, 1), nx_rows_text(rows, 2), &pg->partitions[pg->n], err);
+		pg->n += r == 0;
+	}
+	return r;
+}
+
+static int load_graph_page(struct nx_knowledge *k, bool entities, struct nx_error **err)
+{
+	struct nx_db *db = nx_store_reader(k->store);
+	struct row_page pg = {.n = 0};
+	const char *sql =
+		entities
+			? "SELECT id, tenant_id, space FROM entities WHERE origin = 'client' AND id > $1 ORDER BY id LIMIT $2"
+			: "SELECT id, tenant_id, space FROM relationships WHERE id > $1 ORDER BY id LIMIT $2";
+	int r = read_row_page(k, db, sql, &pg, err);
+	for (size_t i = 0; i < pg.n && r == 0; i++) {
+		r = entities ? nx_graph_sync_entity(pg.partitions[i], db, pg.keys[i], err)
+			     : nx_graph_sync_relationship(pg.partitions[i], db, pg.keys[i], err);
+		k->loaded = pg.keys[i];
+	}
+	return r < 0 ? r : pg.n == PAGE_ROWS;
+}
+
+/* ---- vectors: from the snapshots, and what these do not have from the store ---- */
+
+static struct nx_partition *partition_at(struct nx_knowledge *k, size_t i)
+{
+	pthread_mutex_lock(&k->lock);
+	struct nx_partition *p = i < k->npartitions ? k->partitions[i] : NULL;
+	pthread_mutex_unlock(&k->lock);
+	return p;
+}
+
+static void open_snapshots(struct nx_knowledge *k)
+{
+	struct nx_partition *p;
+	for (size_t i = 0; (p = partition_at(k, i)) != NULL; i++) {
+		nx_auto_error struct nx_error *err = NULL;
+		nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+		char *path = a ? nx_knowledge_snapshot_path(k, p, a) : NULL;
+		if (path && nx_partition_open_vectors(p, &k->vectors, path, &err) < 0 &&
+		    nx_error_code(err) != NX_ENOTFOUND)
+			nx_log_warn("knowledge", "a snapshot of vectors is of no use: they are linked anew",
+				    NX_LERR(err));
+	}
 }
 
 static struct nx_backlog *backlog_of(struct nx_knowledge *k, struct nx_partition *p)
@@ -114,7 +193,7 @@ static struct nx_backlog *backlog_of(struct nx_knowledge *k, struct nx_partition
 	return b;
 }
 
-static int remember_unembedded(struct nx_knowledge *k, struct nx_partition *p, const struct nx_prepared_chunk *c,
+static int remember_unembedded(struct nx_knowledge *k, struct nx_partition *p, const struct nx_embed_item *c,
 			       struct nx_error **err)
 {
 	struct nx_backlog *b = backlog_of(k, p);
@@ -133,89 +212,42 @@ static int remember_unembedded(struct nx_knowledge *k, struct nx_partition *p, c
 	return 0;
 }
 
-static int load_vectors(struct nx_knowledge *k, struct nx_partition *p, const struct nx_prepared_doc *d,
-			struct nx_error **err)
-{
-	int r = 0;
-	if (!nx_knowledge_has_vectors(k) || !(d->indexes & NX_INDEX_VECTOR))
-		return 0;
-	uint32_t dims = (uint32_t)nx_embed_dims(k->models);
-	for (size_t i = 0; i < d->nchunks && r == 0; i++) {
-		const struct nx_prepared_chunk *c = &d->chunks[i];
-		r = c->vector ? nx_partition_add_vector(p, c->key, c->vector, dims, err)
-			      : remember_unembedded(k, p, c, err);
-	}
-	return r;
-}
-
-static int load_doc(struct nx_knowledge *k, struct nx_db *db, struct nx_partition *p, struct nx_prepared_doc *d,
-		    struct nx_error **err)
-{
-	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	if (!a)
-		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
-	int r = read_chunks(k, db, d, a, err);
-	if (r == 0)
-		r = nx_partition_add_hidden(p, d, err);
-	if (r == 0)
-		r = load_vectors(k, p, d, err);
-	if (r == 0)
-		nx_partition_show(p, &d, 1);
-	return r;
-}
-
-/* 1: there is more; 0: all is loaded. */
-static int load_page(struct nx_knowledge *k, struct nx_error **err)
-{
-	struct nx_db *db = nx_store_reader(k->store);
-	nx_auto_free struct page *pg = calloc(1, sizeof(*pg));
-	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	if (!pg || !a)
-		return nx_error_set(err, NX_ENOMEM, "no memory to load documents");
-	pg->arena = a;
-	int r = read_page(k, db, pg, err);
-	for (size_t i = 0; i < pg->n && r == 0; i++) {
-		r = load_doc(k, db, pg->partitions[i], &pg->docs[i], err);
-		k->loaded = pg->docs[i].key;
-	}
-	return r < 0 ? r : pg->n == PAGE_DOCS;
-}
-
-/* ---- entities, then relationships: rows in order, read again one by one ---- */
-
-#define PAGE_ROWS 256
-
-struct graph_page {
-	int64_t keys[PAGE_ROWS];
-	struct nx_partition *partitions[PAGE_ROWS];
-	size_t n;
-};
-
-static int read_graph_page(struct nx_knowledge *k, struct nx_db *db, bool entities, struct graph_page *pg,
-			   struct nx_error **err)
+/* From the store, or into the backlog. */
+static int load_vector(struct nx_knowledge *k, struct nx_db *db, struct nx_partition *p, int64_t key,
+		       struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
-	const char *sql =
-		entities
-			? "SELECT id, tenant_id, space FROM entities WHERE origin = 'client' AND id > $1 ORDER BY id LIMIT $2"
-			: "SELECT id, tenant_id, space FROM relationships WHERE id > $1 ORDER BY id LIMIT $2";
-	int r = nx_db_query(db, sql, NX_PARAMS(nx_v_int(k->loaded), nx_v_int(PAGE_ROWS)), &rows, err);
-	while (r == 0 && (r = nx_rows_next(rows, err)) > 0) {
-		pg->keys[pg->n] = nx_rows_int(rows, 0);
-		r = nx_knowledge_partition(k, nx_rows_int(rows, 1), nx_rows_text(rows, 2), &pg->partitions[pg->n], err);
-		pg->n += r == 0;
-	}
-	return r;
+	if (nx_partition_has_vector(p, key))
+		return 0;
+	int r = nx_db_query(db,
+			    "SELECT c.title, c.text, e.vector FROM chunks c LEFT JOIN embeddings e"
+			    " ON e.owner_kind = 'chunk' AND e.owner_id = c.id AND e.model = $2 WHERE c.id = $1",
+			    NX_PARAMS(nx_v_int(key), nx_v_textz(nx_embed_model(k->models))), &rows, err);
+	if (r < 0 || (r = nx_rows_next(rows, err)) <= 0)
+		return r; /* it may be gone */
+	nx_str vector = nx_rows_blob(rows, 2);
+	if (vector.n != k->vectors.dims * sizeof(float))
+		return remember_unembedded(
+			k, p, &(struct nx_embed_item){key, nx_rows_text(rows, 0), nx_rows_text(rows, 1)}, err);
+	nx_auto_free float *v = malloc(vector.n);
+	if (!v)
+		return nx_error_set(err, NX_ENOMEM, "no memory to load vectors");
+	memcpy(v, vector.p, vector.n); /* a blob need not be aligned */
+	return nx_partition_add_vector(p, &k->vectors, key, v, err);
 }
 
-static int load_graph_page(struct nx_knowledge *k, bool entities, struct nx_error **err)
+static int load_vector_page(struct nx_knowledge *k, struct nx_error **err)
 {
 	struct nx_db *db = nx_store_reader(k->store);
-	struct graph_page pg = {.n = 0};
-	int r = read_graph_page(k, db, entities, &pg, err);
+	struct row_page pg = {.n = 0};
+	if (k->loaded == 0)
+		open_snapshots(k);
+	int r = read_row_page(k, db,
+			      "SELECT c.id, d.tenant_id, d.space FROM chunks c JOIN documents d ON d.id = c.document_id"
+			      " WHERE c.id > $1 AND d.visible = 1 AND d.indexes & 4 ORDER BY c.id LIMIT $2",
+			      &pg, err);
 	for (size_t i = 0; i < pg.n && r == 0; i++) {
-		r = entities ? nx_graph_sync_entity(pg.partitions[i], db, pg.keys[i], err)
-			     : nx_graph_sync_relationship(pg.partitions[i], db, pg.keys[i], err);
+		r = load_vector(k, db, pg.partitions[i], pg.keys[i], err);
 		k->loaded = pg.keys[i];
 	}
 	return r < 0 ? r : pg.n == PAGE_ROWS;
@@ -224,11 +256,14 @@ static int load_graph_page(struct nx_knowledge *k, bool entities, struct nx_erro
 /* 1: there is more; 0: everything is loaded. */
 static int load_some(struct nx_knowledge *k, struct nx_error **err)
 {
-	int r = k->load_phase == 0 ? load_page(k, err) : load_graph_page(k, k->load_phase == 1, err);
+	int r = k->load_phase == 0     ? load_page(k, err)
+		: k->load_phase <= 2   ? load_graph_page(k, k->load_phase == 1, err)
+		: k->vectors.dims == 0 ? 0
+				       : load_vector_page(k, err);
 	if (r != 0)
 		return r;
 	k->loaded = 0;
-	return ++k->load_phase <= 2;
+	return ++k->load_phase <= 3;
 }
 
 /* ---- what has no vector yet ---- */
@@ -258,25 +293,6 @@ static void embed_next(struct nx_knowledge *k)
 	nx_embedding_start(&b->embedding);
 }
 
-/* Large indexes are linked into their graph after the load; until then they are scanned. */
-static void link_run(struct nx_job *j)
-{
-	struct nx_knowledge *k = nx_container_of(j, struct nx_knowledge, load_job);
-	bool more = false;
-	for (size_t i = 0; !more; i++) {
-		pthread_mutex_lock(&k->lock);
-		struct nx_partition *p = i < k->npartitions ? k->partitions[i] : NULL;
-		pthread_mutex_unlock(&k->lock);
-		if (!p)
-			break;
-		more = nx_partition_link_vectors(p, SLICE_US);
-	}
-	if (more)
-		nx_workers_post(k->workers, &k->load_job);
-	else
-		embed_next(k);
-}
-
 static void run(struct nx_job *j)
 {
 	struct nx_knowledge *k = nx_container_of(j, struct nx_knowledge, load_job);
@@ -286,6 +302,10 @@ static void run(struct nx_job *j)
 	do {
 		r = load_some(k, &err);
 	} while (r > 0 && nx_time_mono_us() - start < SLICE_US);
+	if (r > 0 && nx_knowledge_is_stopping(k)) {
+		nx_knowledge_leave(k);
+		return;
+	}
 	if (r > 0) {
 		nx_workers_post(k->workers, &k->load_job);
 		return;
@@ -296,8 +316,8 @@ static void run(struct nx_job *j)
 	}
 	atomic_store_explicit(&k->loading, false, memory_order_release);
 	nx_knowledge_purge(k);
-	k->load_job = (struct nx_job){.run = link_run, .is_long = true};
-	nx_workers_post(k->workers, &k->load_job);
+	nx_knowledge_tend(k);
+	embed_next(k);
 }
 
 void nx_knowledge_load(struct nx_knowledge *k)

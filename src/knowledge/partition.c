@@ -104,6 +104,14 @@ uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, n
 	return nx_dict_add(&p->dict, term_key(kind, s, buf));
 }
 
+static void hide_vector(struct nx_partition *p, uint32_t slot)
+{
+	if (p->slots[slot].vector == NX_HNSW_NONE)
+		return;
+	nx_hnsw_delete(&p->vectors, p->slots[slot].vector);
+	p->unsaved++;
+}
+
 static void hide_doc(struct nx_partition *p, int64_t key)
 {
 	uint32_t i = nx_map_get(&p->doc_by_key, (uint64_t)key);
@@ -121,8 +129,10 @@ static void hide_doc(struct nx_partition *p, int64_t key)
 		return;
 	d->alive = false;
 	p->alive_docs--;
-	for (uint32_t s = d->first; s < d->first + d->n; s++)
+	for (uint32_t s = d->first; s < d->first + d->n; s++) {
 		p->alive[s / 64] &= ~(UINT64_C(1) << (s % 64));
+		hide_vector(p, s);
+	}
 	p->nalive -= d->n;
 	p->ndead += d->n;
 }

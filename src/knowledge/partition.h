@@ -3,7 +3,7 @@
  *
  * A passage (chunk) is a slot and a document is a number; both only grow. What is added stays hidden until it is shown,
  * and what is replaced or deleted is marked dead, in one step with what replaces it: a search sees all of a change or
- * nothing of it. Dead passages leave the text index when it is compacted, the vector index when it is rebuilt.
+ * nothing of it. Dead passages leave the text index and the vector index when these are compacted.
  *
  * Readers and writers: `lock` is taken shared by searches and exclusively for each short change (a few passages; writers
  * are preferred, so that searches cannot starve them). `builder` makes writers queue up; who holds it may read without
@@ -105,6 +105,9 @@ struct nx_partition {
 	struct nx_map name_nodes; /* term of kind NX_TERM_NAME → node */
 	struct nx_entities entities;
 	struct nx_hnsw vectors; /* dims 0: nothing was embedded yet */
+	struct nx_hnsw_repair repair;
+	uint32_t repair_dead; /* so many were deleted when the repair began */
+	uint32_t unsaved;     /* changes of the vectors since the snapshot */
 };
 
 enum nx_node_kind { NX_NODE_CHUNK, NX_NODE_TITLE, NX_NODE_NAME, NX_NODE_ENTITY };
@@ -177,11 +180,28 @@ int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemm
 int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t nsays,
 			   const struct nx_name *names, size_t nnames, struct nx_error **err);
 
-/* The vector of a chunk, by its row; nothing when the chunk is not there. Any worker. */
-int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims,
-			    struct nx_error **err);
-/* Links vectors into the graph of the vector index for about `us`; true when more are left. Any worker. */
-bool nx_partition_link_vectors(struct nx_partition *p, int64_t us);
+/* ---- vectors: partition_vectors.c; any worker, they take the locks themselves ---- */
+
+/* Which vectors a partition holds; set before the first one. */
+struct nx_partition_space {
+	uint32_t dims;
+	enum nx_hnsw_kept kept;
+	uint64_t model;
+};
+/* Of a chunk, by its row; nothing when the chunk is not there, or not any more. */
+int nx_partition_add_vector(struct nx_partition *p, const struct nx_partition_space *space, int64_t chunk,
+			    const float *v, struct nx_error **err);
+bool nx_partition_has_vector(struct nx_partition *p, int64_t chunk);
+/* A slice of upkeep of about `us`: links new vectors, gives the neighbours of deleted ones other links, and drops the
+ * deleted when they are many. Searches go on. True when there is more to do. */
+bool nx_partition_tend_vectors(struct nx_partition *p, int64_t us);
+/* The snapshot is out of date by so much that it should be written; any_change: by anything. */
+bool nx_partition_snapshot_is_due(struct nx_partition *p, bool any_change);
+/* Writes it; one that is too small to be worth it is removed instead. */
+int nx_partition_save_vectors(struct nx_partition *p, const char *path, struct nx_error **err);
+/* Into a partition that has its passages and no vectors. NX_ENOTFOUND, NX_ECORRUPT, NX_ECONFLICT as nx_hnsw_open. */
+int nx_partition_open_vectors(struct nx_partition *p, const struct nx_partition_space *space, const char *path,
+			      struct nx_error **err);
 
 /* Adds a document without showing it. Any worker; takes the locks for each passage. */
 int nx_partition_add_hidden(struct nx_partition *p, const struct nx_prepared_doc *d, struct nx_error **err);

@@ -1,8 +1,7 @@
-/* Titles, names and vectors of a partition. */
+/* Titles and names of a partition. */
 #include "knowledge/partition.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
 
 /* A new title whose rarest word occurs more often than this is not looked for in what is there already. */
 #define REVERSE_MAX 5000
@@ -266,50 +265,4 @@ int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct n
 					      NX_EDGE_SAYS_NAME + NX_EDGE_BACK, names[i].count, 1, err);
 	}
 	return r;
-}
-
-/* ---- vectors ---- */
-
-int nx_partition_add_vector(struct nx_partition *p, int64_t chunk, const float *v, uint32_t dims, struct nx_error **err)
-{
-	int r = 0;
-	pthread_mutex_lock(&p->builder);
-	uint32_t slot = nx_map_get(&p->slot_by_key, (uint64_t)chunk);
-	if (slot != NX_MAP_NONE && p->slots[slot].vector == NX_HNSW_NONE) {
-		pthread_rwlock_wrlock(&p->lock);
-		if (p->vectors.dims == 0)
-			r = nx_hnsw_init(&p->vectors, &(struct nx_hnsw_options){.dims = dims}, err);
-		if (r == 0 && p->vectors.dims != dims)
-			r = nx_error_set(err, NX_EINVAL, "a vector of %u dimensions in an index of %u", dims,
-					 p->vectors.dims);
-		if (r == 0)
-			r = nx_hnsw_add(&p->vectors, slot, v, &p->slots[slot].vector, err);
-		pthread_rwlock_unlock(&p->lock);
-	}
-	pthread_mutex_unlock(&p->builder);
-	return r;
-}
-
-bool nx_partition_link_vectors(struct nx_partition *p, int64_t us)
-{
-	int64_t end = nx_time_mono_us() + us;
-	bool more = true;
-	pthread_mutex_lock(&p->builder);
-	do {
-		struct nx_hnsw_plan plan;
-		more = p->vectors.dims && p->vectors.n >= NX_HNSW_EXACT_BELOW && p->vectors.linked < p->vectors.n;
-		if (!more)
-			break;
-		if (nx_hnsw_plan(&p->vectors, &plan, NULL) < 0) {
-			more = false;
-			break;
-		}
-		pthread_rwlock_wrlock(&p->lock);
-		int r = nx_hnsw_commit(&p->vectors, &plan, NULL);
-		pthread_rwlock_unlock(&p->lock);
-		if (r < 0) /* no memory: what is not linked is scanned */
-			more = false;
-	} while (more && nx_time_mono_us() < end);
-	pthread_mutex_unlock(&p->builder);
-	return more;
 }

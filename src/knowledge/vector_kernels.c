@@ -105,8 +105,10 @@ AVX2 static float bf16_avx2(const uint16_t *stored, const float *query, uint32_t
 	for (uint32_t i = 0; i < n; i += 16) {
 		__m256i x0 = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(stored + i)));
 		__m256i x1 = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(stored + i + 8)));
-		sum0 = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x0, 16)), _mm256_loadu_ps(query + i), sum0);
-		sum1 = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x1, 16)), _mm256_loadu_ps(query + i + 8), sum1);
+		sum0 = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x0, 16)), _mm256_loadu_ps(query + i),
+				       sum0);
+		sum1 = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x1, 16)), _mm256_loadu_ps(query + i + 8),
+				       sum1);
 	}
 	return sum_ps(_mm256_add_ps(sum0, sum1));
 }
@@ -133,7 +135,8 @@ AVX512 static int32_t codes_avx512(const uint8_t *stored, const int8_t *query, u
 	uint32_t i = 0;
 	for (; i + 128 <= n; i += 128) {
 		sum0 = _mm512_dpbusd_epi32(sum0, _mm512_loadu_si512(stored + i), _mm512_loadu_si512(query + i));
-		sum1 = _mm512_dpbusd_epi32(sum1, _mm512_loadu_si512(stored + i + 64), _mm512_loadu_si512(query + i + 64));
+		sum1 = _mm512_dpbusd_epi32(sum1, _mm512_loadu_si512(stored + i + 64),
+					   _mm512_loadu_si512(query + i + 64));
 	}
 	if (i < n)
 		sum0 = _mm512_dpbusd_epi32(sum0, _mm512_loadu_si512(stored + i), _mm512_loadu_si512(query + i));
@@ -159,8 +162,10 @@ AVX512 static float bf16_avx512(const uint16_t *stored, const float *query, uint
 	for (uint32_t i = 0; i < n; i += 32) {
 		__m512i x0 = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(stored + i)));
 		__m512i x1 = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(stored + i + 16)));
-		sum0 = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x0, 16)), _mm512_loadu_ps(query + i), sum0);
-		sum1 = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x1, 16)), _mm512_loadu_ps(query + i + 16), sum1);
+		sum0 = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x0, 16)), _mm512_loadu_ps(query + i),
+				       sum0);
+		sum1 = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x1, 16)), _mm512_loadu_ps(query + i + 16),
+				       sum1);
 	}
 	return _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
 }

@@ -375,7 +375,7 @@ static void put_file(const char *path, nx_str bytes)
 	ASSERT_OK(nx_file_write_durable(path, bytes, 0600, NULL));
 }
 
-#define HEADER 136 /* bytes */
+#define HEADER 144 /* bytes */
 
 TEST(a_damaged_snapshot_is_refused)
 {
