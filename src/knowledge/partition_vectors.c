@@ -161,6 +161,7 @@ bool nx_partition_snapshot_is_due(struct nx_partition *p, bool any_change)
 {
 	pthread_mutex_lock(&p->builder);
 	const struct nx_hnsw *h = &p->vectors;
+	/* A new vector counts twice: it is added, and it is linked. */
 	bool is_due = h->dims && p->unsaved > 0 && (any_change || (is_worth_it(h) && p->unsaved / 2 >= h->n / 8));
 	pthread_mutex_unlock(&p->builder);
 	return is_due;
