@@ -53,7 +53,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)close(fd);
 	nx_assert(nx_hnsw_init(&h, &options, NULL) == 0);
 	grow(&h, N);
-	nx_assert(nx_hnsw_save(&h, path, key_of, NULL, NULL) == 0 && nx_file_read(arena, path, SIZE_MAX, &good, NULL) == 0);
+	nx_assert(nx_hnsw_save(&h, path, key_of, NULL, NULL) == 0 &&
+		  nx_file_read(arena, path, SIZE_MAX, &good, NULL) == 0);
 	nx_hnsw_done(&h);
 	return 0;
 }
