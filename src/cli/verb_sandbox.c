@@ -17,18 +17,21 @@ static int run(struct nx_cli *c, int argc, char **argv)
 const struct nx_verb nx_verb_sandbox = {
 	.name = "sandbox",
 	.usage = "sandbox image [list] | sandbox image import NAME FILE|DIR | sandbox image remove NAME |\n"
-		 "  nexus sandbox session [list] | sandbox session new [options] | sandbox session end ID",
+		 "  nexus sandbox session [list] | sandbox session new [options] |\n"
+		 "  nexus sandbox session shell ID | sandbox session end ID",
 	.summary = "images that programs run in, and sessions that live on between runs",
 	.examples = "  nexus sandbox image import science science.tar\n"
 		    "  nexus exec --image science plot.py\n"
 		    "  id=$(nexus sandbox session new)\n"
 		    "  echo 'x = 41' | nexus exec --session $id -\n"
 		    "  echo 'print(x + 1)' | nexus exec --session $id -\n"
+		    "  nexus sandbox session shell $id\n"
 		    "  nexus sandbox session end $id\n",
 	.more = "FILE is an OCI image layout in a tar, an archive of `docker save` or a tar of a root; DIR is an OCI layout. Both\n"
 		"are on the server's host. Digests are verified; devices and set-user-id bits are left out.\n"
 		"In a session variables, files and processes live on from run to run, until it is ended, idle for too long, or\n"
-		"over a limit. Sessions need a server.\n",
+		"over a limit. `session shell` opens a terminal in it, beside what runs; Ctrl-] leaves it, and its exit status is the\n"
+		"shell's. Sessions need a server.\n",
 	.words = words,
 	.options = nx_sandbox_session_options,
 	.alone = true,

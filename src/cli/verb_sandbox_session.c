@@ -114,5 +114,7 @@ int nx_sandbox_session(struct nx_cli *c, int argc, char **argv)
 		return begin(c);
 	if (argc == 2 && strcmp(argv[0], "end") == 0)
 		return end(c, argv[1]);
-	return nx_cli_usage(&nx_verb_sandbox, "say session new, session list or session end ID");
+	if (argc == 2 && strcmp(argv[0], "shell") == 0)
+		return nx_sandbox_shell(c, argv[1]);
+	return nx_cli_usage(&nx_verb_sandbox, "say session new, session list, session shell ID or session end ID");
 }

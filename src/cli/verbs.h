@@ -31,5 +31,7 @@ extern const struct nx_verb nx_verb_agent, nx_verb_ask, nx_verb_bench, nx_verb_c
 extern const struct nx_cli_option nx_sandbox_session_options[];
 int nx_sandbox_image(struct nx_cli *c, int argc, char **argv);
 int nx_sandbox_session(struct nx_cli *c, int argc, char **argv);
+/* A shell in a session that is there; its exit status. */
+int nx_sandbox_shell(struct nx_cli *c, const char *session);
 
 #endif

@@ -1,6 +1,13 @@
 """Processes of a session: in the background and on a terminal, their output, their input and their ends."""
 import base64
+import fcntl
 import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import termios
 import threading
 import time
 
@@ -394,3 +401,88 @@ def test_they_are_not_found_by_others(tenants):
     assert other.post(f"/v1/sandbox/sessions/{s['id']}/terminal").status_code == 404
     assert look(mine, p)["state"] == "running"
     end(mine, s)
+
+
+# ---- the command ----
+
+class LocalTerminal:
+    """`nexus sandbox session shell` on a terminal of this test."""
+
+    def __init__(self, nexus, url, session):
+        self.master, self.slave = pty.openpty()
+        termios.tcsetwinsize(self.slave, (33, 111))
+        self.before = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen([str(nexus), "sandbox", "session", "shell", session["id"]], stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, env={**os.environ, "NEXUS_URL": url}, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.seen = ""
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def wait_for(self, text, within=10):
+        deadline = time.monotonic() + within
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.seen += os.read(self.master, 65536).decode(errors="replace")
+
+    def is_restored(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def local(nexus, server, session):
+    t = LocalTerminal(nexus, server.url, session)
+    yield t
+    t.close()
+
+
+def test_the_local_terminal_is_the_sessions_until_the_shell_ends(local):
+    local.wait_for("$ ")
+    assert not local.is_restored()
+    local.type("stty size; echo a''b\n")
+    local.wait_for("33 111\r\n")
+    local.wait_for("ab\r\n")
+    local.type("sleep 100; echo sl''ept\n")
+    time.sleep(0.5)
+    local.type("\x03")
+    local.type("echo go''es on\n")
+    local.wait_for("goes on")
+    assert "slept" not in local.seen
+    termios.tcsetwinsize(local.slave, (44, 122))
+    time.sleep(0.3)
+    local.type("stty size\n")
+    local.wait_for("44 122\r\n")
+    local.type("exit 7\n")
+    assert local.process.wait(10) == 7 and local.is_restored()
+
+
+@pytest.mark.parametrize("how", ["key", "SIGTERM", "SIGHUP", "the session's end"])
+def test_the_local_terminal_is_restored_on_every_way_out(client, session, local, how):
+    local.wait_for("$ ")
+    assert not local.is_restored()
+    if how == "key":
+        local.type("\x1d")
+    elif how.startswith("SIG"):
+        local.process.send_signal(getattr(signal, how))
+    else:
+        end(client, session)
+    code = local.process.wait(10)
+    assert local.is_restored()
+    assert code == {"key": 129, "SIGTERM": -15, "SIGHUP": -1, "the session's end": 1}[how]
+
+
+def test_a_shell_reads_what_is_no_terminal(nexus, server, session):
+    r = subprocess.run([str(nexus), "sandbox", "session", "shell", session["id"]], input="echo $((6 * 7))\nexit 4\n", text=True,
+                       capture_output=True, timeout=30, env={**os.environ, "NEXUS_URL": server.url})
+    assert r.returncode == 4 and "42" in r.stdout, r
+    r = subprocess.run([str(nexus), "sandbox", "session", "shell", "nope"], input="", text=True, capture_output=True, timeout=30,
+                       env={**os.environ, "NEXUS_URL": server.url})
+    assert r.returncode == 1 and "session" in r.stderr

@@ -1,0 +1,322 @@
+/*
+ * nexus sandbox shell: a terminal in a sandbox session, on this one.
+ *
+ * This terminal is made raw, so that every key goes to the session, and is what it was again on every way out: the end of the
+ * shell, an error, a signal, a stop. The calling thread follows the output; another sends keys and sizes, with a client of
+ * its own arena. Ctrl-] leaves a shell that hangs.
+ */
+#include "base/io.h"
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define KEYS_MAX 16384
+#define LEAVE_KEY 0x1d /* Ctrl-] */
+#define END_KEY "\x04" /* Ctrl-D: the end of an input that is no terminal */
+
+/* ---- this terminal ---- */
+
+/* What handlers need. Set before they are installed. */
+static struct {
+	struct termios before, raw;
+	volatile sig_atomic_t is_raw;
+	int wake; /* one byte wakes the thread of the keys: the size may have changed */
+} tty = {.wake = -1};
+
+static void make_raw(void)
+{
+	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &tty.raw) == 0)
+		tty.is_raw = 1;
+}
+
+static void restore(void)
+{
+	if (tty.is_raw)
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &tty.before);
+	tty.is_raw = 0;
+}
+
+static void on_size(int sig)
+{
+	int errnum = errno;
+	(void)sig;
+	(void)!write(tty.wake, "w", 1);
+	errno = errnum;
+}
+
+/* The terminal first, then what the signal does to any program. */
+static void on_end(int sig)
+{
+	restore();
+	(void)signal(sig, SIG_DFL);
+	(void)raise(sig);
+}
+
+static void on_stop(int sig)
+{
+	int errnum = errno;
+	bool was_raw = tty.is_raw;
+	(void)sig;
+	restore();
+	(void)raise(SIGSTOP);
+	if (was_raw)
+		make_raw();
+	(void)!write(tty.wake, "w", 1);
+	errno = errnum;
+}
+
+static void handle(int sig, void (*handler)(int sig))
+{
+	struct sigaction a = {.sa_handler = handler, .sa_flags = SA_RESTART};
+	sigfillset(&a.sa_mask);
+	if (handler == on_end) /* it raises the signal again */
+		a.sa_flags |= SA_NODEFER;
+	(void)sigaction(sig, &a, NULL);
+}
+
+static int begin_raw(struct nx_error **err)
+{
+	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	if (tcgetattr(STDIN_FILENO, &tty.before) < 0)
+		return nx_error_set_errno(err, errno, "read the settings of this terminal");
+	tty.raw = tty.before;
+	cfmakeraw(&tty.raw);
+	for (size_t i = 0; i < nx_countof(ends); i++)
+		handle(ends[i], on_end);
+	handle(SIGTSTP, on_stop);
+	handle(SIGWINCH, on_size);
+	(void)atexit(restore);
+	make_raw();
+	return tty.is_raw ? 0 : nx_error_set_errno(err, errno, "make this terminal raw");
+}
+
+static void ask_size(int64_t *ret_rows, int64_t *ret_columns)
+{
+	struct winsize w;
+	bool ok = ioctl(STDIN_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 0 && w.ws_col > 0;
+	*ret_rows = ok ? nx_min((int)w.ws_row, 1000) : 24;
+	*ret_columns = ok ? nx_min((int)w.ws_col, 1000) : 80;
+}
+
+/* ---- keys ---- */
+
+struct keys {
+	struct nx_cli cli; /* a copy with an arena of its own */
+	const char *path;  /* of the process */
+	int wake[2];
+	bool is_terminal;
+	_Atomic bool is_over;
+};
+
+static void call(struct keys *k, const char *method, const char *what, yyjson_mut_val *body)
+{
+	nx_auto_error struct nx_error *err = NULL;
+	yyjson_val *answer;
+	const char *path = nx_arena_printf(k->cli.arena, "%s%s", k->path, what);
+	/* What fails here fails for the stream, too, which says why. */
+	if (path)
+		(void)nx_cli_call(&k->cli, method, path, body, &answer, &err);
+}
+
+static void with_arena(struct keys *k, void (*fn)(struct keys *k, nx_str keys), nx_str keys)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	if (!a)
+		return;
+	k->cli.arena = a;
+	fn(k, keys);
+}
+
+static void send_keys(struct keys *k, nx_str keys)
+{
+	yyjson_mut_doc *d = nx_json_new(k->cli.arena);
+	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
+	if (o && nx_json_add_str(d, o, "base64", nx_base64(k->cli.arena, keys)))
+		call(k, "POST", "/input", o);
+}
+
+static void send_size(struct keys *k, nx_str unused)
+{
+	int64_t rows, columns;
+	yyjson_mut_doc *d = nx_json_new(k->cli.arena);
+	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
+	(void)unused;
+	ask_size(&rows, &columns);
+	if (o && yyjson_mut_obj_add_sint(d, o, "rows", rows) && yyjson_mut_obj_add_sint(d, o, "columns", columns))
+		call(k, "POST", "/resize", o);
+}
+
+static void leave(struct keys *k, nx_str unused)
+{
+	(void)unused;
+	call(k, "DELETE", "", NULL);
+}
+
+/* False: there are no more. */
+static bool take_keys(struct keys *k)
+{
+	char block[KEYS_MAX];
+	ssize_t n = read(STDIN_FILENO, block, sizeof(block));
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	if (n <= 0) {
+		with_arena(k, send_keys, NX_STR(END_KEY));
+		return false;
+	}
+	const char *key = k->is_terminal ? memchr(block, LEAVE_KEY, (size_t)n) : NULL;
+	size_t sent = key ? (size_t)(key - block) : (size_t)n;
+	if (sent)
+		with_arena(k, send_keys, nx_str_n(block, sent));
+	if (key)
+		with_arena(k, leave, NX_STR_NULL);
+	return !key;
+}
+
+static void *keys_main(void *arg)
+{
+	struct keys *k = arg;
+	char woken[64];
+	bool more = true;
+	while (!atomic_load(&k->is_over)) {
+		struct pollfd fds[] = {{.fd = k->wake[0], .events = POLLIN},
+				       {.fd = more ? STDIN_FILENO : -1, .events = POLLIN}};
+		if (poll(fds, nx_countof(fds), -1) < 0)
+			continue;
+		if (fds[0].revents && read(k->wake[0], woken, sizeof(woken)) > 0 && !atomic_load(&k->is_over) &&
+		    k->is_terminal)
+			with_arena(k, send_size, NX_STR_NULL);
+		if (fds[1].revents)
+			more = take_keys(k);
+	}
+	return NULL;
+}
+
+/* Signals are the calling thread's. */
+static int start_keys(struct keys *k, pthread_t *ret, struct nx_error **err)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(ret, NULL, keys_main, k);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r ? nx_error_set_errno(err, r, "start a thread") : 0;
+}
+
+/* ---- output ---- */
+
+struct screen {
+	int64_t offset;
+	int status; /* of the shell; -1: it runs */
+	bool has_more;
+};
+
+static bool put(nx_str base64)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	nx_str bytes;
+	return a && nx_base64_decode(a, base64, &bytes, NULL) == 0 && nx_write_all(STDOUT_FILENO, bytes) == 0;
+}
+
+static bool on_event(nx_str event, yyjson_val *data, void *ctx)
+{
+	struct screen *s = ctx;
+	if (nx_str_eqz(event, "output")) {
+		s->offset = nx_json_int(data, "next_offset", s->offset);
+		s->has_more = true;
+		return put(nx_json_str(data, "base64"));
+	}
+	if (!nx_str_eqz(event, "exit"))
+		return true;
+	int64_t signal_number = nx_json_int(data, "signal", 0);
+	s->status = (int)(signal_number ? 128 + signal_number : nx_json_int(data, "exit_code", NX_EXIT_FAILED));
+	return false;
+}
+
+/* A stream that breaks off is taken up where it was, as long as that leads on. */
+static int show(struct nx_cli *c, const char *path, struct screen *s, struct nx_error **err)
+{
+	int r = 0;
+	while (s->status < 0 && r == 0) {
+		const char *stream =
+			nx_arena_printf(c->arena, "%s/stream?encoding=base64&offset=%lld", path, (long long)s->offset);
+		nx_auto_error struct nx_error *broken = NULL;
+		s->has_more = false;
+		if (!stream)
+			return nx_error_set(err, NX_ENOMEM, "follow a shell");
+		if (nx_cli_stream(c, stream, on_event, s, &broken) == 0 && !broken && s->status < 0 && !s->has_more)
+			r = nx_error_set(err, NX_ECONFLICT, "the session has ended");
+		else if (broken && !s->has_more)
+			r = nx_error_move(err, nx_steal(broken));
+	}
+	return r;
+}
+
+/* ---- the verb ---- */
+
+static int open_terminal(struct nx_cli *c, const char *session, const char **ret_path, struct nx_error **err)
+{
+	int64_t rows, columns;
+	yyjson_val *answer;
+	yyjson_mut_doc *d = nx_json_new(c->arena);
+	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
+	const char *base = nx_arena_printf(c->arena, "/v1/sandbox/sessions/%s", nx_cli_escape(c, session));
+	const char *path = base ? nx_arena_printf(c->arena, "%s/terminal", base) : NULL;
+	ask_size(&rows, &columns);
+	if (!path || !o || !yyjson_mut_obj_add_sint(d, o, "rows", rows) ||
+	    !yyjson_mut_obj_add_sint(d, o, "columns", columns))
+		return nx_error_set(err, NX_ENOMEM, "open a terminal");
+	int r = nx_cli_call(c, "POST", path, o, &answer, err);
+	if (r < 0)
+		return r;
+	*ret_path = nx_arena_printf(c->arena, "%s/processes/%.*s", base, NX_FMT(nx_json_str(answer, "id")));
+	return *ret_path ? 0 : nx_error_set(err, NX_ENOMEM, "open a terminal");
+}
+
+static int talk(struct nx_cli *c, struct keys *k, struct screen *s, struct nx_error **err)
+{
+	pthread_t thread;
+	k->is_terminal = isatty(STDIN_FILENO);
+	if (pipe2(k->wake, O_CLOEXEC | O_NONBLOCK) < 0)
+		return nx_error_set_errno(err, errno, "make a pipe");
+	tty.wake = k->wake[1];
+	int r = k->is_terminal ? begin_raw(err) : 0;
+	if (r == 0)
+		r = start_keys(k, &thread, err);
+	if (r == 0) {
+		r = show(c, k->path, s, err);
+		atomic_store(&k->is_over, true);
+		(void)!write(k->wake[1], "w", 1);
+		(void)pthread_join(thread, NULL);
+	}
+	restore();
+	if (k->is_terminal)
+		(void)signal(SIGWINCH, SIG_DFL);
+	tty.wake = -1;
+	(void)close(k->wake[0]);
+	(void)close(k->wake[1]);
+	return r;
+}
+
+int nx_sandbox_shell(struct nx_cli *c, const char *session)
+{
+	struct nx_error *err = NULL;
+	struct screen s = {.status = -1};
+	struct keys k = {.cli = *c};
+	int r = open_terminal(c, session, &k.path, &err);
+	if (r == 0) {
+		k.cli = *c; /* with the client that this call made */
+		if (isatty(STDIN_FILENO))
+			fputs("Ctrl-] leaves.\r\n", stderr);
+		r = talk(c, &k, &s, &err);
+	}
+	return r < 0 ? nx_cli_fail(c, err) : s.status;
+}
