@@ -6,9 +6,15 @@
 static void on_event(struct nx_follow *f, const char *event, int64_t id, nx_str json)
 {
 	struct nx_feed *feed = nx_container_of(f, struct nx_feed, follow);
-	nx_auto_buf struct nx_buf b = NX_BUF_INIT;
-	if (!nx_sse_format(&b, id, event, json) || !nx_stream_push_text(feed->stream, nx_buf_str(&b)))
+	(void)nx_sse_format(&feed->piece, id, event, json); /* asked for once, when the piece is whole */
+}
+
+static void on_piece(struct nx_follow *f)
+{
+	struct nx_feed *feed = nx_container_of(f, struct nx_feed, follow);
+	if (nx_buf_failed(&feed->piece) || !nx_stream_push_text(feed->stream, nx_buf_str(&feed->piece)))
 		nx_stream_end(feed->stream);
+	nx_buf_clear(&feed->piece);
 }
 
 static void on_over(struct nx_follow *f)
@@ -20,6 +26,7 @@ static void on_freed(struct nx_follow *f)
 {
 	struct nx_feed *feed = nx_container_of(f, struct nx_feed, follow);
 	nx_stream_unref(feed->stream);
+	nx_buf_done(&feed->piece);
 	free(feed);
 }
 
@@ -68,6 +75,7 @@ struct nx_feed *nx_feed_new(struct nx_request *r)
 	feed->follow = (struct nx_follow){.tenant = r->who.tenant,
 					  .on_begun = on_begun,
 					  .on_event = on_event,
+					  .on_piece = on_piece,
 					  .on_over = on_over,
 					  .on_freed = on_freed};
 	return feed;

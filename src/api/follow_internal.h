@@ -14,6 +14,7 @@ struct nx_feed {
 	struct nx_follow follow;
 	struct nx_request *r; /* until the reply */
 	struct nx_stream *stream;
+	struct nx_buf piece; /* that is being made */
 };
 
 /* NULL after an error was replied. */

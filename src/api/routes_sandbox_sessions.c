@@ -1,7 +1,9 @@
 /* Sandbox sessions: their life, their files and their snapshots. Runs in them are executions with a session_id. */
 #include "api/api_internal.h"
+#include "api/follow_internal.h"
 #include "api/idempotency_internal.h"
 #include "base/clock.h"
+#include "execution/changes.h"
 #include "execution/constraints.h"
 #include "execution/session.h"
 
@@ -224,6 +226,21 @@ static const struct nx_schema path_schema = {.name = "SandboxSessionFileQuery",
 					     .fields = path_fields,
 					     .nfields = nx_countof(path_fields),
 					     .size = sizeof(struct path_query)};
+
+struct watch_query {
+	nx_str path;
+};
+static const struct nx_field watch_fields[] = {
+	{.name = "path",
+	 .type = NX_T_STRING,
+	 .offset = offsetof(struct watch_query, path),
+	 .max_len = 512,
+	 .help = "a directory, relative, in the work directory; the whole when absent"},
+};
+static const struct nx_schema watch_schema = {.name = "SandboxSessionWatchQuery",
+					      .fields = watch_fields,
+					      .nfields = nx_countof(watch_fields),
+					      .size = sizeof(struct watch_query)};
 
 static const struct nx_field snapshot_fields[] = {
 	{.name = "id",
@@ -451,6 +468,20 @@ static void delete_file(struct nx_request *r)
 		nx_idempotency_reply(r, 204, NX_STR_NULL);
 }
 
+static void watch_files(struct nx_request *r)
+{
+	const struct watch_query *q = r->query;
+	nx_id id;
+	if (!nx_request_id(r, 0, "session", &id))
+		return;
+	struct nx_feed *feed = nx_feed_new(r);
+	if (!feed)
+		return;
+	feed->follow.session = id;
+	feed->follow.path = q->path;
+	nx_changes_follow(r->api->parts.execution, &feed->follow);
+}
+
 /* ---- snapshots ---- */
 
 struct snapshot_write {
@@ -525,6 +556,8 @@ static const struct nx_answer list_answers[] = {{200, &session_list_schema, NULL
 static const struct nx_answer files_answers[] = {{200, &file_list_schema, NULL, "the files"}, {0}};
 static const struct nx_answer file_answers[] = {{200, NULL, "application/octet-stream", "the file, in its own type"},
 						{0}};
+static const struct nx_answer watch_answers[] = {
+	{200, NULL, "text/event-stream", "events, until the directory or the session is no more"}, {0}};
 static const struct nx_answer no_answers[] = {{204, NULL, NULL, "done"}, {0}};
 static const struct nx_answer snapshot_answers[] = {{201, &snapshot_schema, NULL, "the snapshot"}, {0}};
 static const struct nx_answer snapshots_answers[] = {{200, &snapshot_list_schema, NULL, "the snapshots"}, {0}};
@@ -592,6 +625,19 @@ static const struct nx_route routes[] = {
 	 .handle = delete_file,
 	 .query = &path_schema,
 	 .answers = no_answers,
+	 .since = "0.2"},
+	{.method = "GET",
+	 .path = SESSION "/files/watch",
+	 .id = "watch_sandbox_files",
+	 .tag = "sandbox",
+	 .summary = "Follow changes of a session's files",
+	 .help = "Events `ready` (what changes from now on is told), `created`, `modified`, `deleted`, `moved` (`from`, `path`) and "
+		 "`overflow` (some were lost: list the files again).",
+	 .scope = NX_SCOPE_SANDBOX_RUN,
+	 .where = NX_ASYNC,
+	 .handle = watch_files,
+	 .query = &watch_schema,
+	 .answers = watch_answers,
 	 .since = "0.2"},
 	{.method = "POST",
 	 .path = SESSION "/snapshots",

@@ -85,6 +85,7 @@ X(sandbox_max_session_time, "sandbox.max_session_time", TIME, "4h", 1e3, 30*864e
 X(sandbox_max_sessions, "sandbox.max_sessions", INT, "16", 0, 1000, 0, "sessions that a tenant may have at once; the next one is refused") \
 X(sandbox_max_snapshot_bytes, "sandbox.max_snapshot_bytes", SIZE, "64MiB", NX_KIB, NX_GIB, 0, "largest snapshot of a session's files") \
 X(sandbox_max_time, "sandbox.max_time", TIME, "600s", 1e3, 864e5, 0, "longest run that may be asked for") \
+X(sandbox_max_watches, "sandbox.max_watches", INT, "1024", 1, 16384, 0, "directories that one watch of a session's files holds; more are refused") \
 X(sandbox_network, "sandbox.network", BOOL, "true", 0, 0, 0, "runs may be granted a network, through a proxy, by who asks for them (network_access)") \
 X(sandbox_network_agents, "sandbox.network_agents", BOOL, "false", 0, 0, 0, "agents may grant a network to the programs they run; what a model was told to do may then leave this host") \
 X(sandbox_network_idle, "sandbox.network_idle", TIME, "60s", 1e3, 3600e3, 0, "a connection of a run on which nothing passes for so long is closed") \

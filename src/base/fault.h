@@ -45,6 +45,7 @@
 	X(sandbox_proxy)     \
 	X(sandbox_spawn)     \
 	X(sandbox_trees)     \
+	X(sandbox_watch)     \
 	X(sandbox_workdir)   \
 	X(sandbox_zygote)    \
 	X(store_begin)       \

@@ -65,8 +65,8 @@ void nx_process_resize(struct nx_execution *e, struct nx_process_call *c);
 void nx_process_stop(struct nx_execution *e, struct nx_process_call *c);
 
 /*
- * Following the output, or changes of files (watch.h). The follower asks for each event but the first, so that a slow one
- * holds up nobody: it loses what the ring loses, and is told so.
+ * Following the output, or changes of files (changes.h). The follower asks for each piece but the first, so that a slow one
+ * holds up nobody: it loses what the ring loses, and is told so. A piece is one event, or some that came together.
  *
  * begin answers once with `on_begun`; after an error nothing follows and the struct is the caller's again. Otherwise events
  * come until `on_over` (which may come at any time) and after that none; nx_follow_end is called once in any case, and
@@ -75,17 +75,20 @@ void nx_process_stop(struct nx_execution *e, struct nx_process_call *c);
 struct nx_follow {
 	int64_t tenant;
 	nx_id session, process;
-	int64_t offset; /* from here; what is no longer kept is told as dropped */
+	int64_t offset; /* of output: from here; what is no longer kept is told as dropped */
 	bool is_base64;
+	nx_str path; /* of changes; its bytes are the caller's until on_begun */
 	void (*on_begun)(struct nx_follow *f, struct nx_error *err);
-	/* id 0: none. `event` is "output", "dropped" or "exit". */
+	/* id 0: none. `event` is "output", "dropped" or "exit", or as in changes.h. */
 	void (*on_event)(struct nx_follow *f, const char *event, int64_t id, nx_str json);
+	void (*on_piece)(struct nx_follow *f); /* after the last event of a piece */
 	void (*on_over)(struct nx_follow *f);
 	void (*on_freed)(struct nx_follow *f);
 	void *ctx;
 
 	struct nx_execution *e; /* private, as what follows */
-	struct nx_process *of;  /* NULL: nothing comes any more */
+	const struct nx_follow_source *source;
+	void *of; /* NULL: nothing comes any more */
 	struct nx_follow *next;
 	bool is_hungry;
 	_Atomic bool is_asked;

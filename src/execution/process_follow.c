@@ -21,6 +21,13 @@ static void over(struct nx_follow *f)
 	f->on_over(f);
 }
 
+static void give(struct nx_follow *f, const char *event, int64_t id, nx_str json)
+{
+	f->is_hungry = false;
+	f->on_event(f, event, id, json);
+	f->on_piece(f);
+}
+
 static bool tell_dropped(struct nx_follow *f, const struct nx_process *p)
 {
 	char json[96];
@@ -29,8 +36,7 @@ static bool tell_dropped(struct nx_follow *f, const struct nx_process *p)
 	int n = snprintf(json, sizeof(json), "{\"from\":%lld,\"to\":%lld}", (long long)f->offset,
 			 (long long)p->ring.start);
 	f->offset = p->ring.start;
-	f->is_hungry = false;
-	f->on_event(f, "dropped", f->offset, nx_str_n(json, (size_t)n));
+	give(f, "dropped", f->offset, nx_str_n(json, (size_t)n));
 	return true;
 }
 
@@ -38,7 +44,7 @@ static int tell_exit(struct nx_follow *f, const struct nx_process *p, struct nx_
 {
 	nx_str json;
 	if (nx_process_json(p, a, &json, NULL) == 0)
-		f->on_event(f, "exit", 0, json);
+		give(f, "exit", 0, json);
 	over(f);
 	return 0;
 }
@@ -64,8 +70,7 @@ static void feed(struct nx_follow *f)
 	if (next == f->offset) /* a character that is not whole */
 		return;
 	f->offset = next;
-	f->is_hungry = false;
-	f->on_event(f, "output", next, json);
+	give(f, "output", next, json);
 }
 
 void nx_process_feed(struct nx_process *p)
@@ -82,81 +87,30 @@ void nx_process_let_go(struct nx_process *p)
 		over(p->followers);
 }
 
-/* ---- asked ---- */
+/* ---- beginning ---- */
 
-static int check(const struct nx_follow *f, struct nx_process **ret, struct nx_error **err)
+static int begin(struct nx_follow *f, struct nx_error **err)
 {
-	struct nx_session *s = nx_session_find(f->e, f->tenant, f->session);
-	struct nx_process *p = NULL;
-	if (!s || s->state != NX_SESSION_ACTIVE)
-		return nx_error_set(err, NX_ENOTFOUND, "no such sandbox session is active");
+	struct nx_session *s;
+	struct nx_process *p;
+	int r = nx_follow_need_session(f, &s, err);
+	if (r < 0)
+		return r;
 	TAILQ_FOREACH(p, &s->processes, in_session)
 	if (nx_id_eq(p->id, f->process))
 		break;
 	if (!p || p->state == NX_PROCESS_STARTING)
 		return nx_error_set(err, NX_ENOTFOUND, "the session has no such process");
-	if (s->nfollowers >= s->e->config->sandbox_max_session_streams)
-		return nx_error_set(err, NX_ELIMIT,
-				    "the session is followed %lld times already (sandbox.max_session_streams)",
-				    (long long)s->nfollowers);
-	*ret = p;
-	return 0;
-}
-
-static void begin(struct nx_msg *m)
-{
-	struct nx_follow *f = nx_container_of(m, struct nx_follow, begin_msg);
-	nx_auto_error struct nx_error *err = NULL;
-	struct nx_process *p;
-	if (check(f, &p, &err) < 0) {
-		f->on_begun(f, err);
-		return;
-	}
 	f->of = p;
 	f->next = p->followers;
 	p->followers = f;
-	p->session->nfollowers++;
-	nx_session_touch(p->session);
-	f->is_hungry = true;
-	f->on_begun(f, NULL);
-	feed(f);
+	s->nfollowers++;
+	return 0;
 }
 
-static void more(struct nx_msg *m)
-{
-	struct nx_follow *f = nx_container_of(m, struct nx_follow, more_msg);
-	/* release: the message may be posted again from here on, and its last use is before. */
-	atomic_store_explicit(&f->is_asked, false, memory_order_release);
-	f->is_hungry = true;
-	feed(f);
-}
-
-static void end(struct nx_msg *m)
-{
-	struct nx_follow *f = nx_container_of(m, struct nx_follow, end_msg);
-	unlist(f);
-	f->on_freed(f);
-}
+static const struct nx_follow_source source = {.begin = begin, .feed = feed, .unlist = unlist};
 
 void nx_process_follow(struct nx_execution *e, struct nx_follow *f)
 {
-	f->e = e;
-	f->of = NULL;
-	f->begin_msg.run = begin;
-	f->more_msg.run = more;
-	f->end_msg.run = end;
-	atomic_init(&f->is_asked, false);
-	nx_loop_post(e->loop, &f->begin_msg);
-}
-
-void nx_follow_more(struct nx_follow *f)
-{
-	/* acquire: pairs with the release of `more`, which has let go of the message. */
-	if (!atomic_exchange_explicit(&f->is_asked, true, memory_order_acq_rel))
-		nx_loop_post(f->e->loop, &f->more_msg);
-}
-
-void nx_follow_end(struct nx_follow *f)
-{
-	nx_loop_post(f->e->loop, &f->end_msg);
+	nx_follow_begin(e, f, &source);
 }

@@ -1,5 +1,5 @@
 /* The life of a session, from its request to its last row; runs in it are session_run.c's. */
-#include "execution/session_internal.h"
+#include "execution/changes_internal.h"
 
 #include "base/asset.h"
 
@@ -166,6 +166,7 @@ static void close_session(struct nx_session *s)
 	nx_timer_stop(&s->grace);
 	if (!s->reason)
 		s->reason = "exited";
+	nx_changes_end(s);
 	nx_processes_end(s);
 	nx_session_close(s);
 	set_box(s, -1);

@@ -58,6 +58,8 @@ enum nx_session_state {
 
 struct nx_process;
 struct nx_process_word;
+struct nx_changes;
+struct nx_follow;
 
 struct nx_session_pipe { /* freed when libuv has let go of it */
 	uv_poll_t poll;
@@ -92,7 +94,8 @@ struct nx_session {
 	uint32_t envc;
 	TAILQ_HEAD(, nx_process) processes; /* in the order of their start */
 	uint32_t last_process;
-	int64_t nfollowers; /* streams of output and of changes that clients have open */
+	struct nx_changes *changes; /* watches of its files */
+	int64_t nfollowers;         /* streams of output and of changes that clients have open */
 	struct nx_buf rx, tx;
 	TAILQ_HEAD(, nx_run) waiting;
 	unsigned nwaiting;
@@ -130,6 +133,17 @@ void nx_session_touch(struct nx_session *s); /* it is used: its idle time begins
 
 void nx_session_on_word(struct nx_session *s, const struct nx_process_word *w); /* of its reaper */
 void nx_processes_end(struct nx_session *s);                                    /* they are gone with their session */
+
+/* ---- follow.c: what followers of all kinds share ---- */
+
+struct nx_follow_source {
+	int (*begin)(struct nx_follow *f, struct nx_error **err); /* sets f->of and counts it in the session */
+	void (*feed)(struct nx_follow *f);   /* the next piece, when it is hungry and there is one */
+	void (*unlist)(struct nx_follow *f); /* takes f->of away, where there is one */
+};
+void nx_follow_begin(struct nx_execution *e, struct nx_follow *f, const struct nx_follow_source *source);
+/* NX_ENOTFOUND: none that is active; NX_ELIMIT: it has as many streams as it may. */
+int nx_follow_need_session(const struct nx_follow *f, struct nx_session **ret, struct nx_error **err);
 
 /* ---- session_pipe.c ---- */
 
