@@ -28,35 +28,34 @@ struct nx_watched *nx_watch_tree_find(const struct nx_watch_tree *t, int wd)
 	return i < t->n && t->dirs[i].wd == wd ? &t->dirs[i] : NULL;
 }
 
-static bool grow(struct nx_watch_tree *t)
+/* Room for one more at its place. NULL: no memory. */
+static struct nx_watched *insert(struct nx_watch_tree *t, int wd)
 {
-	size_t cap = t->cap ? t->cap * 2 : 16;
-	struct nx_watched *dirs = t->n < t->cap ? t->dirs : realloc(t->dirs, cap * sizeof(*dirs));
+	size_t cap = t->n < t->cap ? t->cap : t->cap * 2 + 16, i = place_of(t, wd);
+	struct nx_watched *dirs = cap == t->cap ? t->dirs : realloc(t->dirs, cap * sizeof(*dirs));
 	if (!dirs)
-		return false;
-	if (t->n == t->cap)
-		t->cap = cap;
+		return NULL;
 	t->dirs = dirs;
-	return true;
+	t->cap = cap;
+	memmove(dirs + i + 1, dirs + i, (t->n - i) * sizeof(*dirs));
+	t->n++;
+	dirs[i] = (struct nx_watched){.wd = wd};
+	return &dirs[i];
 }
 
 int nx_watch_tree_put(struct nx_watch_tree *t, int wd, int parent, nx_str name, struct nx_error **err)
 {
-	struct nx_watched *d = nx_watch_tree_find(t, wd);
 	char *copy = strndup(name.n ? name.p : "", name.n);
-	if (!copy || (!d && !grow(t))) {
+	struct nx_watched *d = copy ? nx_watch_tree_find(t, wd) : NULL;
+	if (copy && !d)
+		d = insert(t, wd);
+	if (!d) {
 		free(copy);
 		return nx_error_set(err, NX_ENOMEM, "no memory for a watched directory");
 	}
-	if (d) {
-		free(d->name);
-	} else {
-		size_t i = place_of(t, wd);
-		memmove(t->dirs + i + 1, t->dirs + i, (t->n - i) * sizeof(*t->dirs));
-		d = &t->dirs[i];
-		t->n++;
-	}
-	*d = (struct nx_watched){.wd = wd, .parent = parent, .name = copy};
+	free(d->name);
+	d->name = copy;
+	d->parent = parent;
 	return 0;
 }
 

@@ -158,10 +158,11 @@ static int need_process(const struct nx_process_call *c, struct nx_process **ret
 	int r = need_session(c, &s, err);
 	if (r < 0)
 		return r;
-	*ret = find(s, c->process);
-	return *ret && (*ret)->state != NX_PROCESS_STARTING
-		       ? 0
-		       : nx_error_set(err, NX_ENOTFOUND, "the session has no such process");
+	struct nx_process *p = find(s, c->process);
+	if (!p || p->state == NX_PROCESS_STARTING)
+		return nx_error_set(err, NX_ENOTFOUND, "the session has no such process");
+	*ret = p;
+	return 0;
 }
 
 static void post(struct nx_execution *e, struct nx_process_call *c, void (*run)(struct nx_msg *m))
@@ -190,7 +191,7 @@ static int make_room(struct nx_session *s, struct nx_error **err)
 			err, NX_ELIMIT,
 			"%lld processes run in the session already (sandbox.max_session_processes): stop one",
 			(long long)running);
-	if (exited >= max)
+	if (oldest && exited >= max)
 		forget(oldest);
 	return 0;
 }
@@ -294,19 +295,35 @@ static int send_signal(struct nx_process *p, uint32_t type, int number, struct n
 	return nx_process_send(p->session, &o, NULL, 0, err);
 }
 
+static int signal_process(struct nx_process *p, int number, struct nx_error **err)
+{
+	if (p->state == NX_PROCESS_EXITED)
+		return nx_error_set(err, NX_ECONFLICT, "the process has ended");
+	return send_signal(p, NX_PROCESS_SIGNAL, number, err);
+}
+
 static void signal_it(struct nx_msg *m)
 {
 	struct nx_process_call *c = nx_container_of(m, struct nx_process_call, msg);
 	nx_auto_error struct nx_error *err = NULL;
 	struct nx_process *p;
-	if (need_process(c, &p, &err) == 0 && p->state == NX_PROCESS_EXITED)
-		nx_error_set(&err, NX_ECONFLICT, "the process has ended");
-	if (!err)
-		(void)send_signal(p, NX_PROCESS_SIGNAL, c->signal, &err);
-	if (err)
+	if (need_process(c, &p, &err) < 0 || signal_process(p, c->signal, &err) < 0)
 		c->done(c, err);
 	else
 		answer(c, p);
+}
+
+/* The kernel sends SIGWINCH to the terminal's foreground processes. */
+static int resize_process(struct nx_process *p, int64_t rows, int64_t columns, struct nx_error **err)
+{
+	const struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
+	if (!p->is_terminal || !p->out)
+		return nx_error_set(err, NX_ECONFLICT, "the process has no terminal, or has ended");
+	if (ioctl(p->out->fd, TIOCSWINSZ, &size) < 0)
+		return nx_error_set_errno(err, errno, "set the size of a terminal");
+	p->rows = rows;
+	p->columns = columns;
+	return 0;
 }
 
 static void resize(struct nx_msg *m)
@@ -314,19 +331,10 @@ static void resize(struct nx_msg *m)
 	struct nx_process_call *c = nx_container_of(m, struct nx_process_call, msg);
 	nx_auto_error struct nx_error *err = NULL;
 	struct nx_process *p;
-	const struct winsize size = {.ws_row = (unsigned short)c->rows, .ws_col = (unsigned short)c->columns};
-	/* The kernel sends SIGWINCH to the terminal's foreground processes. */
-	if (need_process(c, &p, &err) == 0 && (!p->is_terminal || !p->out))
-		nx_error_set(&err, NX_ECONFLICT, "the process has no terminal, or has ended");
-	else if (!err && ioctl(p->out->fd, TIOCSWINSZ, &size) < 0)
-		nx_error_set_errno(&err, errno, "set the size of a terminal");
-	if (err) {
+	if (need_process(c, &p, &err) < 0 || resize_process(p, c->rows, c->columns, &err) < 0)
 		c->done(c, err);
-		return;
-	}
-	p->rows = c->rows;
-	p->columns = c->columns;
-	answer(c, p);
+	else
+		answer(c, p);
 }
 
 void nx_process_on_grace(struct nx_timer *t)

@@ -90,6 +90,8 @@ static int add_env(const struct nx_session *s, const struct nx_process_call *c, 
 		if (!is_named(c, v))
 			r = add_text(o->env, sizeof(o->env), &used, &o->envc, v);
 	}
+	if (c->ncommand == 0 && r == 0 && !is_named(c, NX_STR("HISTFILE")))
+		r = add_text(o->env, sizeof(o->env), &used, &o->envc, NX_STR("HISTFILE=")); /* no file among theirs */
 	for (size_t i = 0; i < c->nenv && r == 0; i++)
 		r = add_text(o->env, sizeof(o->env), &used, &o->envc, c->env[i]);
 	if (r == 0)
