@@ -130,6 +130,27 @@ class Flow:
             if made:
                 self.runs.append((made["id"], made["status"], made["stdout"]))
 
+    def session(self):
+        """A fault may end the session, which is then not found; whatever comes, its calls are answered."""
+        made = self.ask("POST", "/v1/sandbox/sessions", {"language": "python"}, (201,))
+        if not made:
+            return
+        base, gone = f"/v1/sandbox/sessions/{made['id']}", (200, 201, 204, 404)
+        with self.client.events(f"{base}/files/watch") as stream:
+            assert stream.response.status_code != 200 or next(iter(stream))["event"] == "ready"
+        for path, body in [("processes", {"command": ["cat"]}), ("terminal", {})]:
+            process = self.ask("POST", f"{base}/{path}", body, gone)
+            if not process or "id" not in process:
+                continue
+            one = f"{base}/processes/{process['id']}"
+            self.ask("POST", f"{one}/input", {"text": "echo hello\n"}, gone)
+            for method, what in [("GET", "/output"), ("GET", ""), ("DELETE", "")]:
+                self.ask(method, one + what, ok=gone)
+            with self.client.events(f"{one}/stream") as stream:
+                assert stream.response.status_code != 200 or [e["event"] for e in stream]
+        self.ask("PUT", f"{base}/files", {"files": [{"path": "a", "content_base64": "YQ=="}]}, (204, 404, 409))
+        self.ask("DELETE", base)
+
     # What was promised -----------------------------------------------------------------------------------------------
 
     def check(self):
@@ -155,7 +176,7 @@ class Flow:
         return any(h["title"] == name and text in h["text"] for h in hits)
 
 
-FLOWS = ["task", "ingest", "search", "memory", "sandbox"]
+FLOWS = ["task", "ingest", "search", "memory", "sandbox", "session"]
 
 
 @pytest.fixture(scope="session")
