@@ -97,6 +97,7 @@ X(sandbox_pool_idle, "sandbox.pool_idle", TIME, "60s", 1, 864e5, 0, "sandboxes a
 X(sandbox_pool_size, "sandbox.pool_size", INT, "4", 0, 64, 0, "sandboxes of each kind that are made ahead and wait; 0: none, and no warm interpreters") \
 X(sandbox_process_input_bytes, "sandbox.process_input_bytes", SIZE, "1MiB", NX_KIB, 64*NX_MIB, 0, "input of a process of a session that may wait until it is read; more is refused") \
 X(sandbox_process_output_bytes, "sandbox.process_output_bytes", SIZE, "256KiB", 4*NX_KIB, 64*NX_MIB, 0, "last bytes kept of the output of each process of a session") \
+X(sandbox_process_start_wait, "sandbox.process_start_wait", TIME, "20s", 1, 600e3, 0, "time that a process of a session has to be started, under a small share of the CPU perhaps; after it the start is given up") \
 X(sandbox_process_stop_grace, "sandbox.process_stop_grace", TIME, "2s", 1, 600e3, 0, "time that a process of a session has to end after it was asked to, before it is killed") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \

@@ -98,6 +98,9 @@ static void on_started(struct nx_process *p, const struct nx_process_word *w)
 	p->state = NX_PROCESS_RUNNING;
 	p->pid = w->pid;
 	p->started_us = nx_time_wall_us();
+	if (!c)
+		return; /* it was given up, and its end is on the way */
+	nx_timer_stop(&p->grace);
 	c->process = p->id;
 	answer(c, p);
 }
@@ -108,7 +111,8 @@ static void on_failed(struct nx_process *p, int errnum)
 	struct nx_process_call *c = nx_steal(p->creator);
 	(void)explain(errnum, p, &err);
 	forget(p);
-	c->done(c, err);
+	if (c)
+		c->done(c, err);
 }
 
 /* What it wrote was in its pipe before it ended; what others who have the pipe write may come later. */
@@ -207,6 +211,7 @@ static void start(struct nx_msg *m)
 		return;
 	}
 	p->creator = c;
+	(void)nx_timer_start(&p->grace, s->e->config->sandbox_process_start_wait * NX_USEC_PER_MSEC, NULL);
 	TAILQ_INSERT_TAIL(&s->processes, p, in_session);
 }
 
@@ -337,9 +342,21 @@ static void resize(struct nx_msg *m)
 		answer(c, p);
 }
 
+/* Stopped by another of the guest before its exec, perhaps: nobody waits for that. */
+static void give_up(struct nx_process *p)
+{
+	nx_auto_error struct nx_error *err = NULL;
+	struct nx_process_call *c = nx_steal(p->creator);
+	nx_error_set(&err, NX_ETIMEOUT, "the command was not started within %lld ms (sandbox.process_start_wait)",
+		     (long long)p->session->e->config->sandbox_process_start_wait);
+	c->done(c, err);
+}
+
 void nx_process_on_grace(struct nx_timer *t)
 {
 	struct nx_process *p = nx_container_of(t, struct nx_process, grace);
+	if (p->creator)
+		give_up(p);
 	if (send_signal(p, NX_PROCESS_KILL, SIGKILL, NULL) < 0) /* its reaper does not listen: later it may */
 		(void)nx_timer_start(&p->grace, p->session->e->config->sandbox_process_stop_grace * NX_USEC_PER_MSEC,
 				     NULL);

@@ -3,7 +3,7 @@
  *
  *   STARTING ──STARTED──▶ RUNNING ──ENDED──▶ EXITED
  *       └────FAILED, the session ended────▶ gone
- * Invariants: `creator` is set exactly while STARTING; descriptors are open from STARTING on, out until it ends, in until
+ * Invariants: `creator` is set only while STARTING, until it was told that this took too long; descriptors are open from STARTING on, out until it ends, in until
  * the client ended it or nobody reads; a process of a session that closes is freed, after its followers and callers were told.
  */
 #ifndef NX_EXECUTION_PROCESS_INTERNAL_H

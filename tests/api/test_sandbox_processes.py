@@ -222,6 +222,32 @@ def test_one_that_ignores_the_request_is_killed_with_what_it_left(start):
     wait_until(lambda: run(client, s, count)["stdout"] == "0\n")
 
 
+def test_a_start_that_the_guest_holds_up_is_given_up(start):
+    """One that stops every new process before it has exec'ed; the kernel says which number comes next."""
+    client = Client(start(args=["--sandbox-process-start-wait", "500ms"]))
+    s = begin(client)
+    code = ("import os, signal, subprocess\nr, w = os.pipe()\n"
+            "if os.fork() == 0:\n"
+            "    last = os.getpid()\n    os.write(w, b'x')\n"
+            "    while True:\n"
+            "        for pid in range(last + 1, last + 4):\n"
+            "            try: os.kill(pid, signal.SIGSTOP); last = max(last, pid)\n"
+            "            except OSError: pass\n"
+            "os.read(r, 1)")
+    run(client, s, code)
+    path, held = f"/v1/sandbox/sessions/{s['id']}/processes", 0
+    for _ in range(10):
+        r = client.post(path, {"command": ["true"]})
+        if r.status_code != 201:
+            assert r.status_code in (408, 504) and "sandbox.process_start_wait" in r.json()["detail"], r.text
+            held += 1
+    if not held:
+        pytest.skip("none was caught before its exec")
+    wait_until(lambda: all(p["state"] == "exited" or p["pid"] for p in client.get(path).json()["items"]))
+    assert run(client, s, "print(1)")["stdout"] == "1\n"
+    end(client, s)
+
+
 def test_the_end_of_the_session_ends_them(client, session):
     p = launch(client, session, ["sleep", "60"])
     ended = {}
