@@ -43,6 +43,7 @@
 	X(sandbox_pipe)      \
 	X(sandbox_process)   \
 	X(sandbox_proxy)     \
+	X(sandbox_seal)      \
 	X(sandbox_spawn)     \
 	X(sandbox_trees)     \
 	X(sandbox_watch)     \

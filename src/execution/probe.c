@@ -43,7 +43,7 @@ unsigned nx_force_parse(const char *text)
 	return force;
 }
 
-static unsigned forced(void)
+unsigned nx_forced(void)
 {
 #ifdef NX_FAULTS_ENABLED
 	return nx_force_parse(getenv("NEXUS_SANDBOX_FORCE"));
@@ -183,7 +183,7 @@ static int compile_filter(struct nx_probe *p, bool has_netns)
 void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules, const struct nx_roots *roots)
 {
 	struct nx_host *h = &p->host;
-	*p = (struct nx_probe){.host = {.force = forced(), .uid_base = uid_base, .roots = roots},
+	*p = (struct nx_probe){.host = {.force = nx_forced(), .is_sealed = nx_seal_hold(), .uid_base = uid_base, .roots = roots},
 			       .net = {-1, -1},
 			       .files.sock = -1,
 			       .rules = rules};

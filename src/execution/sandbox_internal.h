@@ -58,6 +58,7 @@ enum nx_force { /* NEXUS_SANDBOX_FORCE="no-cgroup,no-userns,…", in builds with
 		NX_FORCE_NO_CGROUPNS = 16384,
 };
 unsigned nx_force_parse(const char *text); /* unknown words are ignored; NULL: nothing is forced */
+unsigned nx_forced(void);                  /* by the environment of this process */
 
 struct nx_roots {           /* directories of the host; they have to outlive the spawner */
 	const char *base;   /* what guests get as their root; "": the host's own */
@@ -74,6 +75,7 @@ struct nx_host {
 	bool proc; /* a /proc of the guest's own can be mounted */
 	bool seccomp;
 	int landlock_abi;
+	bool is_sealed; /* guests cannot run, nor write to, the program that they are cloned from */
 	unsigned force;
 	uid_t uid_base;
 	const struct nx_roots *roots;
@@ -237,6 +239,13 @@ int nx_template_image(const char *image, char ret[NX_TEMPLATE_MAX], struct nx_fa
 /* A detached tmpfs for one run with work/, tmp/, shm/ (the guest's) and code/. Returns its descriptor or -1. */
 int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret);
 int nx_box_resize(int box, int64_t bytes, int64_t inodes, struct nx_fault_at *ret);
+
+/* ---- seal.c ---- */
+
+/* A copy of this program in memory that nobody can write to: a descriptor, close-on-exec, or -errno. */
+int nx_seal_program(void);
+/* In a program that was started from such a copy: nobody can start it from now on. False elsewhere. */
+bool nx_seal_hold(void);
 
 /* ---- seccomp.c ---- */
 

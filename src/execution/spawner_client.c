@@ -1,5 +1,6 @@
 /* The server's end of the spawner: starts it, waits for its hello, carries messages on the execution loop. */
 #include "execution/execution_internal.h"
+#include "execution/sandbox_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,12 @@ static char **spawner_env(char *kept[], size_t max)
 	return kept;
 }
 
+/* Where Landlock would not keep guests from the program they are cloned from. What cannot be sealed runs no images. */
+static int seal(void)
+{
+	return nx_landlock_abi() == 0 || nx_forced() & NX_FORCE_NO_LANDLOCK ? nx_seal_program() : -1;
+}
+
 static int launch(struct nx_spawner *s, struct nx_error **err)
 {
 	int pair[2];
@@ -65,13 +72,15 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 			NULL};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return nx_error_set_errno(err, errno, "make the spawner's socket");
-	nx_auto_fd int ours = pair[0], theirs = pair[1];
+	nx_auto_fd int ours = pair[0], theirs = pair[1], sealed = seal();
+	char program[32] = "/proc/self/exe";
+	if (sealed >= 0)
+		snprintf(program, sizeof(program), "/proc/self/fd/%d", sealed);
 	int r = posix_spawn_file_actions_init(&actions);
 	if (r == 0) {
 		r = posix_spawn_file_actions_adddup2(&actions, theirs, 3); /* also when it is 3: loses close-on-exec */
 		if (r == 0)
-			r = posix_spawn(&pid, "/proc/self/exe", &actions, NULL, argv,
-					spawner_env(kept, nx_countof(kept)));
+			r = posix_spawn(&pid, program, &actions, NULL, argv, spawner_env(kept, nx_countof(kept)));
 		(void)posix_spawn_file_actions_destroy(&actions);
 	}
 	if (r != 0)

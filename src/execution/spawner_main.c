@@ -370,6 +370,8 @@ static int make(struct run *r, enum nx_ready how, struct nx_guest_trees *trees, 
 {
 	struct nx_spawn_prepare given = r->is_lenient ? nx_pool_lenient(&r->limits) : r->limits;
 	char root[NX_TEMPLATE_MAX] = NX_TEMPLATE;
+	if (r->limits.image[0] && !S.probe.host.landlock_abi && !S.probe.host.is_sealed)
+		return nx_fault_at_set(fault, "hide this program from an image", EPERM);
 	if (r->limits.image[0] && nx_template_image(r->limits.image, root, fault) < 0)
 		return -1;
 	r->age = ++S.last_age;

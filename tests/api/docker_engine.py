@@ -29,6 +29,26 @@ def _libraries(files):
     return {word for line in text.splitlines() for word in line.split() if word.startswith("/") and not word.endswith(":")}
 
 
+def _add_programs(tar, programs, modules=()):
+    for name in ("bin", "lib", "lib64"):
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = tarfile.SYMTYPE, "usr/" + name
+        tar.addfile(link)
+    for path in sorted({*map(str, programs), *_libraries([*map(str, programs), *map(str, modules)])}):
+        at = path if path.startswith("/usr") else "/usr" + path
+        info = tar.gettarinfo(os.path.realpath(path), arcname=at[1:])
+        with open(os.path.realpath(path), "rb") as f:
+            tar.addfile(info, f)
+
+
+def shell_tar():
+    """A root file system of a few megabytes: merged /usr, a shell, a few tools."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        _add_programs(tar, [p for p in (Path("/usr/bin") / p for p in PROGRAMS) if p.exists()])
+    return out.getvalue()
+
+
 def image_tar():
     """A root file system: merged /usr, an interpreter with its library, a shell, a few tools."""
     python = Path("/usr/bin/python3").resolve()
@@ -39,15 +59,7 @@ def image_tar():
     modules = list((library / "lib-dynload").glob("*.so"))
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name in ("bin", "lib", "lib64"):
-            link = tarfile.TarInfo(name)
-            link.type, link.linkname = tarfile.SYMTYPE, "usr/" + name
-            tar.addfile(link)
-        for path in sorted({*map(str, programs), *_libraries([*map(str, programs), *map(str, modules)])}):
-            at = path if path.startswith("/usr") else "/usr" + path
-            info = tar.gettarinfo(os.path.realpath(path), arcname=at[1:])
-            with open(os.path.realpath(path), "rb") as f:
-                tar.addfile(info, f)
+        _add_programs(tar, programs, modules)
         link = tarfile.TarInfo("usr/bin/python3")
         link.type, link.linkname = tarfile.SYMTYPE, python.name
         tar.addfile(link)
