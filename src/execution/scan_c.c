@@ -16,20 +16,51 @@ struct alias {
 	nx_str name, target;
 };
 
+/* X(symbol of a named node), X(field). Version 14 of clang-format never comes to rest on lists of this length. */
+/* clang-format off */
+#define C_SYMBOLS(X) \
+	X(assignment_expression) X(call_expression) X(concatenated_string) X(do_statement) X(escape_sequence) \
+	X(for_statement) X(gnu_asm_expression) X(identifier) X(init_declarator) X(parenthesized_expression) \
+	X(pointer_expression) X(preproc_def) X(preproc_include) X(string_literal) X(while_statement)
+
+#define C_FIELDS(X) \
+	X(argument) X(arguments) X(condition) X(declarator) X(function) X(left) X(name) X(path) X(right) X(value)
+/* clang-format on */
+
 struct c_walk {
 	struct nx_scan *s;
+	struct {
+#define X(name) TSSymbol name;
+		C_SYMBOLS(X)
+#undef X
+	} y;
+	struct {
+#define X(name) TSFieldId name;
+		C_FIELDS(X)
+#undef X
+	} f;
 	struct alias *aliases;
 	size_t n;
 };
 
-static bool is_type(TSNode n, const char *type)
+static void learn_grammar(struct c_walk *w, const TSLanguage *l)
 {
-	return !ts_node_is_null(n) && strcmp(ts_node_type(n), type) == 0;
+#define X(name) w->y.name = ts_language_symbol_for_name(l, #name, sizeof(#name) - 1, true);
+	C_SYMBOLS(X)
+#undef X
+#define X(name) w->f.name = ts_language_field_id_for_name(l, #name, sizeof(#name) - 1);
+	C_FIELDS(X)
+#undef X
 }
 
-static TSNode child(TSNode n, const char *field)
+static bool is_type(TSNode n, TSSymbol s)
 {
-	return ts_node_child_by_field_name(n, field, (uint32_t)strlen(field));
+	return !ts_node_is_null(n) && ts_node_symbol(n) == s;
+}
+
+static TSNode child(TSNode n, TSFieldId field)
+{
+	return ts_node_child_by_field_id(n, field);
 }
 
 static nx_str text(const struct c_walk *w, TSNode n)
@@ -72,10 +103,10 @@ static bool is_identifier(nx_str s)
 }
 
 /* The name that a declarator declares: "f" of "int (*f)(const char *)". */
-static TSNode declared(TSNode n)
+static TSNode declared(const struct c_walk *w, TSNode n)
 {
-	while (!ts_node_is_null(n) && !is_type(n, "identifier")) {
-		TSNode inner = child(n, "declarator");
+	while (!ts_node_is_null(n) && !is_type(n, w->y.identifier)) {
+		TSNode inner = child(n, w->f.declarator);
 		n = ts_node_is_null(inner) ? ts_node_named_child(n, 0) : inner;
 	}
 	return n;
@@ -87,20 +118,20 @@ static void note(void *ctx, TSNode n)
 	struct c_walk *w = ctx;
 	TSNode name, value;
 
-	if (is_type(n, "preproc_def")) {
-		name = child(n, "name");
-		value = child(n, "value");
-	} else if (is_type(n, "init_declarator")) {
-		name = declared(child(n, "declarator"));
-		value = child(n, "value");
-	} else if (is_type(n, "assignment_expression")) {
-		name = child(n, "left");
-		value = child(n, "right");
+	if (is_type(n, w->y.preproc_def)) {
+		name = child(n, w->f.name);
+		value = child(n, w->f.value);
+	} else if (is_type(n, w->y.init_declarator)) {
+		name = declared(w, child(n, w->f.declarator));
+		value = child(n, w->f.value);
+	} else if (is_type(n, w->y.assignment_expression)) {
+		name = child(n, w->f.left);
+		value = child(n, w->f.right);
 	} else {
 		return;
 	}
-	if (is_type(value, "pointer_expression"))
-		value = child(value, "argument");
+	if (is_type(value, w->y.pointer_expression))
+		value = child(value, w->f.argument);
 	if (is_identifier(text(w, value)))
 		add_alias(w, text(w, name), text(w, value));
 }
@@ -121,7 +152,7 @@ static void fold_piece(const struct c_walk *w, TSNode n, struct folded *ret)
 {
 	nx_str t = nx_scan_text(w->s, n);
 
-	if (is_type(n, "escape_sequence"))
+	if (is_type(n, w->y.escape_sequence))
 		t = t.n == 2 && (t.p[1] == '\\' || t.p[1] == '"' || t.p[1] == '\'' || t.p[1] == '?')
 			    ? nx_str_slice(t, 1, 2)
 			    : NX_STR(" ");
@@ -133,22 +164,22 @@ static void fold_piece(const struct c_walk *w, TSNode n, struct folded *ret)
 /* A text, or several side by side. False for what is not constant. */
 static bool fold(const struct c_walk *w, TSNode n, struct folded *ret)
 {
-	if (is_type(n, "string_literal")) {
+	if (is_type(n, w->y.string_literal)) {
 		for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
 			fold_piece(w, ts_node_named_child(n, i), ret);
 		return true;
 	}
-	if (!is_type(n, "concatenated_string"))
+	if (!is_type(n, w->y.concatenated_string))
 		return false;
 	for (uint32_t i = 0; i < ts_node_named_child_count(n); i++)
-		if (is_type(ts_node_named_child(n, i), "string_literal") && !fold(w, ts_node_named_child(n, i), ret))
+		if (is_type(ts_node_named_child(n, i), w->y.string_literal) && !fold(w, ts_node_named_child(n, i), ret))
 			return false;
 	return true;
 }
 
-static TSNode argument(TSNode call, uint32_t i)
+static TSNode argument(const struct c_walk *w, TSNode call, uint32_t i)
 {
-	TSNode list = child(call, "arguments");
+	TSNode list = child(call, w->f.arguments);
 
 	return ts_node_is_null(list) ? list : ts_node_named_child(list, i);
 }
@@ -159,7 +190,7 @@ static bool path_matches(const struct c_walk *w, TSNode call, const struct nx_st
 {
 	for (uint32_t i = 0; i < ARGUMENTS_MAX; i++) {
 		struct folded f = {.n = 0};
-		if (fold(w, argument(call, i), &f) && nx_scan_globs(w->s, paths, folded_str(&f)))
+		if (fold(w, argument(w, call, i), &f) && nx_scan_globs(w->s, paths, folded_str(&f)))
 			return true;
 	}
 	return false;
@@ -168,12 +199,12 @@ static bool path_matches(const struct c_walk *w, TSNode call, const struct nx_st
 static bool in_endless_loop(const struct c_walk *w, TSNode n)
 {
 	for (TSNode a = ts_node_parent(n); !ts_node_is_null(a); a = ts_node_parent(a)) {
-		TSNode condition = child(a, "condition");
+		TSNode condition = child(a, w->f.condition);
 		nx_str c = text(w, condition);
-		if ((is_type(a, "while_statement") || is_type(a, "do_statement")) &&
+		if ((is_type(a, w->y.while_statement) || is_type(a, w->y.do_statement)) &&
 		    (nx_str_eqz(c, "(1)") || nx_str_eqz(c, "(true)")))
 			return true;
-		if (is_type(a, "for_statement") && (ts_node_is_null(condition) || nx_str_eqz(c, "1")))
+		if (is_type(a, w->y.for_statement) && (ts_node_is_null(condition) || nx_str_eqz(c, "1")))
 			return true;
 	}
 	return false;
@@ -181,7 +212,7 @@ static bool in_endless_loop(const struct c_walk *w, TSNode n)
 
 static bool applies(const struct c_walk *w, const struct nx_rule *r, TSNode at)
 {
-	bool is_call = is_type(at, "call_expression");
+	bool is_call = is_type(at, w->y.call_expression);
 
 	if (r->paths.n && !(is_call && path_matches(w, at, &r->paths)))
 		return false;
@@ -210,7 +241,7 @@ static void check_blocked(struct c_walk *w, nx_str name, TSNode at)
 /* What system() and popen() are given is a program too. */
 static void check_shell(struct c_walk *w, TSNode call)
 {
-	TSNode at = argument(call, 0);
+	TSNode at = argument(w, call, 0);
 	struct folded f = {.n = 0};
 
 	if (fold(w, at, &f))
@@ -219,11 +250,11 @@ static void check_shell(struct c_walk *w, TSNode call)
 
 static void check_call(struct c_walk *w, TSNode n)
 {
-	TSNode function = child(n, "function");
+	TSNode function = child(n, w->f.function);
 
-	while (is_type(function, "parenthesized_expression") || is_type(function, "pointer_expression"))
+	while (is_type(function, w->y.parenthesized_expression) || is_type(function, w->y.pointer_expression))
 		function = ts_node_named_child(function, 0);
-	if (!is_type(function, "identifier"))
+	if (!is_type(function, w->y.identifier))
 		return;
 	nx_str name = follow(w, text(w, function));
 	try_name(w, NX_RULE_CALL, name, n);
@@ -235,7 +266,7 @@ static void check_call(struct c_walk *w, TSNode n)
 /* <sys/socket.h> and "sys/socket.h" are sys/socket.h. */
 static void check_include(struct c_walk *w, TSNode n)
 {
-	TSNode path = child(n, "path");
+	TSNode path = child(n, w->f.path);
 	nx_str t = text(w, path);
 
 	if (t.n <= 2)
@@ -251,29 +282,21 @@ static void check_include(struct c_walk *w, TSNode n)
 	try_name(w, NX_RULE_IMPORT, header, path);
 }
 
-static void check_identifier(struct c_walk *w, TSNode n)
-{
-	TSNode parent = ts_node_parent(n);
-
-	if (is_type(parent, "call_expression") && ts_node_eq(child(parent, "function"), n))
-		return;
-	try_name(w, NX_RULE_NAME, text(w, n), n);
-}
-
-static void check(void *ctx, TSNode n)
+static void check(void *ctx, TSNode n, TSSymbol parent, TSFieldId field)
 {
 	struct c_walk *w = ctx;
+	TSSymbol s = ts_node_symbol(n);
 
 	if (w->s->result->nfindings == NX_SCAN_FINDINGS_MAX)
 		return;
-	if (is_type(n, "call_expression"))
+	if (s == w->y.call_expression)
 		check_call(w, n);
-	else if (is_type(n, "preproc_include"))
+	else if (s == w->y.preproc_include)
 		check_include(w, n);
-	else if (is_type(n, "gnu_asm_expression"))
+	else if (s == w->y.gnu_asm_expression)
 		try_name(w, NX_RULE_NAME, NX_STR("asm"), n);
-	else if (is_type(n, "identifier"))
-		check_identifier(w, n);
+	else if (s == w->y.identifier && !(parent == w->y.call_expression && field == w->f.function))
+		try_name(w, NX_RULE_NAME, text(w, n), n);
 }
 
 void nx_scan_c(struct nx_scan *s, TSNode root)
@@ -284,6 +307,7 @@ void nx_scan_c(struct nx_scan *s, TSNode root)
 		s->out_of_memory = true;
 		return;
 	}
+	learn_grammar(&w, ts_node_language(root));
 	nx_scan_each(root, note, &w);
-	nx_scan_each(root, check, &w);
+	nx_scan_each_placed(root, check, &w);
 }

@@ -104,6 +104,10 @@ void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l);
 /* Code inside a text of the code: its findings are placed at the text. Past NX_SCAN_NESTED_MAX it is not read. */
 void nx_scan_nested(struct nx_scan *s, enum nx_rules_language l, nx_str code, TSNode at);
 
+/* Around the use of the parser by this thread: all its memory is gone at the end, trees included. Not nested. */
+void nx_scan_memory_begin(void);
+void nx_scan_memory_end(void);
+
 /* Every named node below root, itself included, in the order of the text. */
 void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx);
 /* The same, with the parent's symbol (0 below a depth of 1,024) and the field that the node is in (0: none). */

@@ -73,8 +73,9 @@ static struct nx_value binary(struct nx_js *j, TSNode n, unsigned depth)
 
 static struct nx_value array(struct nx_js *j, TSNode n, unsigned depth)
 {
-	TSNode *nodes = nx_arena_array(j->w.scratch, TSNode, NX_VALUE_ITEMS_MAX);
-	uint32_t count = nodes ? nx_scan_children(n, nodes, NX_VALUE_ITEMS_MAX) : 0;
+	uint32_t count = nx_min(ts_node_named_child_count(n), (uint32_t)NX_VALUE_ITEMS_MAX);
+	TSNode *nodes = nx_arena_array(j->w.scratch, TSNode, count + 1);
+	count = nodes ? nx_scan_children(n, nodes, count) : 0;
 	struct nx_value *items = nodes ? nx_arena_array(j->w.scratch, struct nx_value, count + 1) : NULL;
 	if (!items)
 		return unknown;
@@ -212,10 +213,12 @@ static nx_str text_argument(const struct nx_value *a, size_t n, size_t i, const 
 static struct nx_value split(struct nx_js *j, const struct nx_value *v, nx_str separator)
 {
 	nx_str rest = v->text;
-	struct nx_value *items = nx_arena_array(j->w.scratch, struct nx_value, NX_VALUE_ITEMS_MAX);
 	size_t n = 0;
-	if (separator.n == 0 || v->kind != NX_VALUE_TEXT || !items)
+	if (separator.n == 0 || v->kind != NX_VALUE_TEXT)
 		return nx_value_items(&j->w, v);
+	struct nx_value *items = nx_arena_array(j->w.scratch, struct nx_value, nx_min(v->text.n + 1, (size_t)NX_VALUE_ITEMS_MAX));
+	if (!items)
+		return unknown;
 	for (ptrdiff_t at; n + 1 < NX_VALUE_ITEMS_MAX && (at = nx_str_find(rest, separator)) >= 0;) {
 		items[n++] = nx_value_text(nx_str_slice(rest, 0, (size_t)at));
 		rest = nx_str_slice(rest, (size_t)at + separator.n, rest.n);
@@ -297,7 +300,7 @@ nx_str nx_js_plain(nx_str name)
 
 static struct nx_value call_name(struct nx_js *j, nx_str f, TSNode n, unsigned depth)
 {
-	struct nx_value a[NX_CALL_ARGUMENTS_MAX] = {0};
+	struct nx_value a[NX_CALL_ARGUMENTS_MAX];
 	TSNode nodes[NX_CALL_ARGUMENTS_MAX];
 	uint32_t count = j->w.arguments(&j->w, n, nodes);
 	for (uint32_t i = 0; i < count; i++)
@@ -321,7 +324,9 @@ static struct nx_value call_name(struct nx_js *j, nx_str f, TSNode n, unsigned d
 static struct nx_value call(struct nx_js *j, TSNode n, unsigned depth)
 {
 	TSNode function = j->w.callee(&j->w, n);
+	struct nx_value f = unknown;
 	if (nx_js_is(function, j->s.member_expression)) {
+		nx_str property = text(j, nx_js_child(function, j->f.property));
 		struct nx_value o = eval(j, nx_js_child(function, j->f.object), depth + 1);
 		if (o.kind == NX_VALUE_TEXT || o.kind == NX_VALUE_LIST) {
 			struct nx_value a[NX_CALL_ARGUMENTS_MAX];
@@ -329,12 +334,14 @@ static struct nx_value call(struct nx_js *j, TSNode n, unsigned depth)
 			uint32_t count = j->w.arguments(&j->w, n, nodes);
 			for (uint32_t i = 0; i < count; i++)
 				a[i] = eval(j, nodes[i], depth + 1);
-			return method(j, &o, text(j, nx_js_child(function, j->f.property)), a, count, nodes[0]);
+			return method(j, &o, property, a, count, nodes[0]);
 		}
+		f = member(j, &o, property); /* not evaluated again: chains would take 2^n steps */
 	}
 	if (nx_js_is(function, j->s.import))
 		return call_name(j, NX_STR("import"), n, depth);
-	struct nx_value f = eval(j, function, depth + 1);
+	if (!nx_js_is(function, j->s.member_expression))
+		f = eval(j, function, depth + 1);
 	return f.kind == NX_VALUE_NAME ? call_name(j, f.text, n, depth) : unknown;
 }
 

@@ -138,8 +138,36 @@ static nx_str keep_name(struct nx_names *w, nx_str name)
 	return copy;
 }
 
+static bool has_rule(const struct nx_names *w, nx_str name)
+{
+	for (nx_str part = name; part.n; part = next_suffix(part)) {
+		size_t n;
+		(void)find(w, NX_RULE_NAME, part, &n);
+		if (n)
+			return true;
+	}
+	return nx_match_is_known(w, name);
+}
+
+/* No rule speaks of the name, nor does the request. Remembered, because a program says the same few names all the time. */
+static bool is_dull(struct nx_names *w, nx_str name)
+{
+	nx_str *slot = &w->dull[nx_str_hash(name) & (NX_DULL_NAMES_MAX - 1)];
+	if (w->s->options->nblocked_operations)
+		return false;
+	if (slot->p && nx_str_eq(*slot, name))
+		return true;
+	if (has_rule(w, name))
+		return false;
+	if (!slot->p)
+		*slot = nx_str_dup(w->s->arena, name); /* without memory it is asked again */
+	return true;
+}
+
 void nx_match_call(struct nx_names *w, nx_str name, TSNode at)
 {
+	if (is_dull(w, name))
+		return;
 	if (!nx_match_is_known(w, name) && !w->s->options->nblocked_operations)
 		return;
 	if (!(name = keep_name(w, name)).p)
@@ -152,6 +180,8 @@ void nx_match_call(struct nx_names *w, nx_str name, TSNode at)
 
 void nx_match_name(struct nx_names *w, nx_str name, TSNode at)
 {
+	if (is_dull(w, name))
+		return;
 	for (; name.n; name = next_suffix(name)) {
 		size_t n;
 		const struct nx_rule_name *e = find(w, NX_RULE_NAME, name, &n);
@@ -186,6 +216,8 @@ void nx_match_reference(struct nx_names *w, nx_str name, TSNode at)
 {
 	const struct nx_rules *rules = w->s->rules;
 	bool found = false;
+	if (is_dull(w, name))
+		return;
 	for (; name.n && !found; name = next_suffix(name)) {
 		size_t n;
 		const struct nx_rule_name *e = find(w, NX_RULE_CALL, name, &n);

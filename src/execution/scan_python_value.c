@@ -184,8 +184,9 @@ static struct nx_value binary(struct nx_py *p, TSNode n, unsigned depth)
 
 static struct nx_value sequence(struct nx_py *p, TSNode n, unsigned depth)
 {
-	TSNode *nodes = nx_arena_array(p->w.scratch, TSNode, NX_VALUE_ITEMS_MAX);
-	uint32_t count = nodes ? nx_scan_children(n, nodes, NX_VALUE_ITEMS_MAX) : 0;
+	uint32_t count = nx_min(ts_node_named_child_count(n), (uint32_t)NX_VALUE_ITEMS_MAX);
+	TSNode *nodes = nx_arena_array(p->w.scratch, TSNode, count + 1);
+	count = nodes ? nx_scan_children(n, nodes, count) : 0;
 	struct nx_value *items = nodes ? nx_arena_array(p->w.scratch, struct nx_value, count + 1) : NULL;
 	if (!items)
 		return unknown;
@@ -512,6 +513,7 @@ struct nx_value nx_py_called(struct nx_py *p, TSNode n, unsigned depth)
 static struct nx_value call(struct nx_py *p, TSNode n, unsigned depth)
 {
 	TSNode function = p->w.callee(&p->w, n);
+	struct nx_value f;
 	if (nx_py_is(function, p->s.attribute)) {
 		struct nx_value o = eval(p, nx_py_child(function, p->f.object), depth + 1);
 		if (o.kind == NX_VALUE_TEXT || o.kind == NX_VALUE_LIST) {
@@ -519,8 +521,11 @@ static struct nx_value call(struct nx_py *p, TSNode n, unsigned depth)
 			uint32_t count = arguments_of(p, n, a, depth);
 			return method(p, &o, text(p, nx_py_child(function, p->f.attribute)), a, count);
 		}
+		/* not evaluated again: chains would take 2^n steps */
+		f = member(p, &o, nx_py_identifier(p, nx_py_child(function, p->f.attribute)));
+	} else {
+		f = nx_py_called(p, n, depth);
 	}
-	struct nx_value f = nx_py_called(p, n, depth);
 	if (f.kind != NX_VALUE_NAME)
 		return unknown;
 	if (nx_py_is(function, p->s.call) && nx_str_starts(text(p, function), NX_STR("operator.")))

@@ -34,12 +34,15 @@ struct nx_value {
 	nx_str path; /* of a name that stands for a path object: what it was made of */
 };
 
+#define NX_DULL_NAMES_MAX 512 /* a power of two */
+
 struct nx_name;
 struct nx_names {
 	struct nx_scan *s;
 	struct nx_arena *scratch; /* for the values of one expression */
 	struct nx_name *table[256];
 	size_t n;
+	nx_str dull[NX_DULL_NAMES_MAX]; /* names that no rule speaks of, by their hash: most names of a program */
 	unsigned choice;
 	bool more; /* the last expression has further choices */
 	unsigned steps;

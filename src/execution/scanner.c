@@ -182,7 +182,8 @@ void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l)
 	s->result->parse_errors |= ts_node_has_error(root);
 	find_bidi(s, root);
 	languages[l].walk(s, root);
-	ts_tree_delete(tree);
+	if (s->depth > 0) /* the last tree dies with its memory; those of nested code could be many */
+		ts_tree_delete(tree);
 }
 
 void nx_scan_nested(struct nx_scan *s, enum nx_rules_language l, nx_str code, TSNode at)
@@ -213,7 +214,7 @@ void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx)
 			TSNode n = ts_tree_cursor_current_node(&c);
 			if (ts_node_is_named(n))
 				visit(ctx, n);
-			if (ts_tree_cursor_goto_first_child(&c))
+			if (ts_node_child_count(n) && ts_tree_cursor_goto_first_child(&c))
 				continue;
 		}
 		down = ts_tree_cursor_goto_next_sibling(&c);
@@ -235,7 +236,7 @@ void nx_scan_each_placed(TSNode root, void (*visit)(void *ctx, TSNode n, TSSymbo
 			if (ts_node_is_named(n))
 				visit(ctx, n, depth < PARENTS_MAX ? parents[depth] : 0,
 				      ts_tree_cursor_current_field_id(&c));
-			if (ts_tree_cursor_goto_first_child(&c)) {
+			if (ts_node_child_count(n) && ts_tree_cursor_goto_first_child(&c)) {
 				depth++;
 				if (depth < PARENTS_MAX)
 					parents[depth] = ts_node_symbol(n);
@@ -293,7 +294,9 @@ int nx_scan(nx_str language, nx_str code, const struct nx_scan_options *o, struc
 	if (code.n > UINT32_MAX / 2)
 		return nx_error_set(err, NX_ETOOBIG, "code of %zu bytes is too long to scan", code.n);
 	ret->scanned = true;
+	nx_scan_memory_begin();
 	nx_scan_walk(&s, (enum nx_rules_language)l);
+	nx_scan_memory_end();
 	if (s.out_of_memory)
 		return nx_error_set(err, NX_ENOMEM, "no memory to scan");
 	if (ret->nfindings)
