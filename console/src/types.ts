@@ -92,6 +92,10 @@ export type Recalled = Record<Layer, Memory[]> & { ranked: Memory[] };
 export interface Language {
   name: string; available: boolean; version: string | null; program: string | null; package: string | null;
 }
+export interface Process {
+  id: string; session_id: string; command: string[]; terminal: { rows: number; columns: number } | null; state: string;
+  exit_code: number | null; signal: number | null;
+}
 export interface Finding {
   rule: string; severity: string; line: number; column: number; message: string; advice?: string; code?: string;
 }

@@ -300,6 +300,15 @@ def test_they_are_behind_the_walls_and_limits_of_the_session(client, session):
     assert mine[8] == 4  # the standard ones, and the one that lists them
 
 
+def test_the_sessions_limit_of_processes_holds_for_what_is_started(start):
+    client = Client(start(args=["--sandbox-max-processes", "4"]))
+    s = begin(client)
+    seen = [client.post(f"/v1/sandbox/sessions/{s['id']}/processes", {"command": ["sleep", "60"]}) for _ in range(6)]
+    refused = [r for r in seen if r.status_code != 201]
+    assert 2 <= len(refused) < 6 and all("sandbox.max_processes" in r.json()["detail"] for r in refused), [r.text for r in refused]
+    assert client.get(f"/v1/sandbox/sessions/{s['id']}").json()["state"] == "active"
+
+
 def test_memory_of_a_process_counts_for_the_session(client):
     s = begin(client, constraints={"max_cpu_percent": 100, "max_memory_mb": 64})
     launch(client, s, ["python3", "-c", "x = bytearray(200 << 20)"])

@@ -205,6 +205,30 @@ onPage("what the scanner finds is marked in the program", { path: "#/sandbox" },
   await soon(async () => assert.equal(await page.locator(".editor .marked").count(), 0));
 });
 
+onPage("a session has processes in its background and a terminal", { path: "#/sandbox" }, async (page) => {
+  await page.getByRole("button", { name: "Begin a session" }).click();
+  await page.getByLabel("Command").fill("echo begun; read x; echo got $x; sleep 60");
+  await page.getByRole("button", { name: "Start in the background" }).click();
+  const screen = page.locator(".screen");
+  await soon(async () => assert.match(await screen.innerText(), /begun/));
+  await page.getByLabel("Input", { exact: true }).fill("a word");
+  await page.keyboard.press("Enter");
+  await soon(async () => assert.match(await screen.innerText(), /got a word/));
+  await page.locator(".session").getByRole("button", { name: "Stop" }).click();
+  await soon(async () => assert.match(await page.locator(".session li").innerText(), /signal 15/));
+  await page.getByRole("button", { name: "Open a terminal" }).click();
+  await page.getByLabel("Input", { exact: true }).fill("echo $((6 * 7)); sleep 60");
+  await page.keyboard.press("Enter");
+  await soon(async () => assert.match(await screen.innerText(), /^42$/m));
+  await page.getByRole("button", { name: "Interrupt" }).click();
+  await page.getByLabel("Input", { exact: true }).fill("exit 3");
+  await page.keyboard.press("Enter");
+  await soon(async () => assert.match(await page.locator(".session").innerText(), /exit status 3/));
+  assert.ok(!(await screen.innerText()).includes("\u001b"));
+  await page.getByRole("button", { name: "End the session" }).click();
+  await page.getByRole("button", { name: "Begin a session" }).waitFor();
+});
+
 onPage("agents and tools are listed", { path: "#/agents" }, async (page) => {
   await page.locator(".agent").first().waitFor();
   await soon(async () => {

@@ -8,7 +8,7 @@ import { root } from "./harness.mjs";
 let m;
 before(async () => {
   const esbuild = createRequire(join(root, "console/package.json"))("esbuild");
-  const names = ["sse", "equivalents", "metrics", "taskstate", "ui/graph", "ui/steps", "ui/text", "router", "i18n"];
+  const names = ["sse", "equivalents", "metrics", "taskstate", "ui/graph", "ui/steps", "ui/text", "ui/terminal", "router", "i18n"];
   const { outputFiles } = await esbuild.build({
     stdin: { contents: names.map((n) => `export * from "./${n}";`).join("\n"), resolveDir: join(root, "console/src"), loader: "ts" },
     bundle: true, write: false, format: "esm", target: "es2022", jsx: "automatic", jsxImportSource: "preact", logLevel: "error",
@@ -43,6 +43,15 @@ test("a shell takes a quoted word as it is, and sees what is invisible", () => {
   assert.equal(m.quote(""), "''");
   assert.equal(m.cli(["ask", "hi there"], [["user", "u 1"], ["session", ""]]), "nexus ask --user 'u 1' 'hi there'");
   assert.match(m.curl("/v1/tasks", { body: { input: "\u202e" } }), /\\u202e/);
+});
+
+test("a terminal's lines are read as they would be seen", () => {
+  assert.equal(m.plain("\u001b[?2004hbash$ ls\r\n\u001b[?2004l\ra\u001b[1;31mb\u001b[0m\r\n"), "bash$ ls\nab\n");
+  assert.equal(m.plain("10%\r20%\r100%\ndone"), "100%\ndone");
+  assert.equal(m.plain("abd\bc"), "abc");
+  assert.equal(m.plain("\u001b]0;title\u0007x\u001b(By\u001b=z"), "xyz");
+  assert.equal(m.plain("half \u001b[3"), "half ");
+  assert.equal(m.plain("سلام\r\n"), "سلام\n");
 });
 
 test("metrics are read, and quantiles are found in their buckets", () => {

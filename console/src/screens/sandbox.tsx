@@ -10,6 +10,7 @@ import { Artifacts } from "../ui/answer";
 import { Equivalents, ErrorBox, Field, Icon, Select } from "../ui/basic";
 import { Editor } from "../ui/editor";
 import { Code, Id, Shown } from "../ui/text";
+import { Session } from "./session";
 
 const policies = ["strict", "standard", "off"] as const;
 interface Draft { language: string; code: string; stdin: string; time: number; memory: number; cpu: number; policy: (typeof policies)[number] }
@@ -212,6 +213,7 @@ export function Sandbox(): JSX.Element {
       {scan && <div class="card"><Findings scan={scan} /></div>}
       {asked && <Equivalents lines={both(curl("/v1/sandbox/executions", { body: bodyOf(asked) }),
         `printf %s ${quote(asked.code)} | ${cli(["exec", "-"], [["language", asked.language], ["time", asked.time], ["memory", asked.memory], ["cpu", asked.cpu], ["policy", asked.policy]])}`)} />}
+      <Session language={d.language} />
     </div>
   );
 }
