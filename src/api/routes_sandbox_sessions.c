@@ -48,7 +48,7 @@ static const struct nx_schema limits_schema = {.name = "SandboxSessionConstraint
 					       .size = sizeof(struct limits_body)};
 
 struct session_body {
-	nx_str language;
+	nx_str language, image;
 	struct limits_body *constraints;
 	double idle_s, lifetime_s;
 	struct nx_list files;
@@ -62,6 +62,12 @@ static const struct nx_field session_body_fields[] = {
 	 .max_len = 32,
 	 .help = "python or javascript",
 	 .example = "\"python\""},
+	{.name = "image",
+	 .type = NX_T_STRING,
+	 .flags = NX_F_NULL,
+	 .offset = offsetof(struct session_body, image),
+	 .max_len = 63,
+	 .help = "all its runs are in this image; the root of all other runs when absent"},
 	{.name = "constraints",
 	 .type = NX_T_OBJECT,
 	 .flags = NX_F_NULL,
@@ -104,6 +110,7 @@ static const struct nx_schema session_body_schema = {.name = "SandboxSessionRequ
 static const struct nx_field session_fields[] = {
 	{.name = "id", .type = NX_T_ID, .flags = NX_F_REQUIRED},
 	{.name = "language", .type = NX_T_STRING, .flags = NX_F_REQUIRED},
+	{.name = "image", .type = NX_T_STRING, .flags = NX_F_REQUIRED | NX_F_NULL, .help = "null: none"},
 	{.name = "state",
 	 .type = NX_T_STRING,
 	 .flags = NX_F_REQUIRED,
@@ -306,6 +313,7 @@ static int fill_session(struct nx_request *r, struct nx_session_new *n, struct n
 		.arena = r->arena,
 		.tenant = r->who.tenant,
 		.language = b->language,
+		.image = b->image,
 		.constraints = nx_exec_constraints_default,
 		.idle_us = to_us(b->idle_s),
 		.lifetime_us = to_us(b->lifetime_s),

@@ -388,6 +388,11 @@ static int fill(struct nx_request *r, struct nx_exec *x, struct nx_error **err)
 		nx_error_hint(err, "grant them in the constraints of the session");
 		rc = nx_error_at(err, "/constraints/file_system_access");
 	}
+	if (!rc && b->session_id.n && b->image.n) {
+		nx_error_set(err, NX_EUNSUPPORTED, "a run in a session is in the image that the session was begun in");
+		nx_error_hint(err, "name the image when the session is made");
+		rc = nx_error_at(err, "/image");
+	}
 	return rc ? rc : nx_execution_files_decode(r, &b->files, &x->files, &x->nfiles, err);
 }
 

@@ -1,9 +1,10 @@
 /* nexus sandbox session: sessions, in which `nexus exec --session` runs. */
 #include "cli/verbs.h"
 
-static const char *language, *memory, *cpu, *idle, *lifetime, *snapshot;
+static const char *language, *image, *memory, *cpu, *idle, *lifetime, *snapshot;
 const struct nx_cli_option nx_sandbox_session_options[] = {
 	{"language", "NAME", "new: python (default) or javascript", &language, NULL},
+	{"image", "NAME", "new: in this image (nexus sandbox image list)", &image, NULL},
 	{"memory", "MIB", "new: memory of the whole session (512)", &memory, NULL},
 	{"cpu", "PERCENT", "new: of one core (20)", &cpu, NULL},
 	{"idle", "SECONDS", "new: it ends when no run came for so long", &idle, NULL},
@@ -37,6 +38,8 @@ static int build(struct nx_cli *c, yyjson_mut_val **ret, struct nx_error **err)
 	if (!o)
 		return nx_error_set(err, NX_ENOMEM, "begin a session");
 	nx_json_add_strz(d, o, "language", language ? language : "python");
+	if (image)
+		nx_json_add_strz(d, o, "image", image);
 	if (snapshot)
 		nx_json_add_strz(d, o, "snapshot_id", snapshot);
 	k = yyjson_mut_obj_add_obj(d, o, "constraints");

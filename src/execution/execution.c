@@ -95,6 +95,8 @@ static int find_root(struct nx_run *r, const char **ret, struct nx_error **err)
 static int find_language(struct nx_run *r, struct nx_error **err)
 {
 	const char *root;
+	if (!nx_id_none(r->x->session)) /* whose interpreter runs already */
+		return nx_language_named(r->x->language, &r->language, err);
 	int result = find_root(r, &root, err);
 	if (result < 0)
 		return result;

@@ -103,6 +103,7 @@ static struct nx_unpack unpack_into(const struct import *im, int dir)
 {
 	return (struct nx_unpack){.dir = dir,
 				  .max_bytes = im->e->config->sandbox_max_image_bytes,
+				  .option = "sandbox.max_image_bytes",
 				  .max_entries = ENTRIES_MAX,
 				  .max_depth = DEPTH_MAX};
 }

@@ -1,5 +1,6 @@
 /* The life of a session, from its request to its last row; runs in it are session_run.c's. */
 #include "execution/changes_internal.h"
+#include "execution/images_internal.h"
 
 #include "base/asset.h"
 
@@ -508,6 +509,7 @@ static int prepare(struct nx_session *s, struct nx_error **err)
 		return nx_error_code(*err);
 	if (s->files)
 		m.prepare.files = *s->files;
+	memcpy(m.prepare.image, s->root, sizeof(m.prepare.image));
 	int n = nx_spawner_send(s->e->spawner, &m);
 	if (n < 0)
 		return nx_error_set_errno(err, -n, "ask the spawner for a sandbox");
@@ -525,10 +527,26 @@ static int check_time(const char *name, int64_t us, int64_t max_ms, const char *
 	return nx_error_at(err, "/%s", name);
 }
 
+/* Where its interpreter is looked for; NULL: the host. */
+static int find_root(struct nx_session *s, const char **ret, struct nx_error **err)
+{
+	*ret = s->e->config->sandbox_root[0] ? s->e->config->sandbox_root : NULL;
+	if (s->creator->image.n == 0)
+		return 0;
+	s->image = nx_str_dup(s->scratch, s->creator->image);
+	int r = nx_image_find(s->e, s->creator->image, s->root, err);
+	if (r < 0)
+		return r;
+	*ret = nx_arena_printf(s->scratch, "%s/images/%s/root", nx_store_dir(s->e->store), s->root);
+	return *ret && s->image.p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a session");
+}
+
 static int find_driver(struct nx_session *s, nx_str language, struct nx_error **err)
 {
-	const char *root = s->e->config->sandbox_root;
-	int r = nx_language_need(language, root[0] ? root : NULL, &s->language, &s->program, err);
+	const char *root;
+	int r = find_root(s, &root, err);
+	if (r == 0)
+		r = nx_language_need(language, root, &s->language, &s->program, err);
 	for (size_t i = 0; r == 0 && i < nx_countof(drivers); i++) {
 		const struct nx_asset *f = nx_asset_find(&nx_assets_session_drivers, drivers[i].driver);
 		if (!f || strcmp(drivers[i].language, s->language->name) != 0)

@@ -82,6 +82,8 @@ struct nx_session {
 	const char *reason; /* why it ends; NULL: it does not */
 	const struct nx_language *language;
 	const char *program;
+	nx_str image;                           /* its name, in scratch; empty: none */
+	char root[NX_SPAWN_IMAGE_MAX];          /* its directory among the images; "": none */
 	struct nx_exec_constraints constraints; /* lists in it are the creator's */
 	const struct nx_spawn_files *files;     /* granted, in scratch; NULL: none */
 	int64_t idle_us, lifetime_us, created_us, used_us;

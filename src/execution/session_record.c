@@ -17,6 +17,8 @@ static int spec_json(const struct nx_session *s, struct nx_arena *a, nx_str *ret
 	yyjson_mut_obj_add_real(d, o, "idle_timeout_s", (double)s->idle_us / NX_USEC_PER_SEC);
 	yyjson_mut_obj_add_real(d, o, "lifetime_s", (double)s->lifetime_us / NX_USEC_PER_SEC);
 	nx_exec_files_write(d, o, &s->constraints.files);
+	if (s->image.n)
+		nx_json_add_str(d, o, "image", s->image);
 	return nx_json_write(a, o, false, ret, err);
 }
 
@@ -132,7 +134,8 @@ static bool add_spec(yyjson_mut_doc *d, yyjson_mut_val *o, nx_str text, struct n
 		yyjson_mut_obj_add_val(d, k, "network_access", yyjson_val_mut_copy(d, network));
 	if (k && files)
 		yyjson_mut_obj_add_val(d, k, "file_system_access", yyjson_val_mut_copy(d, files));
-	return k && yyjson_mut_obj_add_sint(d, k, "max_cpu_percent", nx_json_int(spec, "max_cpu_percent", 0)) &&
+	return k && nx_json_add_str(d, o, "image", nx_json_str(spec, "image")) &&
+	       yyjson_mut_obj_add_sint(d, k, "max_cpu_percent", nx_json_int(spec, "max_cpu_percent", 0)) &&
 	       yyjson_mut_obj_add_sint(d, k, "max_memory_mb", nx_json_int(spec, "max_memory_mb", 0)) &&
 	       yyjson_mut_obj_add_real(d, o, "idle_timeout_s", nx_json_num(spec, "idle_timeout_s", 0)) &&
 	       yyjson_mut_obj_add_real(d, o, "lifetime_s", nx_json_num(spec, "lifetime_s", 0));

@@ -24,6 +24,7 @@ struct nx_unpack {
 	bool has_whiteouts; /* of an image's layer: ".wh.NAME" removes NAME, ".wh..wh..opq" what is in its directory */
 	bool may_be_cut;    /* what is whole before the archive breaks off is kept */
 	int64_t max_bytes;  /* of the files together */
+	const char *option; /* that sets max_bytes; NULL: none */
 	int64_t max_entries;
 	unsigned max_depth;
 	int64_t bytes, entries; /* so far; both go on over several archives */

@@ -109,6 +109,10 @@ def save(layers):
                                                  "Layers": [f"{i}/layer.tar" for i in range(len(layers))]}]).encode()))
 
 
+def zstd(data):
+    return subprocess.run(["zstd", "-q", "-1", "-c"], input=data, capture_output=True, check=True).stdout
+
+
 def bring(client, name, path):
     return client.post("/v1/sandbox/images", {"name": name, "path": str(path)})
 
@@ -155,6 +159,31 @@ def test_archives_of_every_kind(served, small, tmp_path):
     r = served.post("/v1/sandbox/executions", {"language": "shell", "code": "true", "image": "root"})
     assert r.status_code == 404 and r.json()["pointer"] == "/image"
     assert served.delete("/v1/sandbox/images/root").status_code == 404
+
+
+def test_layers_with_hard_links_and_sparse_files_packed_by_zstd(served, small, tmp_path):
+    if not shutil.which("zstd"):
+        pytest.skip("there is no zstd here: apt-get install zstd")
+    (tmp_path / "opt").mkdir()
+    with open(tmp_path / "opt/sparse", "wb") as f:
+        f.seek(5 << 20)
+        f.write(b"end")
+    (tmp_path / "opt/one").write_text("one")
+    os.link(tmp_path / "opt/one", tmp_path / "opt/two")
+    first = subprocess.run(["tar", "-C", tmp_path, "-S", "--format=gnu", "-cf", "-", "opt"], capture_output=True, check=True).stdout
+    assert len(first) < 1 << 20
+    out = tmp_path / "victim"
+    out.write_text("whole")
+    second = tar_of(special("opt/three", tarfile.LNKTYPE, "opt/one"), ("opt/.wh.two", b""))
+    layout(tmp_path / "oci", [small, first, second], pack=zstd)
+    r = bring(served, "links", tmp_path / "oci")
+    assert r.status_code == 201, r.text
+    got = run(served, "links", "cd /opt; cat one three; ls two 2>/dev/null; ls -l sparse | { read a b c d n e; echo $n; }; tail -c 3 sparse 2>/dev/null || dd if=sparse bs=1 skip=5242880 2>/dev/null")
+    assert got["stdout"] == "oneone5242883\nend", got
+    escape = tar_of(special("opt/up", tarfile.LNKTYPE, "../" * 30 + str(out)[1:]))
+    layout(tmp_path / "evil", [small, escape], pack=zstd)
+    assert bring(served, "evil-link", tmp_path / "evil").json()["code"] == "NX-PARSE"
+    assert served.delete("/v1/sandbox/images/links").status_code == 204
 
 
 def test_what_is_not_what_its_digest_says_is_refused(served, tmp_path):
@@ -221,7 +250,8 @@ def test_size_is_bounded(start, tmp_path):
     c = Client(s)
     r = bring(c, "big", tmp_path / "oci")
     c.close()
-    assert r.json()["code"] == "NX-LIMIT" and not list((s.home / "images").iterdir()), r.text
+    assert r.json()["code"] == "NX-LIMIT" and "sandbox.max_image_bytes" in r.json()["detail"], r.text
+    assert not list((s.home / "images").iterdir())
 
 
 def kept(server):
@@ -284,23 +314,23 @@ def test_languages_of_an_image(served, python):
     assert run(served, python, "print(6 * 7)", "python")["stdout"] == "42\n"
 
 
-def test_the_command_line_and_images_survive_a_restart(nexus, base, tmp_path):
-    (tmp_path / "root.tar").write_bytes(base)
-    (tmp_path / "x.py").write_text("import sys\nprint(sys.version_info[0])")
+def test_the_command_line_and_images_survive_a_restart(nexus, small, tmp_path):
+    (tmp_path / "root.tar").write_bytes(small)
+    (tmp_path / "x.sh").write_text("echo $((1 + 2))")
     env = {"PATH": "/usr/bin:/bin", "NEXUS_HOME": str(tmp_path / "home"), "NEXUS_MODEL_EMBEDDING": "none", **{
         k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}}
 
     def cli(*words):
         return subprocess.run([str(nexus), *words], capture_output=True, text=True, env=env, cwd=tmp_path)
-    assert "MiB" in cli("sandbox", "image", "import", "py", "root.tar").stdout
-    assert cli("sandbox", "image", "list").stdout.startswith("py ")
+    assert "MiB" in cli("sandbox", "image", "import", "sh", "root.tar").stdout
+    assert cli("sandbox", "image", "list").stdout.startswith("sh ")
     (tmp_path / "home/images/incoming-01900000-0000-7000-8000-000000000000/root").mkdir(parents=True)
     (tmp_path / "home/images/01900000-0000-7000-8000-000000000001").mkdir()
-    got = cli("exec", "--image", "py", "--cpu", "100", "x.py")
+    got = cli("exec", "--image", "sh", "--cpu", "100", "x.sh")
     assert got.stdout == "3\n" and got.returncode == 0, got.stderr
     assert len(list((tmp_path / "home/images").iterdir())) == 1
-    assert cli("sandbox", "image", "remove", "py").stdout == "removed\n"
-    assert cli("exec", "--image", "py", "x.py").returncode != 0
+    assert cli("sandbox", "image", "remove", "sh").stdout == "removed\n"
+    assert cli("exec", "--image", "sh", "x.sh").returncode != 0
 
 
 def test_a_directory_can_be_the_root_of_all_runs(start, base, tmp_path):
@@ -316,6 +346,65 @@ def test_a_directory_can_be_the_root_of_all_runs(start, base, tmp_path):
     c.close()
     assert r["status"] == "ok" and r["stdout"] == "yes 42\n", r
     assert languages["python"]["available"] and not languages["c"]["available"]
+
+
+def test_a_session_in_an_image(served, python, tmp_path):
+    layout(tmp_path / "oci", [tar_of(("usr/x", b"x"))])
+    assert bring(served, "bare", tmp_path / "oci").status_code == 201
+    asked = {"language": "python", "constraints": {"max_cpu_percent": 100}}
+    r = served.post("/v1/sandbox/sessions", {**asked, "image": python})
+    assert r.status_code == 201 and r.json()["image"] == python, r.text
+    session = r.json()["id"]
+
+    def cell(code, **more):
+        return served.post("/v1/sandbox/executions", {"language": "python", "session_id": session, "code": code, **more})
+    assert cell("import os\nx = sorted(os.listdir('/usr/bin'))").json()["status"] == "ok"
+    got = cell("print('ls' in x, 'gcc' in x or 'apt-get' in x)").json()
+    assert got["stdout"] == "True False\n", got
+    r = cell("1", image=python)
+    assert r.status_code >= 400 and r.json()["pointer"] == "/image", r.text
+    listed = {s["id"]: s for s in served.get("/v1/sandbox/sessions").json()["items"]}
+    assert listed[session]["image"] == python
+    assert served.delete(f"/v1/sandbox/sessions/{session}").json()["state"] == "ended"
+    r = served.post("/v1/sandbox/sessions", {**asked, "image": "none"})
+    assert r.status_code == 404 and r.json()["pointer"] == "/image", r.text
+    r = served.post("/v1/sandbox/sessions", {**asked, "image": "bare"})
+    assert r.status_code == 503 and r.json()["code"] == "NX-MISSING", r.text
+    plain = served.post("/v1/sandbox/sessions", asked).json()
+    assert plain["image"] is None
+    served.delete(f"/v1/sandbox/sessions/{plain['id']}")
+
+
+def test_an_image_that_is_removed_stays_for_the_session_that_runs_in_it(served, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    assert bring(served, "leaving", tmp_path / "root.tar").status_code == 201
+    s = served.post("/v1/sandbox/sessions", {"language": "python", "image": "leaving"}).json()
+    assert served.delete("/v1/sandbox/images/leaving").status_code == 204
+    r = served.post("/v1/sandbox/executions", {"language": "python", "session_id": s["id"], "code": "print(6 * 7)"})
+    assert r.json()["stdout"] == "42\n", r.text
+    served.delete(f"/v1/sandbox/sessions/{s['id']}")
+
+
+def test_files_are_granted_to_a_program_in_an_image(start, small, tmp_path):
+    import tempfile
+    with tempfile.TemporaryDirectory(prefix="nexus-grant-", dir="/var") as granted:
+        os.chmod(granted, 0o755)
+        (Path(granted) / "in").mkdir()
+        (Path(granted) / "in/a").write_text("given")
+        link = granted.strip("/").split("/")[0]
+        (tmp_path / "root.tar").write_bytes(small)
+        s = start(args=["--sandbox-read-roots", granted])
+        with closing(Client(s)) as c:
+            assert bring(c, "small", tmp_path / "root.tar").status_code == 201
+            got = run(c, "small", f"cat {granted}/in/a; echo x >{granted}/in/b", constraints={
+                "max_cpu_percent": 100, "file_system_access": {"read": [f"{granted}/in"]}})
+            assert got["stdout"] == "given" and "Read-only" in got["stderr"], got
+            # an image that has a link of that name at its top does not lead it elsewhere
+            layout(tmp_path / "oci", [small, tar_of(special(link, tarfile.SYMTYPE, "/usr"))])
+            assert bring(c, "linked", tmp_path / "oci").status_code == 201
+            got = run(c, "linked", f"cat {granted}/in/a", constraints={
+                "max_cpu_percent": 100, "file_system_access": {"read": [f"{granted}/in"]}})
+            assert got["stdout"] == "given", got
 
 
 @pytest.fixture(scope="module")
