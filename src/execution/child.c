@@ -178,8 +178,13 @@ static void run_program(const struct nx_guest *g)
 	if (nx_spawn_check(&m, (size_t)n, true) || m.head.type != NX_SPAWN_START ||
 	    !nx_spawn_split(m.start.args, m.start.argc, argv) || !nx_spawn_split(m.start.env, m.start.envc, envp))
 		give_up("read the program to start", EPROTO);
+	char *path = argv[0];
 	enter_program(&m.start);
-	if (nx_guest_env.warm && m.start.is_warm) {
+	bool goes_on = nx_guest_env.warm && m.start.is_warm;
+	int r = m.start.blocked ? nx_seccomp_block(m.start.blocked, goes_on ? NULL : &path) : 0;
+	if (r < 0)
+		give_up("block operations", -r);
+	if (goes_on) {
 		(void)prctl(PR_SET_DUMPABLE, 1);
 		(void)close(CTL_FD);
 		return;
@@ -187,7 +192,7 @@ static void run_program(const struct nx_guest *g)
 	if (nx_guest_env.warm)
 		reset_signals();
 	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
-	execve(argv[0], argv, envp);
+	execve(path, argv, envp);
 	give_up("exec", errno);
 }
 

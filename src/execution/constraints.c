@@ -41,7 +41,8 @@ static const struct nx_field constraint_fields[] = {
 	 .item = NX_T_STRING,
 	 .offset = offsetof(struct nx_constraints_body, blocked_operations),
 	 .max_len = 256,
-	 .help = "scanner rules or functions that block"},
+	 .help = "network, process, file_write: refused by the kernel while the program runs; scanner rules or "
+		 "functions: found before it runs"},
 	{.name = "network_access",
 	 .type = NX_T_ANY,
 	 .flags = NX_F_NULL,

@@ -81,11 +81,14 @@ struct nx_exec_constraints {     /* defaults: nx_exec_constraints_default */
 	int64_t max_time_us;
 	nx_str *allowed_imports; /* n = 0: no restriction */
 	size_t nallowed_imports;
-	nx_str *blocked_operations; /* names of scanner rules or functions */
+	nx_str *blocked_operations; /* of nx_blocked_names, which the kernel refuses too; scanner rules; functions */
 	size_t nblocked_operations;
 	struct nx_exec_network network;
 	struct nx_exec_files files;
 };
+/* Those of blocked_operations that hold at run time, whatever the scanner says: enum nx_blocked, a bit each, in its order. */
+extern const char *const nx_blocked_names[]; /* "network", "process", "file_write", NULL */
+unsigned nx_exec_blocked(const struct nx_exec_constraints *k);
 extern const struct nx_exec_constraints nx_exec_constraints_default; /* 20 %, 512 MiB, 30 s */
 
 struct nx_exec_artifact {

@@ -145,6 +145,42 @@ int nx_exec_network_check(const struct nx_config *c, const struct nx_exec_networ
 	return nx_run_network(c, n, &crossing, err);
 }
 
+const char *const nx_blocked_names[] = {"network", "process", "file_write", NULL};
+
+unsigned nx_exec_blocked(const struct nx_exec_constraints *k)
+{
+	unsigned blocked = 0;
+	for (size_t i = 0; i < k->nblocked_operations; i++)
+		for (unsigned b = 0; nx_blocked_names[b]; b++)
+			if (nx_str_eqz(k->blocked_operations[i], nx_blocked_names[b]))
+				blocked |= 1U << b;
+	return blocked;
+}
+
+/* Refused where it would be blocked by nobody: better no run than one without its walls. */
+static int check_blocked(const struct nx_exec *x, bool is_native, struct nx_error **err)
+{
+	const unsigned compiler = NX_BLOCKED_PROCESS | NX_BLOCKED_FILE_WRITE;
+	unsigned blocked = nx_exec_blocked(&x->constraints);
+	if (!blocked)
+		return 0;
+	if (!nx_id_none(x->session))
+		nx_error_set(err, NX_EUNSUPPORTED,
+			     "network, process and file_write cannot be blocked for one run of a session, whose "
+			     "interpreter runs already: leave session_id out");
+	else if (!is_native && (blocked != NX_BLOCKED_NETWORK || x->constraints.network.is_granted))
+		nx_error_set(err, NX_EUNSUPPORTED,
+			     "the Docker backend cannot block processes, writes or a network that is granted: use the "
+			     "native one");
+	else if (blocked & compiler && nx_str_eqz(x->language, "c"))
+		nx_error_set(err, NX_EUNSUPPORTED,
+			     "process and file_write cannot be blocked for c, whose compiler starts processes and "
+			     "writes files");
+	else
+		return 0;
+	return nx_error_at(err, "/constraints/blocked_operations");
+}
+
 int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, bool is_native, struct nx_error **err)
 {
 	const struct nx_exec_network *n = &x->constraints.network;
@@ -159,7 +195,8 @@ int nx_exec_grants_check(const struct nx_config *c, const struct nx_exec *x, boo
 		nx_error_hint(err, "give network_access when the session is made, or leave session_id out");
 		return nx_error_at(err, POINTER);
 	}
-	return nx_exec_network_check(c, n, is_native, err);
+	int r = check_blocked(x, is_native, err);
+	return r < 0 ? r : nx_exec_network_check(c, n, is_native, err);
 }
 
 static void add_list(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const nx_str *list, size_t n)

@@ -132,6 +132,12 @@ void nx_run_prepare(struct nx_run *r)
 		nx_run_fail(r);
 		return;
 	}
+	if (nx_exec_blocked(k) && r->features.syscalls != NX_MECH_SECCOMP) {
+		nx_error_set(&r->error, NX_ESANDBOX, "this host has no seccomp, which is what blocks operations");
+		nx_error_hint(&r->error, "nexus doctor");
+		nx_run_fail(r);
+		return;
+	}
 	nx_spawn_init(&m, NX_SPAWN_PREPARE, r->number);
 	m.prepare = (struct nx_spawn_prepare){
 		.head = m.head,
@@ -281,6 +287,7 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 			      &m.start, err) < 0 ||
 	    nx_run_network_env(&r->x->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
+	m.start.blocked = (uint8_t)nx_exec_blocked(&r->x->constraints);
 	m.start.sent_us = nx_time_mono_us();
 	int n = nx_spawner_send(r->e->spawner, &m);
 	if (n < 0)

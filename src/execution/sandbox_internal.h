@@ -266,6 +266,10 @@ int nx_seccomp_export(void *filter, struct nx_seccomp *ret); /* of libseccomp */
 int nx_seccomp_install(const struct nx_seccomp *s);
 void nx_seccomp_free(struct nx_seccomp *s);
 
+/* seccomp_blocked.c: the last filter of a program, of enum nx_blocked. *path is moved to where the filter lets it be executed
+ * from; NULL: nothing more is executed. 0 or -errno. */
+int nx_seccomp_block(unsigned blocked, char **path);
+
 /* ---- landlock.c ---- */
 int nx_landlock_abi(void); /* 0: none */
 /* Everything below "/" may be read and executed, /box written; no TCP, unless loopback is all

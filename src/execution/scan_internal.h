@@ -26,7 +26,9 @@ enum nx_rule_kind {
 
 enum nx_rules_language { NX_RULES_PYTHON, NX_RULES_JAVASCRIPT, NX_RULES_SHELL, NX_RULES_C, NX_RULES_MAX };
 
-enum nx_effect { NX_EFFECT_OTHER, NX_EFFECT_NETWORK, NX_EFFECT_MAX }; /* what a sandbox may or may not grant */
+/* What a sandbox may or may not grant, or a request block by these names. */
+enum nx_effect { NX_EFFECT_OTHER, NX_EFFECT_NETWORK, NX_EFFECT_PROCESS, NX_EFFECT_FILE_WRITE, NX_EFFECT_MAX };
+extern const char *const nx_effect_names[NX_EFFECT_MAX];
 
 struct nx_str_list {
 	nx_str *items;
@@ -44,6 +46,7 @@ struct nx_rule {
 	struct nx_str_list options;        /* letters of options that must be given */
 	struct nx_str_list argument_calls; /* an argument must call one of these */
 	struct nx_str_list from, to;
+	nx_str unless_argument;      /* no finding when an argument has this name */
 	int64_t min_argument;        /* > 0: an argument must be a number of at least this */
 	enum nx_rules_language runs; /* the first argument is a program in this language; NX_RULES_MAX: none */
 	enum nx_effect effect;

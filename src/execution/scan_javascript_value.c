@@ -216,7 +216,8 @@ static struct nx_value split(struct nx_js *j, const struct nx_value *v, nx_str s
 	size_t n = 0;
 	if (separator.n == 0 || v->kind != NX_VALUE_TEXT)
 		return nx_value_items(&j->w, v);
-	struct nx_value *items = nx_arena_array(j->w.scratch, struct nx_value, nx_min(v->text.n + 1, (size_t)NX_VALUE_ITEMS_MAX));
+	struct nx_value *items =
+		nx_arena_array(j->w.scratch, struct nx_value, nx_min(v->text.n + 1, (size_t)NX_VALUE_ITEMS_MAX));
 	if (!items)
 		return unknown;
 	for (ptrdiff_t at; n + 1 < NX_VALUE_ITEMS_MAX && (at = nx_str_find(rest, separator)) >= 0;) {

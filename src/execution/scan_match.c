@@ -72,12 +72,27 @@ static bool arguments_call(struct nx_names *w, TSNode call, const struct nx_str_
 	return s.found;
 }
 
+/* f(…, name=…) */
+static bool has_argument(struct nx_names *w, TSNode call, nx_str name)
+{
+	TSNode arguments[NX_CALL_ARGUMENTS_MAX];
+	uint32_t n = w->arguments(w, call, arguments);
+	for (uint32_t i = 0; i < n; i++) {
+		nx_str rest = nx_scan_text(w->s, arguments[i]), first = nx_str_cut(&rest, '=');
+		if (nx_str_eq(nx_str_trim(first), name) && rest.n && rest.p[0] != '=')
+			return true;
+	}
+	return false;
+}
+
 static bool applies(struct nx_names *w, const struct nx_rule *r, TSNode at)
 {
 	bool is_call = !ts_node_is_null(w->callee(w, at));
 	if (r->paths.n && !(is_call && path_matches(w, at, &r->paths)))
 		return false;
 	if (r->argument_calls.n && !(is_call && arguments_call(w, at, &r->argument_calls)))
+		return false;
+	if (r->unless_argument.n && (!is_call || has_argument(w, at, r->unless_argument)))
 		return false;
 	if (r->min_argument && !(is_call && is_large(w, at, r->min_argument)))
 		return false;
@@ -208,8 +223,8 @@ void nx_match_text(struct nx_names *w, const struct nx_value *v, TSNode at)
 
 static bool is_reference_of(const struct nx_rule *r)
 {
-	return r->severity >= NX_SEV_MEDIUM && !r->paths.n && !r->argument_calls.n && !r->min_argument &&
-	       !r->within_loop;
+	return r->severity >= NX_SEV_MEDIUM && !r->paths.n && !r->unless_argument.n && !r->argument_calls.n &&
+	       !r->min_argument && !r->within_loop;
 }
 
 void nx_match_reference(struct nx_names *w, nx_str name, TSNode at)

@@ -10,6 +10,7 @@
 #define PARTS_MAX 128   /* names of one import, targets of one assignment */
 #define LARGE 100000000 /* of a repetition */
 #define LARGE_EXPONENT 1000000
+#define RECURSION_DEPTH 8 /* of an expression that is searched for a call */
 
 static bool is(TSNode n, TSSymbol s)
 {
@@ -478,16 +479,47 @@ static void check_loop(struct nx_py *p, TSNode n)
 		nx_scan_check(p->w.s, "endless-loop", n);
 }
 
-/* def f(): f(): nothing stands before the call. */
+/* In a method the bare name is that of something outside of the class. */
+static bool is_self(const struct nx_py *p, TSNode call, nx_str name, bool is_method)
+{
+	nx_str f = text(p, nx_py_child(call, p->f.function));
+	return (nx_str_eq(f, name) && !is_method) ||
+	       (nx_str_starts(f, NX_STR("self.")) && nx_str_eq(nx_str_slice(f, 5, f.n), name));
+}
+
+/* The expression cannot be had without a call of `name`. */
+static bool needs_call(const struct nx_py *p, TSNode n, nx_str name, bool is_method, unsigned depth)
+{
+	TSNode parts[8];
+	if (is(n, p->s.call) && is_self(p, n, name, is_method))
+		return true;
+	if (depth == 0 || !(is(n, p->s.call) || is(n, p->s.argument_list) || is(n, p->s.binary_operator) ||
+			    is(n, p->s.parenthesized_expression) || is(n, p->s.tuple) || is(n, p->s.list) ||
+			    is(n, p->s.expression_list) || is(n, p->s.unary_operator) || is(n, p->s.return_statement) ||
+			    is(n, p->s.expression_statement)))
+		return false;
+	uint32_t count = nx_scan_children(n, parts, nx_countof(parts));
+	for (uint32_t i = 0; i < count; i++)
+		if (needs_call(p, parts[i], name, is_method, depth - 1))
+			return true;
+	return false;
+}
+
+static bool is_method(const struct nx_py *p, TSNode function)
+{
+	TSNode block = ts_node_parent(function);
+	return !ts_node_is_null(block) && is(ts_node_parent(block), p->s.class_definition);
+}
+
+/* def f(): f(), or return f() + f(): nothing but a docstring stands before the call. */
 static void check_recursion(struct nx_py *p, TSNode n)
 {
-	TSNode first = ts_node_named_child(nx_py_child(n, p->f.body), 0);
-	TSNode call = ts_node_is_null(first) ? first : ts_node_named_child(first, 0);
-	nx_str name = text(p, nx_py_child(n, p->f.name));
-	if (!is(call, p->s.call) || !(is(first, p->s.expression_statement) || is(first, p->s.return_statement)))
-		return;
-	nx_str f = text(p, nx_py_child(call, p->f.function));
-	if (nx_str_eq(f, name) || (nx_str_starts(f, NX_STR("self.")) && nx_str_eq(nx_str_slice(f, 5, f.n), name)))
+	TSNode parts[3], body = nx_py_child(n, p->f.body);
+	uint32_t count = ts_node_is_null(body) ? 0 : nx_scan_children(body, parts, nx_countof(parts)), at = 0;
+	if (count > 1 && is(parts[0], p->s.expression_statement) && is(ts_node_named_child(parts[0], 0), p->s.string))
+		at = 1;
+	if (at < count && (is(parts[at], p->s.expression_statement) || is(parts[at], p->s.return_statement)) &&
+	    needs_call(p, parts[at], text(p, nx_py_child(n, p->f.name)), is_method(p, n), RECURSION_DEPTH))
 		nx_scan_check(p->w.s, "endless-recursion", n);
 }
 

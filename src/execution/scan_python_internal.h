@@ -10,7 +10,7 @@
 /* clang-format off */
 #define NX_PY_SYMBOLS(X) \
 	X(aliased_import) X(argument_list) X(as_pattern) X(as_pattern_target) X(assignment) X(attribute) \
-	X(augmented_assignment) X(await) X(binary_operator) X(boolean_operator) X(break_statement) X(call) \
+	X(augmented_assignment) X(await) X(binary_operator) X(boolean_operator) X(break_statement) X(call) X(class_definition) \
 	X(concatenated_string) X(conditional_expression) X(decorator) X(default_parameter) \
 	X(dictionary_splat) X(dotted_name) X(escape_sequence) X(expression_list) X(expression_statement) \
 	X(for_in_clause) X(for_statement) X(function_definition) X(generator_expression) X(identifier) \

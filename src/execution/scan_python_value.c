@@ -2,6 +2,7 @@
 #include "execution/scan_python_internal.h"
 
 #define FORMAT_PIECES_MAX 64
+#define PARENTS_MAX 16
 
 static const struct nx_value unknown = {.kind = NX_VALUE_UNKNOWN};
 
@@ -164,6 +165,40 @@ static struct nx_value with_path(struct nx_py *p, struct nx_value v, const struc
 	return v;
 }
 
+/* "../" * 8 */
+static struct nx_value repeat(struct nx_py *p, const struct nx_value *v, int64_t times)
+{
+	struct nx_value r = *v;
+	if (times == 1 || v->text.n == 0)
+		return r;
+	if (times < 1 || times > NX_VALUE_TEXT_MAX || v->text.n * (size_t)times > NX_VALUE_TEXT_MAX)
+		return times < 1 ? nx_value_text(NX_STR("")) : unknown;
+	char *out = nx_arena_alloc(p->w.scratch, v->text.n * (size_t)times);
+	if (!out)
+		return unknown;
+	for (size_t i = 0; i < (size_t)times; i++)
+		memcpy(out + i * v->text.n, v->text.p, v->text.n);
+	r.text = nx_str_n(out, v->text.n * (size_t)times);
+	return r;
+}
+
+/* The directory of a path, as pathlib's parent gives it for one that is made absolute first. */
+static nx_str parent_of(struct nx_py *p, nx_str path)
+{
+	while (path.n > 1 && path.p[path.n - 1] == '/')
+		path.n--;
+	if (nx_str_eqz(path, "."))
+		return NX_STR("..");
+	if (nx_str_eqz(path, "~") || nx_str_eqz(path, "..") || nx_str_ends(path, NX_STR("/.."))) {
+		char *up = path.n < NX_SCAN_DOTTED_MAX ? nx_arena_printf(p->w.scratch, "%.*s/..", NX_FMT(path)) : NULL;
+		return up ? nx_str_z(up) : path;
+	}
+	size_t n = path.n;
+	while (n > 0 && path.p[n - 1] != '/')
+		n--;
+	return n == 0 ? NX_STR(".") : nx_str_n(path.p, n == 1 ? 1 : n - 1);
+}
+
 static struct nx_value binary(struct nx_py *p, TSNode n, unsigned depth)
 {
 	nx_str operator= text(p, nx_py_child(n, p->f.operator));
@@ -176,7 +211,9 @@ static struct nx_value binary(struct nx_py *p, TSNode n, unsigned depth)
 	if (nx_str_eqz(operator, "/") && a.kind == NX_VALUE_NAME)
 		return with_path(p, a, &a, &b);
 	if (nx_str_eqz(operator, "*") && a.kind == NX_VALUE_TEXT && b.kind == NX_VALUE_NUMBER)
-		return b.number == 1 ? a : unknown;
+		return repeat(p, &a, b.number);
+	if (nx_str_eqz(operator, "*") && b.kind == NX_VALUE_TEXT && a.kind == NX_VALUE_NUMBER)
+		return repeat(p, &b, a.number);
 	if (nx_str_eqz(operator, "**"))
 		return nx_value_arithmetic('p', &a, &b);
 	return operator.n ? nx_value_arithmetic(operator.p[0], &a, &b) : unknown;
@@ -271,7 +308,12 @@ static struct nx_value member(struct nx_py *p, const struct nx_value *o, nx_str 
 static struct nx_value attribute(struct nx_py *p, TSNode n, unsigned depth)
 {
 	struct nx_value o = eval(p, nx_py_child(n, p->f.object), depth + 1);
-	return member(p, &o, nx_py_identifier(p, nx_py_child(n, p->f.attribute)));
+	nx_str name = nx_py_identifier(p, nx_py_child(n, p->f.attribute));
+	if (o.path.n && nx_str_eqz(name, "parent"))
+		o.path = parent_of(p, o.path);
+	else if (!(o.path.n && nx_str_eqz(name, "parents")))
+		return member(p, &o, name);
+	return o;
 }
 
 static struct nx_value slice(struct nx_py *p, const struct nx_value *o, nx_str bounds)
@@ -308,6 +350,10 @@ static struct nx_value subscript(struct nx_py *p, TSNode n, unsigned depth)
 	if (nx_py_is(key, p->s.slice))
 		return slice(p, &o, text(p, key));
 	struct nx_value k = eval(p, key, depth + 1);
+	for (int64_t i = 0; k.kind == NX_VALUE_NUMBER && o.path.n && i <= k.number && i < PARENTS_MAX; i++)
+		o.path = parent_of(p, o.path);
+	if (k.kind == NX_VALUE_NUMBER && o.path.n) /* path.parents[2] */
+		return o;
 	if (k.kind == NX_VALUE_NUMBER)
 		return nx_value_index(&p->w, &o, k.number);
 	return nx_value_is_text(&k) ? member(p, &o, k.text) : unknown;

@@ -11,7 +11,7 @@ NX_ASSETS(scan_rules);
 static const char *const kind_names[] = {"import", "call",     "name", "attribute", "command",
 					 "pipe",   "redirect", "word", "fork_bomb", "check"};
 static const char *const language_names[NX_RULES_MAX + 1] = {"python", "javascript", "shell", "c", ""};
-static const char *const effect_names[NX_EFFECT_MAX] = {"", "network"};
+const char *const nx_effect_names[NX_EFFECT_MAX] = {"", "network", "process", "file_write"};
 
 static struct {
 	pthread_mutex_t lock;   /* what follows; what is loaded never changes again */
@@ -99,6 +99,7 @@ static int read_rule(yyjson_val *v, struct nx_arena *a, struct nx_rule *r, struc
 	r->message = nx_json_str(v, "message");
 	r->advice = nx_json_str(v, "advice");
 	r->cwe = nx_json_str(v, "cwe").p;
+	r->unless_argument = nx_json_str(v, "unless_argument");
 	r->exact = nx_json_bool(v, "exact", false);
 	r->bare = nx_json_bool(v, "bare", false);
 	r->within_loop = nx_json_bool(v, "within_loop", false);
@@ -107,7 +108,7 @@ static int read_rule(yyjson_val *v, struct nx_arena *a, struct nx_rule *r, struc
 		return nx_error_set(err, NX_EINTERNAL, "a rule needs id, message, advice and cwe");
 	if (pick_severity(nx_json_str(v, "severity"), &r->severity, err) < 0 ||
 	    pick(language_names, nx_countof(language_names), nx_json_str(v, "runs"), "runs", &runs, err) < 0 ||
-	    pick(effect_names, nx_countof(effect_names), nx_json_str(v, "effect"), "effect", &effect, err) < 0 ||
+	    pick(nx_effect_names, nx_countof(nx_effect_names), nx_json_str(v, "effect"), "effect", &effect, err) < 0 ||
 	    pick(kind_names, nx_countof(kind_names), nx_json_str(v, "kind"), "kind", &kind, err) < 0 ||
 	    read_list(v, "what", a, &r->what, err) < 0 || read_list(v, "paths", a, &r->paths, err) < 0 ||
 	    read_list(v, "options", a, &r->options, err) < 0 || read_list(v, "from", a, &r->from, err) < 0 ||
@@ -190,7 +191,7 @@ static int load_policies(struct nx_arena *a, struct nx_error **err)
 		yyjson_val *held = nx_json_get(v, "blocks_when_held");
 		r = pick_severity(nx_json_str(v, "blocks"), &p->blocks, err);
 		for (size_t e = 0; r == 0 && e < NX_EFFECT_MAX; e++) {
-			nx_str name = nx_json_str(held, effect_names[e]);
+			nx_str name = nx_json_str(held, nx_effect_names[e]);
 			p->blocks_when_held[e] = p->blocks;
 			if (name.n)
 				r = pick_severity(name, &p->blocks_when_held[e], err);

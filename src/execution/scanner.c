@@ -117,7 +117,9 @@ void nx_scan_find(struct nx_scan *s, const struct nx_rule *rule, TSNode at)
 {
 	const struct nx_scan_options *o = s->options;
 	const struct nx_policy *p = nx_policy_get(o->policy);
-	bool blocked = nx_scan_is_blocked(s, NX_STR_NULL, rule->id);
+	bool blocked =
+		nx_scan_is_blocked(s, NX_STR_NULL, rule->id) ||
+		(rule->effect != NX_EFFECT_OTHER && nx_scan_is_blocked(s, NX_STR_NULL, nx_effect_names[rule->effect]));
 	bool held = rule->effect == NX_EFFECT_NETWORK && !o->has_network;
 	enum nx_severity severity = blocked ? NX_SEV_CRITICAL : rule->severity;
 	add(s,

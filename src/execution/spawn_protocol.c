@@ -116,6 +116,8 @@ static const char *check_start(const struct nx_spawn_start *s)
 {
 	if (s->argc < 1 || s->argc > NX_SPAWN_ARGS_MAX || s->envc > NX_SPAWN_ARGS_MAX)
 		return "number of arguments out of range";
+	if (s->blocked & ~NX_BLOCKED_ALL)
+		return "blocked operations out of range";
 	if (!texts_fit(s->args, sizeof(s->args), s->argc) || !texts_fit(s->env, sizeof(s->env), s->envc))
 		return "arguments do not fit";
 	return s->args[0] == '/' ? NULL : "the program is not an absolute path";

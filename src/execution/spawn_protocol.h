@@ -154,10 +154,14 @@ struct nx_spawn_rlimits { /* of the spawner to the guest; 0 in what the server s
 	int64_t memory_bytes; /* 0: a cgroup holds it */
 };
 
+/* What a request blocks and the kernel refuses: nx_blocked_names. */
+enum nx_blocked { NX_BLOCKED_NETWORK = 1, NX_BLOCKED_PROCESS = 2, NX_BLOCKED_FILE_WRITE = 4, NX_BLOCKED_ALL = 7 };
+
 struct nx_spawn_start {
 	struct nx_spawn_head head;
 	uint32_t argc, envc;
 	uint8_t has_stdin; /* /code/stdin is standard input, else /dev/null */
+	uint8_t blocked;   /* of enum nx_blocked */
 	uint8_t is_warm;   /* of the spawner to the guest: the interpreter that waits is the one asked for */
 	int64_t sent_us; /* nx_time_mono_us; 0: when it arrives. The server's clock runs from there, so usage does too */
 	struct nx_spawn_rlimits rlimits;

@@ -213,6 +213,12 @@ TEST(names_that_reach_a_call_are_followed)
 
 TEST(amounts_loops_and_recursion)
 {
+	py("def f():\n    return f() + f()", "py-endless-recursion");
+	py("def f(n):\n    'text'\n    return (1 + f(n), 2)", "py-endless-recursion");
+	py("class A:\n    def f(self):\n        return 1 + self.f()", "py-endless-recursion");
+	mild("def fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)");
+	mild("def fib(n):\n    return n < 2 and n or fib(n - 1) + fib(n - 2)");
+	mild("class A:\n    def date(self):\n        'text'\n        return date(self.y)");
 	py("x = 'a' * 10 ** 10", "py-large");
 	py("x = [0] * (1 << 40)", "py-large");
 	py("x = 9 ** 9 ** 9", "py-large");
@@ -237,6 +243,34 @@ TEST(ordinary_code_stays_below_medium)
 	     "A('x').run()\nprint('/'.join(words), 'C:\\\\x', '../data/x.csv')\n");
 	nx_arena_free(A);
 	A = NULL;
+}
+
+TEST(paths_are_followed_upwards)
+{
+	py("from pathlib import Path\np = Path.cwd().parent.parent / 'etc' / 'passwd'", "py-text-traversal");
+	py("from pathlib import Path\np = Path.cwd().parents[2] / 'x'", "py-text-traversal");
+	py("from pathlib import Path\np = Path('/etc/ssh').parent / 'shadow'", "py-text-secret");
+	py("open('../' * 8 + 'etc/shadow')", "py-open-traversal");
+	py("open(3 * '../' + 'x')", "py-open-traversal");
+	mild("from pathlib import Path\np = Path(__file__).parent.parent / 'data'");
+	mild("from pathlib import Path\np = Path('a/b/c').parent.parent / 'data'");
+	mild("print('=' * 80, '-' * -1, 'ab' * 100000)");
+}
+
+TEST(archives_are_unpacked_inside_or_not_at_all)
+{
+	py("import zipfile\nwith zipfile.ZipFile('a') as z:\n    z.extractall('/')", "py-extract-outside");
+	py("import tarfile\ntarfile.open('a').extractall(path='/etc')", "py-extract-outside");
+	py("import tarfile\nwith tarfile.open('a') as t:\n    t.extractall()", "py-extract-unfiltered");
+	py("import shutil\nshutil.unpack_archive('a.zip', '..')", "py-extract-outside");
+	mild("import zipfile\nzipfile.ZipFile('a').extractall('out')");
+	mild("import tarfile\ntarfile.open('a').extractall('out', filter='data')");
+}
+
+TEST(stores_of_secrets_and_the_desktop)
+{
+	py("import keyring", "py-import-keyring");
+	py("import webbrowser as w", "py-import-browser");
 }
 
 TEST(half_a_pair_of_surrogates_is_no_character)

@@ -267,6 +267,32 @@ TEST(blocked_operations_are_critical)
 	}
 }
 
+TEST(what_is_blocked_by_its_effect_is_critical)
+{
+	static const struct {
+		const char *language, *effect, *code;
+	} cases[] = {
+		{"python", "network", "import socket\nsocket.socket()"},
+		{"python", "process", "import subprocess\nsubprocess.run(['ls'])"},
+		{"python", "process", "import os\nos.fork()"},
+		{"python", "file_write", "import os\nos.remove('x')"},
+		{"javascript", "network", "require('net')"},
+		{"javascript", "process", "require('child_process').spawn('ls')"},
+		{"c", "network", "int f(void) { return socket(2, 1, 0); }"},
+		{"c", "process", "int f(void) { return fork(); }"},
+	};
+	for (size_t i = 0; i < nx_countof(cases); i++) {
+		nx_str blocked = nx_str_z(cases[i].effect);
+		struct nx_scan_options o = {
+			.policy = NX_SCAN_STANDARD, .blocked_operations = &blocked, .nblocked_operations = 1};
+		struct nx_scan_result r;
+		nx_arena_reset(A);
+		ASSERT_OK(nx_scan(nx_str_z(cases[i].language), nx_str_z(cases[i].code), &o, A, &r, NULL));
+		ASSERT_FALSE(r.is_safe);
+		ASSERT_EQ(r.risk, NX_SEV_CRITICAL);
+	}
+}
+
 TEST(broken_and_binary_text_is_scanned_as_far_as_it_parses)
 {
 	struct nx_scan_result r;
