@@ -89,7 +89,8 @@ static int find_root(struct nx_run *r, const char **ret, struct nx_error **err)
 	if (result < 0)
 		return result;
 	*ret = nx_arena_printf(r->scratch, "%s/images/%s/root", nx_store_dir(e->store), r->image);
-	return *ret ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a run");
+	return *ret ? nx_image_env(e, r->image, r->scratch, &r->image_env, err)
+		    : nx_error_set(err, NX_ENOMEM, "no memory for a run");
 }
 
 static int find_language(struct nx_run *r, struct nx_error **err)

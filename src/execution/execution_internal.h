@@ -163,6 +163,7 @@ struct nx_run {
 	int leavings;                   /* its work directory as an archive; -1: none */
 	bool is_made;                   /* it has what the language compiles */
 	char image[NX_SPAWN_IMAGE_MAX]; /* its directory; "": none was asked for */
+	nx_str image_env;               /* in scratch */
 	struct nx_pump *out_pump, *err_pump;
 	struct nx_buf out, err_out;
 	struct nx_run_input *inputs; /* in x->arena */
@@ -232,6 +233,13 @@ int nx_run_network(const struct nx_config *c, const struct nx_exec_network *n, s
 		   struct nx_error **err);
 /* Adds what tells a program of its proxy. */
 int nx_run_network_env(const struct nx_exec_network *n, struct nx_spawn_start *s, struct nx_error **err);
+
+/* ---- image_env.c ---- */
+
+/* What an image asks for, texts that each end with a NUL; on a worker. Empty: nothing. */
+int nx_image_env(const struct nx_execution *e, const char *image, struct nx_arena *a, nx_str *ret, struct nx_error **err);
+/* Takes the place of PATH, LANG and TZ, goes behind PYTHONPATH, and is added to the rest. */
+int nx_image_env_add(nx_str env, struct nx_spawn_start *s, struct nx_error **err);
 
 /* ---- refusals.c ---- */
 

@@ -168,6 +168,8 @@ static int read_manifest(struct nx_image_reader *r, yyjson_val *manifest, struct
 				      NX_FMT(nx_str_slice(nx_json_str(config, "architecture"), 0, 40)), architecture());
 	if (result == 0)
 		result = check_count(yyjson_arr_size(layers), err);
+	if (result == 0)
+		result = nx_image_env_take(r, config, err);
 	if (result < 0)
 		return result;
 	yyjson_arr_foreach (layers, i, n, v) {
@@ -241,6 +243,8 @@ static int read_docker(struct nx_image_reader *r, struct nx_arena *a, struct nx_
 		result = nx_error_set(err, NX_EPARSE, "the image has other layers than its configuration");
 	if (result == 0)
 		result = check_count(yyjson_arr_size(layers), err);
+	if (result == 0)
+		result = nx_image_env_take(r, config, err);
 	if (result < 0)
 		return result;
 	yyjson_arr_foreach (layers, i, n, layer) {

@@ -185,7 +185,9 @@ static int keep(const struct import *im, nx_str name, const char *images, nx_str
 	if (!o)
 		return nx_error_set(err, NX_ENOMEM, "no memory for an image");
 	put_image(d, o, &n);
-	int r = settle(im, images, err);
+	int r = nx_image_env_keep(&im->reader, im->place, err);
+	if (r == 0)
+		r = settle(im, images, err);
 	if (r == 0)
 		r = nx_json_write(im->arena, o, false, ret_json, err);
 	return r < 0 ? r : nx_store_write_sync(im->e->store, insert, &n, err);

@@ -285,6 +285,7 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 	    nx_run_write_inputs(r, err) < 0 ||
 	    nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, r->x->stdin_text.n > 0,
 			      &m.start, err) < 0 ||
+	    nx_image_env_add(r->image_env, &m.start, err) < 0 ||
 	    nx_run_network_env(&r->x->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
 	m.start.blocked = (uint8_t)nx_exec_blocked(&r->x->constraints);

@@ -402,6 +402,7 @@ static int start(struct nx_session *s, struct nx_error **err)
 	nx_spawn_init(&m, NX_SPAWN_START, s->number);
 	if (nx_session_watch(s, err) < 0 ||
 	    nx_language_start(s->language, s->program, s->constraints.max_memory_mb, false, &m.start, err) < 0 ||
+	    nx_image_env_add(s->image_env, &m.start, err) < 0 ||
 	    nx_run_network_env(&s->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
 	s->env = nx_str_dup(s->scratch, nx_str_n(m.start.env, sizeof(m.start.env)));
@@ -538,7 +539,8 @@ static int find_root(struct nx_session *s, const char **ret, struct nx_error **e
 	if (r < 0)
 		return r;
 	*ret = nx_arena_printf(s->scratch, "%s/images/%s/root", nx_store_dir(s->e->store), s->root);
-	return *ret && s->image.p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a session");
+	return *ret && s->image.p ? nx_image_env(s->e, s->root, s->scratch, &s->image_env, err)
+				  : nx_error_set(err, NX_ENOMEM, "no memory for a session");
 }
 
 static int find_driver(struct nx_session *s, nx_str language, struct nx_error **err)

@@ -84,6 +84,7 @@ struct nx_session {
 	const char *program;
 	nx_str image;                           /* its name, in scratch; empty: none */
 	char root[NX_SPAWN_IMAGE_MAX];          /* its directory among the images; "": none */
+	nx_str image_env;                       /* in scratch */
 	struct nx_exec_constraints constraints; /* lists in it are the creator's */
 	const struct nx_spawn_files *files;     /* granted, in scratch; NULL: none */
 	int64_t idle_us, lifetime_us, created_us, used_us;

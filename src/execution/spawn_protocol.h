@@ -28,7 +28,7 @@
 #define NX_SPAWN_MAGIC 0x4e585350u /* "NXSP" */
 #define NX_SPAWN_VERSION 1
 #define NX_SPAWN_TEXT_MAX 4096 /* bytes of all arguments, or of the environment, with their NULs */
-#define NX_SPAWN_ARGS_MAX 32
+#define NX_SPAWN_ARGS_MAX 64
 #define NX_SPAWN_CHECKS_MAX 16
 #define NX_SPAWN_RUNS_MAX 1024
 #define NX_SPAWN_FDS_MAX 6

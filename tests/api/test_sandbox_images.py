@@ -81,7 +81,7 @@ def python(served, base, tmp_path_factory):
     return "python"
 
 
-def layout(where, layers, arch=ARCH, pack=lambda x: gzip.compress(x, 1)):
+def layout(where, layers, arch=ARCH, pack=lambda x: gzip.compress(x, 1), config=None):
     """An OCI image layout with these layers, packed by gzip. Its digest."""
     blobs = where / "blobs/sha256"
     blobs.mkdir(parents=True)
@@ -90,7 +90,7 @@ def layout(where, layers, arch=ARCH, pack=lambda x: gzip.compress(x, 1)):
         (blobs / digest(data)[7:]).write_bytes(data)
         return {"digest": digest(data), "size": len(data)}
     packed = [put(pack(x)) for x in layers]
-    config = put(json.dumps({"architecture": arch, "os": "linux",
+    config = put(json.dumps({"architecture": arch, "os": "linux", "config": config or {},
                              "rootfs": {"type": "layers", "diff_ids": [digest(x) for x in layers]}}).encode())
     manifest = put(json.dumps({"schemaVersion": 2, "config": config, "layers": packed}).encode())
     (where / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
@@ -383,6 +383,30 @@ def test_an_image_that_is_removed_stays_for_the_session_that_runs_in_it(served, 
     r = served.post("/v1/sandbox/executions", {"language": "python", "session_id": s["id"], "code": "print(6 * 7)"})
     assert r.json()["stdout"] == "42\n", r.text
     served.delete(f"/v1/sandbox/sessions/{s['id']}")
+
+
+def test_the_environment_of_an_image(served, small, tmp_path):
+    env = ["PATH=/opt/bin:/usr/bin:/bin", "LANG=C", "APP=a b=c", "HOME=/root", "TMPDIR=/root", "HTTP_PROXY=http://192.0.2.1",
+           "PYTHONPATH=/opt/py", "not a name=1", "none", "1X=1", "LONG=" + "x" * 2000, 7]
+    config = {"Env": env, "WorkingDir": "/opt", "User": "0", "Entrypoint": ["/bin/false"], "Cmd": ["false"]}
+    layout(tmp_path / "oci", [small, tar_of(special("opt/bin/greet", tarfile.LNKTYPE, "usr/bin/true"))], config=config)
+    r = bring(served, "env", tmp_path / "oci")
+    assert r.status_code == 201, r.text
+    got = run(served, "env", "command -v greet; env; pwd; id -u")["stdout"].splitlines()
+    assert got[0] == "/opt/bin/greet" and got[-2].endswith("/work") and got[-1] != "0", got
+    assert {"PATH=/opt/bin:/usr/bin:/bin", "LANG=C", "APP=a b=c", "HOME=/work", "TMPDIR=/tmp", "PYTHONPATH=/work:/opt/py"} <= set(got)
+    assert not [x for x in got if x.startswith(("HTTP_PROXY", "not", "none", "1X", "LONG"))], got
+    for many in ([f"A{i}=1" for i in range(33)], [f"A{i}=" + "x" * 500 for i in range(5)]):
+        where = tmp_path / str(len(many))
+        layout(where, [small], config={"Env": many})
+        r = bring(served, "many", where)
+        assert r.status_code >= 400 and r.json()["code"] == "NX-LIMIT" and "32 variables" in r.json()["detail"], r.text
+    most = [f"A{i}=" + "x" * 58 for i in range(32)]
+    layout(tmp_path / "most", [small], config={"Env": most})
+    assert bring(served, "most", tmp_path / "most").status_code == 201
+    assert set(most) <= set(run(served, "most", "env")["stdout"].splitlines())
+    for name in ("env", "most"):
+        assert served.delete(f"/v1/sandbox/images/{name}").status_code == 204
 
 
 def test_files_are_granted_to_a_program_in_an_image(start, small, tmp_path):
