@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,17 +67,28 @@ static struct child *find_pid(pid_t pid)
 
 /* ---- signals ---- */
 
-static bool kill_members(pid_t session)
+/* One block of /proc; without an allocator, for which a guest's limits leave no room perhaps. */
+static bool kill_listed(const char *block, long n, pid_t session)
 {
 	bool found = false;
-	DIR *d = opendir("/proc");
-	for (struct dirent *e; d && (e = readdir(d));) {
+	for (long at = 0; at < n;) {
+		const struct dirent64 *e = (const struct dirent64 *)(const void *)(block + at);
 		long pid = e->d_name[0] >= '1' && e->d_name[0] <= '9' ? strtol(e->d_name, NULL, 10) : 0;
 		if (pid > 1 && pid != session && getsid((pid_t)pid) == session && kill((pid_t)pid, SIGKILL) == 0)
 			found = true;
+		at += e->d_reclen;
 	}
-	if (d)
-		(void)closedir(d);
+	return found;
+}
+
+static bool kill_members(pid_t session)
+{
+	_Alignas(struct dirent64) char block[8192];
+	bool found = false;
+	long n;
+	nx_auto_fd int dir = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (dir >= 0 && (n = syscall(SYS_getdents64, dir, block, sizeof(block))) > 0)
+		found |= kill_listed(block, n, session);
 	return found;
 }
 

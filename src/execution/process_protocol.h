@@ -9,7 +9,8 @@
  *          <- FAILED                         or not: errnum
  *   SIGNAL ->                                to the process group that it was started in
  *   STOP ->                                  the same, and when it ends, what is left of its session is killed
- *   KILL ->                                  SIGKILL to all of its session, as far as it did not leave that
+ *   KILL ->                                  SIGKILL to all of its session, as far as it did not leave that; to its group alone
+ *                                            where the guest has no /proc
  *          <- ENDED                          it ended: wait status and usage; comes once after STARTED
  *
  * Orders come from the server and are checked for the shape alone. Words come from inside the walls: they are a guest's, so
