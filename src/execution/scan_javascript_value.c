@@ -301,7 +301,7 @@ nx_str nx_js_plain(nx_str name)
 
 static struct nx_value call_name(struct nx_js *j, nx_str f, TSNode n, unsigned depth)
 {
-	struct nx_value a[NX_CALL_ARGUMENTS_MAX];
+	struct nx_value a[NX_CALL_ARGUMENTS_MAX] = {{.kind = NX_VALUE_UNKNOWN}};
 	TSNode nodes[NX_CALL_ARGUMENTS_MAX];
 	uint32_t count = j->w.arguments(&j->w, n, nodes);
 	for (uint32_t i = 0; i < count; i++)
