@@ -101,6 +101,7 @@ X(sandbox_process_start_wait, "sandbox.process_start_wait", TIME, "20s", 1, 600e
 X(sandbox_process_stop_grace, "sandbox.process_stop_grace", TIME, "2s", 1, 600e3, 0, "time that a process of a session has to end after it was asked to, before it is killed") \
 X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to read; those of sandbox.write_roots, too") \
 X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \
+X(sandbox_rules_dir, "sandbox.rules_dir", STR, "", 0, 0, 0, "directory with the operator's own rules of the scanner: python.yaml, javascript.yaml, shell.yaml, c.yaml and policies.yaml; empty: none") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
 X(sandbox_write_roots, "sandbox.write_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to write") \

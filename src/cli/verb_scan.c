@@ -4,10 +4,11 @@
 #include "cli/verbs.h"
 #include "execution/scanner.h"
 
-static const char *policy, *language, *format;
+static const char *policy, *language, *format, *rules;
 static const struct nx_cli_option options[] = {
 	{"policy", "NAME", "strict, standard (default) or off", &policy, NULL},
 	{"language", "NAME", "python, javascript, shell or c (default: by the file's name)", &language, NULL},
+	{"rules", "DIR", "add the rules and policies of this directory (sandbox.rules_dir has the form)", &rules, NULL},
 	{"format", "NAME", "text (default), json (as --json: a line a file) or sarif", &format, NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -125,7 +126,8 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_scan, "name files or directories, or - for standard input");
-	if (find_policy(&p, &err) < 0 || find_format(c, &sarif, &err) < 0)
+	if ((rules && nx_scan_rules_use(rules, &err) < 0) || find_policy(&p, &err) < 0 ||
+	    find_format(c, &sarif, &err) < 0)
 		return nx_cli_misuse(c, &nx_verb_scan, err);
 	for (int i = 0; i < argc; i++)
 		if (nx_cli_find_files(c, argv[i], is_program, &files, &err) < 0)

@@ -376,7 +376,9 @@ static void attach(struct nx_msg *m)
 int nx_execution_new(const struct nx_config *c, struct nx_store *s, struct nx_spawner *sp, struct nx_workers *w,
 		     struct nx_loop *loop, struct nx_execution **ret, struct nx_error **err)
 {
-	int r = s ? nx_artifacts_open(s, err) : 0; /* without a store: only what the host can do is asked */
+	int r = *c->sandbox_rules_dir ? nx_scan_rules_use(c->sandbox_rules_dir, err) : 0;
+	if (r == 0 && s)
+		r = nx_artifacts_open(s, err); /* without a store: only what the host can do is asked */
 	if (r < 0)
 		return r;
 	struct nx_execution *e = calloc(1, sizeof(*e));

@@ -110,6 +110,7 @@ void nx_scan_nested(struct nx_scan *s, enum nx_rules_language l, nx_str code, TS
 /* Around the use of the parser by this thread: all its memory is gone at the end, trees included. Not nested. */
 void nx_scan_memory_begin(void);
 void nx_scan_memory_end(void);
+bool nx_scan_memory_is_pooled(void); /* false under the address sanitizer: what is made must be freed */
 
 /* Every named node below root, itself included, in the order of the text. */
 void nx_scan_each(TSNode root, void (*visit)(void *ctx, TSNode n), void *ctx);

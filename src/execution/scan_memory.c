@@ -29,6 +29,11 @@ void nx_scan_memory_end(void)
 {
 }
 
+bool nx_scan_memory_is_pooled(void)
+{
+	return false;
+}
+
 #else
 
 #define CHUNK_SIZE ((size_t)64 * 1024)
@@ -168,6 +173,11 @@ void nx_scan_memory_end(void)
 {
 	while (P.all.next != &P.all)
 		drop_chunk(P.all.next);
+}
+
+bool nx_scan_memory_is_pooled(void)
+{
+	return true;
 }
 
 #endif

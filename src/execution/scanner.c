@@ -184,7 +184,8 @@ void nx_scan_walk(struct nx_scan *s, enum nx_rules_language l)
 	s->result->parse_errors |= ts_node_has_error(root);
 	find_bidi(s, root);
 	languages[l].walk(s, root);
-	if (s->depth > 0) /* the last tree dies with its memory; those of nested code could be many */
+	if (s->depth > 0 ||
+	    !nx_scan_memory_is_pooled()) /* the last tree dies with its memory; those of nested code could be many */
 		ts_tree_delete(tree);
 }
 

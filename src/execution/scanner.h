@@ -46,6 +46,10 @@ struct nx_scan_options {
 	size_t ngranted;
 };
 
+/* Adds the rules and policies of a directory: LANGUAGE.yaml and policies.yaml, in the form of ours; a rule with the id of one
+ * of ours takes its place. For all scans that begin after it; "": ours alone. NX_EINVAL with file and line. Any thread. */
+int nx_scan_rules_use(const char *dir, struct nx_error **err);
+
 /* Never executes anything, never fails on what it is given: broken or binary text is scanned as far as it parses.
  * NX_EINVAL for an unknown language, NX_ENOMEM. Any thread. */
 int nx_scan(nx_str language, nx_str code, const struct nx_scan_options *o, struct nx_arena *a,
