@@ -237,7 +237,8 @@ int nx_run_network_env(const struct nx_exec_network *n, struct nx_spawn_start *s
 /* ---- image_env.c ---- */
 
 /* What an image asks for, texts that each end with a NUL; on a worker. Empty: nothing. */
-int nx_image_env(const struct nx_execution *e, const char *image, struct nx_arena *a, nx_str *ret, struct nx_error **err);
+int nx_image_env(const struct nx_execution *e, const char *image, struct nx_arena *a, nx_str *ret,
+		 struct nx_error **err);
 /* Takes the place of PATH, LANG and TZ, goes behind PYTHONPATH, and is added to the rest. */
 int nx_image_env_add(nx_str env, struct nx_spawn_start *s, struct nx_error **err);
 

@@ -45,7 +45,8 @@ int nx_image_env_take(struct nx_image_reader *r, yyjson_val *config, struct nx_e
 		if (name_length(text) == 0)
 			continue;
 		if (++count > NX_IMAGE_ENV_MAX || s.n + 1 > sizeof(r->env) - r->env_bytes)
-			return nx_error_set(err, NX_ELIMIT, "the image asks for more than %d variables or %zu bytes of them",
+			return nx_error_set(err, NX_ELIMIT,
+					    "the image asks for more than %d variables or %zu bytes of them",
 					    NX_IMAGE_ENV_MAX, sizeof(r->env));
 		memcpy(r->env + r->env_bytes, text, s.n + 1);
 		r->env_bytes += s.n + 1;

@@ -8,7 +8,7 @@
 
 #define NX_IMAGE_DIGEST_MAX 72 /* "sha256:", 64 hex digits, NUL */
 
-#define NX_IMAGE_ENV_MAX 32    /* variables */
+#define NX_IMAGE_ENV_MAX 32     /* variables */
 #define NX_IMAGE_ENV_BYTES 2048 /* of all, with their NULs */
 
 struct nx_image_reader {

@@ -183,10 +183,11 @@ static int compile_filter(struct nx_probe *p, bool has_netns)
 void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *rules, const struct nx_roots *roots)
 {
 	struct nx_host *h = &p->host;
-	*p = (struct nx_probe){.host = {.force = nx_forced(), .is_sealed = nx_seal_hold(), .uid_base = uid_base, .roots = roots},
-			       .net = {-1, -1},
-			       .files.sock = -1,
-			       .rules = rules};
+	*p = (struct nx_probe){
+		.host = {.force = nx_forced(), .is_sealed = nx_seal_hold(), .uid_base = uid_base, .roots = roots},
+		.net = {-1, -1},
+		.files.sock = -1,
+		.rules = rules};
 	p->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	h->is_root = geteuid() == 0 && setgroups(0, NULL) == 0;
 	nx_net_keeper_start(&p->net, h);

@@ -23,8 +23,8 @@
 struct nx_session_new {
 	struct nx_arena *arena;
 	int64_t tenant;
-	nx_str language;                        /* python or javascript */
-	nx_str image;                           /* the name of one that was imported; empty: the root of all other runs */
+	nx_str language; /* python or javascript */
+	nx_str image;    /* the name of one that was imported; empty: the root of all other runs */
 	struct nx_exec_constraints constraints; /* of which memory, CPU, network and files count */
 	int64_t idle_us, lifetime_us;           /* 0: sandbox.max_session_idle, sandbox.max_session_time */
 	struct nx_exec_file *files;

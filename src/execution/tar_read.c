@@ -195,8 +195,8 @@ static int copy_data(struct nx_unpack *u, struct archive *ar, int fd, struct nx_
 		u->bytes += n;
 		if (u->bytes > u->max_bytes)
 			return nx_error_set(err, NX_ELIMIT, "the archive holds more than %lld bytes%s%s%s",
-					    (long long)u->max_bytes, u->option ? " (" : "",
-					    u->option ? u->option : "", u->option ? ")" : "");
+					    (long long)u->max_bytes, u->option ? " (" : "", u->option ? u->option : "",
+					    u->option ? ")" : "");
 		int r = nx_write_all(fd, nx_str_n(block, (size_t)n));
 		if (r < 0)
 			return nx_error_set_errno(err, -r, "write what is in the archive");
