@@ -368,7 +368,7 @@ struct nx_value nx_value_arithmetic(char operator, const struct nx_value * a, co
 	case 'p': r = power(x, y); break;
 	case '<':
 		over = x != 0 && (x < 0 || y < 0 || y > 62 || x > INT64_MAX >> y);
-		r = over ? 0 : x << y;
+		r = over || x == 0 ? 0 : x << y; /* 0 by any amount, which C has not */
 		break;
 	case '>': r = y < 0 || y > 63 ? 0 : x >> y; break;
 	case '/':

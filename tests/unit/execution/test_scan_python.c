@@ -254,6 +254,7 @@ TEST(paths_are_followed_upwards)
 	py("open(3 * '../' + 'x')", "py-open-traversal");
 	mild("from pathlib import Path\np = Path(__file__).parent.parent / 'data'");
 	mild("from pathlib import Path\np = Path('a/b/c').parent.parent / 'data'");
+	mild("x = 0 << 64\ny = 0 << -1\n");
 	mild("print('=' * 80, '-' * -1, 'ab' * 100000)");
 }
 
