@@ -20,7 +20,7 @@ struct options {
 	uint32_t dims, m, ef_build;
 };
 
-static void die(const char *what)
+static NX_NORETURN void die(const char *what)
 {
 	fprintf(stderr, "bench hnsw: %s\n", what);
 	exit(1);

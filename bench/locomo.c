@@ -51,7 +51,7 @@ struct bench {
 	char home[64];
 };
 
-static void die(const char *what, const struct nx_error *err)
+static NX_NORETURN void die(const char *what, const struct nx_error *err)
 {
 	(void)fprintf(stderr, "locomo: %s: %s\n", what, err ? nx_error_message(err) : "failed");
 	exit(1);

@@ -27,7 +27,7 @@ struct options {
 	double seconds;
 };
 
-static void die(const char *what, struct nx_error *err)
+static NX_NORETURN void die(const char *what, struct nx_error *err)
 {
 	(void)fprintf(stderr, "%s: %s\n", what, err ? nx_error_message(err) : strerror(errno));
 	exit(1);
