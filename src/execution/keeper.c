@@ -2,7 +2,7 @@
  * A process that sits in a set of v1 cgroups and clones guests there; see sandbox_internal.h for why. It also sits in an
  * empty network namespace, which its guests share one after the other: making and unmaking one for each run costs more than
  * all other namespaces together. Nothing passes from run to run in it: no guest has a privilege over it, loopback is down,
- * and sockets die with their processes before the next guest is cloned.
+ * and no guest is cloned before the sockets of the one before are gone.
  */
 #include "execution/sandbox_internal.h"
 

@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define COLLECTOR_MS_MAX 1000
 
 static bool recv_guest(int sock, struct nx_guest *g)
 {
@@ -62,18 +65,56 @@ void nx_keeper_spare(void)
 		(void)!write(fd, "-1000", 5); /* refused to an ordinary user, who has no v1 cgroups either */
 }
 
+/* Whether /proc/net/unix has its line of titles alone. */
+static bool has_no_sockets(int names_fd)
+{
+	char text[256];
+	ssize_t n = pread(names_fd, text, sizeof(text), 0);
+	const char *end = n > 0 ? memchr(text, '\n', (size_t)n) : NULL;
+	return end && end == text + n - 1;
+}
+
+/*
+ * Sockets that a guest sent to one another outlive it, bound names and ports with them, until the kernel's collector has
+ * been: it works in the background since Linux 6.10, and is woken by the end of any such socket. -errno.
+ */
+static int wait_for_collector(int names_fd)
+{
+	int pair[2];
+	for (int i = 0; i < COLLECTOR_MS_MAX; i++) {
+		if (has_no_sockets(names_fd))
+			return 0;
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
+			(void)close(pair[0]);
+			(void)close(pair[1]);
+		}
+		(void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
+	return -EBUSY;
+}
+
+static int32_t clone_guest(struct nx_guest *g, int names_fd)
+{
+	int r = names_fd < 0 ? 0 : wait_for_collector(names_fd);
+	if (r < 0)
+		return r;
+	g->has_net = names_fd >= 0;
+	pid_t pid = nx_guest_clone(g, g->into_cgroup, true);
+	return pid < 0 ? -errno : pid;
+}
+
 bool nx_keeper_serve(int sock, bool has_net)
 {
 	struct nx_guest g;
+	int names_fd = has_net ? open("/proc/self/net/unix", O_RDONLY | O_CLOEXEC) : -1;
 	while (recv_guest(sock, &g)) {
-		g.has_net = has_net;
-		pid_t pid = nx_guest_clone(&g, g.into_cgroup, true);
-		if (pid == 0)
-			return true;
-		int32_t answer = pid > 0 ? pid : -errno;
+		int32_t answer = clone_guest(&g, names_fd);
+		if (answer == 0)
+			return true; /* what was open here is closed, or another file now */
 		close_guest(&g);
 		if (send(sock, &answer, sizeof(answer), MSG_NOSIGNAL) < 0)
 			break;
 	}
+	nx_closep(&names_fd);
 	return false;
 }
