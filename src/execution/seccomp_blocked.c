@@ -25,7 +25,7 @@
 #include <sys/syscall.h>
 
 #define FILTER_MAX 256
-#define PAGE_BITS 35 /* of the number of the page */
+#define PAGE_BITS 35     /* of the number of the page */
 #define PLACE_TRIES 4096 /* a thread sanitizer leaves one place in forty */
 #define WRITES (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY))
 #define REFUSE(errnum) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (errnum))

@@ -144,6 +144,14 @@ static void measure(struct run *r)
 	say(&m, NULL, 0);
 }
 
+/* Without a cgroup RLIMIT_DATA, which lies above the limit, may be met before the watchdog looks: the program fails then. */
+static bool has_failed_above(const struct run *r)
+{
+	bool is_counted = r->cgroup && S.probe.cgroups.has[NX_CG_MEMORY];
+	return !is_counted && r->has_status && r->status.wait_status &&
+	       r->status.max_rss_bytes > r->limits.memory_bytes;
+}
+
 static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 {
 	struct nx_cgroup_usage u = {.cpu_us = -1, .peak_bytes = -1};
@@ -153,7 +161,7 @@ static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 	e->cpu_us = u.cpu_us >= 0 ? u.cpu_us : cpu;
 	int64_t rss = nx_max(r->max_rss_bytes, r->has_status ? r->status.max_rss_bytes : 0);
 	e->max_rss_bytes = nx_max(u.peak_bytes, rss);
-	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY;
+	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY || has_failed_above(r);
 	e->processes_hit = u.refused > 0 || r->met_processes;
 	e->cpu_hit = u.throttled > 0 || r->end == NX_SPAWN_END_CPU;
 	int64_t until = r->has_status ? r->status.exit_mono_us : nx_time_mono_us();
