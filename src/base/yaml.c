@@ -132,11 +132,11 @@ static int compare_keys(const void *a, const void *b)
 /* Forgets the keys of the innermost mapping, which must all differ. */
 static int check_keys(struct reader *r, struct nx_error **err)
 {
-	struct key *keys = r->keys + r->levels[r->depth - 1].first_key;
-	size_t n = r->nkeys - r->levels[r->depth - 1].first_key;
-	r->nkeys -= n;
+	size_t first = r->levels[r->depth - 1].first_key, n = r->nkeys - first;
+	r->nkeys = first;
 	if (n < 2)
 		return 0;
+	struct key *keys = r->keys + first;
 	qsort(keys, n, sizeof(*keys), compare_keys);
 	for (size_t i = 1; i < n; i++) {
 		nx_str name = nx_utf8_truncate(keys[i].name, 64);
