@@ -1,5 +1,5 @@
 /*
- * Metrics: for each row of the table 64 series and one for what is over, all of them static, so that an update allocates
+ * Metrics: for each row of the table its series and one for what is over, all of them static, so that an update allocates
  * nothing and cannot fail. A series is found through a small hash table of slot numbers without a lock; making one takes
  * the mutex.
  */
@@ -9,10 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define MAX_SERIES 64
-#define OTHER MAX_SERIES
-#define INDEX_SIZE 128 /* a power of two, at most half full */
-#define LABEL_MAX 64   /* bytes with the NUL; a longer value is cut */
+#define LABEL_MAX 64 /* bytes with the NUL; a longer value is cut */
 
 enum kind { COUNTER, COUNTER_F, GAUGE, GAUGE_F, HISTOGRAM };
 
@@ -20,7 +17,7 @@ static const struct {
 	enum kind kind;
 	const char *name, *labels, *help;
 } table[] = {
-#define NX_X_(sym, kind_, name_, labels_, help_) {kind_, name_, labels_, help_},
+#define NX_X_(sym, kind_, name_, labels_, series, help_) {kind_, name_, labels_, help_},
 	NX_METRICS(NX_X_)
 #undef NX_X_
 };
@@ -39,13 +36,24 @@ struct series {
 	_Atomic uint64_t buckets[NBOUNDS + 1];
 };
 
-struct metric {
-	_Atomic uint8_t index[INDEX_SIZE]; /* slot + 1; 0: free */
-	_Atomic uint8_t count;             /* series made; above MAX_SERIES: OTHER is in use too */
-	struct series series[MAX_SERIES + 1];
-};
+/* The index is a power of two, at most half full. */
+#define NX_X_(sym, kind, name, labels, most, help)                                                    \
+	_Static_assert((most) > 0 && (most) <= 4096 && ((most) & ((most)-1)) == 0, "a power of two"); \
+	static struct series series_##sym[(most) + 1];                                                \
+	static _Atomic uint16_t index_##sym[2 * (most)];
+NX_METRICS(NX_X_)
+#undef NX_X_
 
-static struct metric metrics[NX_M_MAX_];
+static struct metric {
+	const uint16_t most;
+	struct series *const series;   /* most, and one for "other" */
+	_Atomic uint16_t *const index; /* slot + 1; 0: free */
+	_Atomic uint16_t count;        /* series made; above most: "other" is in use too */
+} metrics[NX_M_MAX_] = {
+#define NX_X_(sym, kind, name, labels, most_, help) {.most = (most_), .series = series_##sym, .index = index_##sym},
+	NX_METRICS(NX_X_)
+#undef NX_X_
+};
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 static nx_str label(const char *l)
@@ -66,10 +74,10 @@ static bool is_series(const struct series *s, uint64_t hash, nx_str l1, nx_str l
 /* NULL when it is not there; *ret_free is then the place in the index where it belongs. */
 static struct series *find(struct metric *m, uint64_t hash, nx_str l1, nx_str l2, size_t *ret_free)
 {
-	size_t at = hash & (INDEX_SIZE - 1);
-	for (;; at = (at + 1) & (INDEX_SIZE - 1)) {
+	size_t mask = 2 * (size_t)m->most - 1, at = hash & mask;
+	for (;; at = (at + 1) & mask) {
 		/* acquire: pairs with the release in make, so that the labels are there when the slot is. */
-		uint8_t slot = atomic_load_explicit(&m->index[at], memory_order_acquire);
+		uint16_t slot = atomic_load_explicit(&m->index[at], memory_order_acquire);
 		if (slot == 0) {
 			*ret_free = at;
 			return NULL;
@@ -79,14 +87,14 @@ static struct series *find(struct metric *m, uint64_t hash, nx_str l1, nx_str l2
 	}
 }
 
-static struct series *make_other(struct metric *m, uint8_t count)
+static struct series *make_other(struct metric *m, uint16_t count)
 {
-	struct series *s = &m->series[OTHER];
-	if (count == MAX_SERIES) {
+	struct series *s = &m->series[m->most];
+	if (count == m->most) {
 		memcpy(s->l1, "other", sizeof("other"));
 		memcpy(s->l2, "other", sizeof("other"));
 		/* release: nx_metrics_visit reads the labels after it has acquired the count. */
-		atomic_store_explicit(&m->count, MAX_SERIES + 1, memory_order_release);
+		atomic_store_explicit(&m->count, (uint16_t)(m->most + 1), memory_order_release);
 	}
 	return s;
 }
@@ -97,16 +105,16 @@ static struct series *make(struct metric *m, uint64_t hash, nx_str l1, nx_str l2
 	struct series *s = find(m, hash, l1, l2, &at); /* another thread may have been faster */
 	if (s)
 		return s;
-	uint8_t count = atomic_load_explicit(&m->count, memory_order_relaxed); /* relaxed: under the mutex */
-	if (count >= MAX_SERIES)
+	uint16_t count = atomic_load_explicit(&m->count, memory_order_relaxed); /* relaxed: under the mutex */
+	if (count >= m->most)
 		return make_other(m, count);
 	s = &m->series[count];
 	memcpy(s->l1, l1.p, l1.n);
 	memcpy(s->l2, l2.p, l2.n);
 	s->hash = hash;
 	/* release, both: whoever sees the slot or the count sees the labels. */
-	atomic_store_explicit(&m->index[at], (uint8_t)(count + 1), memory_order_release);
-	atomic_store_explicit(&m->count, (uint8_t)(count + 1), memory_order_release);
+	atomic_store_explicit(&m->index[at], (uint16_t)(count + 1), memory_order_release);
+	atomic_store_explicit(&m->count, (uint16_t)(count + 1), memory_order_release);
 	return s;
 }
 
@@ -120,8 +128,8 @@ static struct series *get(enum nx_metric id, const char *label1, const char *lab
 	if (s)
 		return s;
 	/* relaxed: a stale count only leads through the mutex once more. */
-	if (atomic_load_explicit(&m->count, memory_order_relaxed) > MAX_SERIES)
-		return &m->series[OTHER];
+	if (atomic_load_explicit(&m->count, memory_order_relaxed) > m->most)
+		return &m->series[m->most];
 	pthread_mutex_lock(&making);
 	s = make(m, hash, l1, l2);
 	pthread_mutex_unlock(&making);
@@ -249,6 +257,11 @@ static void visit_metric(size_t id, void (*visit)(const struct nx_metric_view *v
 			view_value(s, table[id].kind == COUNTER_F || table[id].kind == GAUGE_F, &v);
 		visit(&v, ctx);
 	}
+}
+
+size_t nx_metric_series(enum nx_metric m)
+{
+	return metrics[m].most;
 }
 
 void nx_metrics_visit(void (*visit)(const struct nx_metric_view *v, void *ctx), void *ctx)

@@ -39,43 +39,47 @@ void nx_span_end(struct nx_span *s, int error);
 /* Set once, before the first span or by the thread that makes them: the context is not exchanged together with it. */
 void nx_span_sink_set(void (*sink)(const struct nx_span *s, void *ctx), void *ctx);
 
-/* X(symbol, KIND, name, label names separated by commas ("" none; at most 2), help), sorted by name. */
+/*
+ * X(symbol, KIND, name, label names separated by commas ("" none; at most 2), series, help), sorted by name. `series`: how
+ * many it has besides "other", a power of two; as many as its labels can have values where these are ours, as the operations
+ * of the API times the classes of a status are.
+ */
 /* clang-format off */
 #define NX_METRICS(X) \
-X(NX_M_AGENT_CPU, COUNTER_F, "nexus_agent_cpu_seconds_total", "agent", "CPU time spent by an agent's steps") \
-X(NX_M_AGENT_ERRORS, COUNTER, "nexus_agent_errors_total", "agent", "steps of an agent that failed") \
-X(NX_M_AGENT_MEMORY, GAUGE, "nexus_agent_memory_bytes", "agent", "largest memory of an agent's last step") \
-X(NX_M_AGENT_RESPONSE, HISTOGRAM, "nexus_agent_response_seconds", "agent", "time of an agent's steps") \
-X(NX_M_AGENT_STEPS, COUNTER, "nexus_agent_steps_total", "agent,outcome", "steps an agent finished") \
-X(NX_M_AGENT_SUCCESS, GAUGE_F, "nexus_agent_success_ratio", "agent", "share of an agent's recent steps that succeeded") \
-X(NX_M_AGENTS_ACTIVE, GAUGE, "nexus_agents_active", "", "agents that run a step now") \
-X(NX_M_COMMITS, COUNTER, "nexus_store_commits_total", "", "transactions committed") \
-X(NX_M_COMMIT_TIME, HISTOGRAM, "nexus_store_commit_seconds", "", "time of a group commit") \
-X(NX_M_DOCUMENTS, GAUGE, "nexus_documents", "", "documents stored") \
-X(NX_M_CHUNKS, GAUGE, "nexus_chunks", "", "chunks indexed") \
-X(NX_M_ERRORS, COUNTER, "nexus_errors_total", "code", "errors answered or logged") \
-X(NX_M_LOOP_DELAY, GAUGE_F, "nexus_loop_delay_seconds", "loop", "worst delay of a message in the last 10 s") \
-X(NX_M_MODEL_TOKENS, COUNTER, "nexus_model_tokens_total", "direction", "tokens sent to and received from models") \
-X(NX_M_MODEL_TIME, HISTOGRAM, "nexus_model_request_seconds", "provider", "time of a model call") \
-X(NX_M_CONNECTIONS, GAUGE, "nexus_open_connections", "", "open HTTP connections") \
-X(NX_M_CPU, COUNTER_F, "nexus_process_cpu_seconds_total", "", "CPU time of the server process") \
-X(NX_M_RSS, GAUGE, "nexus_process_resident_memory_bytes", "", "resident memory of the server process") \
-X(NX_M_RECORDS_DROPPED, COUNTER, "nexus_trace_records_dropped_total", "", "spans and log lines of tasks that were not kept") \
-X(NX_M_REQUEST_TIME, HISTOGRAM, "nexus_request_duration_seconds", "operation,status", "time of HTTP requests") \
-X(NX_M_SANDBOX_RUNS, COUNTER, "nexus_sandbox_runs_total", "status", "sandbox executions") \
-X(NX_M_SANDBOX_TIME, HISTOGRAM, "nexus_sandbox_run_seconds", "language", "wall time of sandbox executions") \
-X(NX_M_SEARCH_TIME, HISTOGRAM, "nexus_search_seconds", "mode", "time of searches") \
-X(NX_M_STREAMS, GAUGE, "nexus_event_streams", "", "open event streams") \
-X(NX_M_TASKS_PENDING, GAUGE, "nexus_tasks_pending", "", "tasks that are accepted and not finished") \
-X(NX_M_TASKS, COUNTER, "nexus_tasks_total", "state", "tasks finished")
+X(NX_M_AGENT_CPU, COUNTER_F, "nexus_agent_cpu_seconds_total", "agent", 64, "CPU time spent by an agent's steps") \
+X(NX_M_AGENT_ERRORS, COUNTER, "nexus_agent_errors_total", "agent", 64, "steps of an agent that failed") \
+X(NX_M_AGENT_MEMORY, GAUGE, "nexus_agent_memory_bytes", "agent", 64, "largest memory of an agent's last step") \
+X(NX_M_AGENT_RESPONSE, HISTOGRAM, "nexus_agent_response_seconds", "agent", 64, "time of an agent's steps") \
+X(NX_M_AGENT_STEPS, COUNTER, "nexus_agent_steps_total", "agent,outcome", 64, "steps an agent finished") \
+X(NX_M_AGENT_SUCCESS, GAUGE_F, "nexus_agent_success_ratio", "agent", 64, "share of an agent's recent steps that succeeded") \
+X(NX_M_AGENTS_ACTIVE, GAUGE, "nexus_agents_active", "", 1, "agents that run a step now") \
+X(NX_M_COMMITS, COUNTER, "nexus_store_commits_total", "", 1, "transactions committed") \
+X(NX_M_COMMIT_TIME, HISTOGRAM, "nexus_store_commit_seconds", "", 1, "time of a group commit") \
+X(NX_M_DOCUMENTS, GAUGE, "nexus_documents", "", 1, "documents stored") \
+X(NX_M_CHUNKS, GAUGE, "nexus_chunks", "", 1, "chunks indexed") \
+X(NX_M_ERRORS, COUNTER, "nexus_errors_total", "code", 64, "errors answered or logged") \
+X(NX_M_LOOP_DELAY, GAUGE_F, "nexus_loop_delay_seconds", "loop", 64, "worst delay of a message in the last 10 s") \
+X(NX_M_MODEL_TOKENS, COUNTER, "nexus_model_tokens_total", "direction", 64, "tokens sent to and received from models") \
+X(NX_M_MODEL_TIME, HISTOGRAM, "nexus_model_request_seconds", "provider", 64, "time of a model call") \
+X(NX_M_CONNECTIONS, GAUGE, "nexus_open_connections", "", 1, "open HTTP connections") \
+X(NX_M_CPU, COUNTER_F, "nexus_process_cpu_seconds_total", "", 1, "CPU time of the server process") \
+X(NX_M_RSS, GAUGE, "nexus_process_resident_memory_bytes", "", 1, "resident memory of the server process") \
+X(NX_M_RECORDS_DROPPED, COUNTER, "nexus_trace_records_dropped_total", "", 1, "spans and log lines of tasks that were not kept") \
+X(NX_M_REQUEST_TIME, HISTOGRAM, "nexus_request_duration_seconds", "operation,status", 1024, "time of HTTP requests") \
+X(NX_M_SANDBOX_RUNS, COUNTER, "nexus_sandbox_runs_total", "status", 64, "sandbox executions") \
+X(NX_M_SANDBOX_TIME, HISTOGRAM, "nexus_sandbox_run_seconds", "language", 64, "wall time of sandbox executions") \
+X(NX_M_SEARCH_TIME, HISTOGRAM, "nexus_search_seconds", "mode", 64, "time of searches") \
+X(NX_M_STREAMS, GAUGE, "nexus_event_streams", "", 1, "open event streams") \
+X(NX_M_TASKS_PENDING, GAUGE, "nexus_tasks_pending", "", 1, "tasks that are accepted and not finished") \
+X(NX_M_TASKS, COUNTER, "nexus_tasks_total", "state", 64, "tasks finished")
 /* clang-format on */
 
-#define NX_X_(sym, kind, name, labels, help) sym,
+#define NX_X_(sym, kind, name, labels, series, help) sym,
 enum nx_metric { NX_METRICS(NX_X_) NX_M_MAX_ };
 #undef NX_X_
 
-/* Labels are given in the table's order; pass NULL for those it does not have. A value not seen before takes a slot;
- * when a metric has 64 already, further ones are counted under "other". */
+/* Labels are given in the table's order; pass NULL for those it does not have. A value not seen before takes one of
+ * the metric's series; when all are taken, further ones are counted under "other". */
 void nx_metric_add(enum nx_metric m, const char *l1, const char *l2, double v);
 void nx_metric_set(enum nx_metric m, const char *l1, const char *l2, double v);
 void nx_metric_observe(enum nx_metric m, const char *l1, const char *l2, double seconds);
@@ -89,6 +93,8 @@ struct nx_metric_view {
 	const double *bounds;
 	size_t nbounds;
 };
+/* How many series it has besides "other". */
+size_t nx_metric_series(enum nx_metric m);
 /* Visits every series, grouped by metric, in the table's order. */
 void nx_metrics_visit(void (*visit)(const struct nx_metric_view *v, void *ctx), void *ctx);
 

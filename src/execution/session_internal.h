@@ -108,7 +108,9 @@ struct nx_session {
 	struct nx_session_answer answer;
 	struct nx_spawn_measured before; /* what the session had used when it began */
 	int64_t started_us, ended_us;
-	unsigned interrupts;
+	unsigned interrupts;       /* sent to the run; UINT_MAX: its driver is gone */
+	unsigned looks;            /* measurements under way of what a run makes of its interrupts */
+	int64_t interrupted_at_us; /* CPU of the session at the first of them; below 0: not told yet */
 	struct nx_timer idle, life, grace;
 	struct nx_session_new *creator;
 	struct nx_session_end *enders;

@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 
 #define INTERRUPT_EVERY_US (25 * NX_USEC_PER_MSEC)
-#define INTERRUPTS_MAX \
-	3 /* an early one may meet the driver before the run: it is sent again, and then the session ends */
+#define INTERRUPTS_MIN 3 /* an early one may meet the driver before the run: it is sent again */
+/* Then the session ends: once its programs had the CPU for so long and went on, or, when they had none, at the last. On a
+ * busy host they may not have had their turn. */
+#define DEAF_CPU_US (40 * NX_USEC_PER_MSEC)
+#define INTERRUPTS_MAX 20
 
 /* ---- its turn ---- */
 
@@ -88,12 +91,17 @@ void nx_session_run_over(struct nx_run *r)
 
 /* ---- begin ---- */
 
-static void measure(struct nx_session *s, enum nx_session_turn turn)
+static bool send_order(struct nx_session *s, enum nx_spawn_type type)
 {
 	union nx_spawn_msg m;
+	nx_spawn_init(&m, type, s->number);
+	return nx_spawner_send(s->e->spawner, &m) >= 0; /* a spawner that is gone is told by on_lost */
+}
+
+static void measure(struct nx_session *s, enum nx_session_turn turn)
+{
 	s->turn = turn;
-	nx_spawn_init(&m, NX_SPAWN_MEASURE, s->number);
-	(void)nx_spawner_send(s->e->spawner, &m); /* a spawner that is gone is told by on_lost */
+	(void)send_order(s, NX_SPAWN_MEASURE);
 }
 
 /* The box's own clock, against which changes of files are held. */
@@ -154,6 +162,7 @@ static void send_request(struct nx_session *s)
 	r->wall.fire = on_wall;
 	s->started_us = nx_time_mono_us();
 	s->interrupts = 0;
+	s->interrupted_at_us = -1;
 	s->turn = NX_TURN_RUNS;
 	r->state = NX_RUN_RUNNING;
 	r->x->result.usage.start_us = s->started_us - r->prepare_us;
@@ -225,10 +234,25 @@ static void take_usage(struct nx_session *s, const struct nx_spawn_measured *m)
 	u->network_refused = since(m->net_refused, s->before.net_refused);
 }
 
+/* What is asked is answered in its order. */
+static bool is_look(struct nx_session *s, const struct nx_spawn_measured *m)
+{
+	if (s->looks == 0)
+		return false;
+	s->looks--;
+	if (s->turn != NX_TURN_RUNS || s->interrupts == 0)
+		return true;
+	if (s->interrupted_at_us < 0)
+		s->interrupted_at_us = m->cpu_us;
+	else if (s->interrupts >= INTERRUPTS_MIN && since(m->cpu_us, s->interrupted_at_us) >= DEAF_CPU_US)
+		nx_session_stop(s, "stuck");
+	return true;
+}
+
 void nx_session_on_measured(struct nx_session *s, const struct nx_spawn_measured *m)
 {
 	struct nx_run *r = s->current;
-	if (!r)
+	if (is_look(s, m) || !r)
 		return;
 	if (s->turn == NX_TURN_MEASURED_AFTER) {
 		take_usage(s, m);
@@ -278,17 +302,18 @@ void nx_session_end_run(struct nx_session *s, const struct nx_spawn_exited *e)
 
 /* ---- interruption ---- */
 
+/* A measurement before each: it puts back the quota, which the interrupt lifts. */
 void nx_session_interrupt(struct nx_session *s)
 {
-	union nx_spawn_msg m;
 	if (s->turn != NX_TURN_RUNS && s->interrupts != UINT_MAX)
 		return; /* it has not begun, or has answered: nothing runs that could be stopped */
 	if (s->interrupts >= INTERRUPTS_MAX) {
 		nx_session_stop(s, "stuck");
 		return;
 	}
+	if (s->interrupts == 0 || s->interrupts >= INTERRUPTS_MIN)
+		s->looks += send_order(s, NX_SPAWN_MEASURE);
 	s->interrupts++;
-	nx_spawn_init(&m, NX_SPAWN_INTERRUPT, s->number);
-	(void)nx_spawner_send(s->e->spawner, &m);
+	(void)send_order(s, NX_SPAWN_INTERRUPT);
 	(void)nx_timer_start(&s->grace, INTERRUPT_EVERY_US, NULL);
 }

@@ -329,6 +329,26 @@ def test_what_cannot_be_interrupted_ends_with_its_session(client):
     assert wait_for_end(client, s)["end_reason"] == "stuck"
 
 
+def test_a_program_that_has_not_heard_of_its_end_yet_keeps_its_session(client):
+    """As on a busy host: it has no CPU when it is interrupted, and stops when it can."""
+    s = begin(client)
+    assert run(client, s, "x = 41")["status"] == "ok"
+    got = run(client, s, "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\ntime.sleep(0.45)\n"
+              "signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])\ntime.sleep(60)", constraints={"max_execution_time_s": 0.2})
+    assert got["status"] == "timeout" and got["usage"]["wall_ms"] < 2000, got
+    assert run(client, s, "print(x + 1)")["stdout"] == "42\n"
+    end(client, s)
+
+
+def test_one_that_sleeps_and_never_hears_ends_with_its_session(client):
+    s = begin(client)
+    start = time.monotonic()
+    got = run(client, s, "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\ntime.sleep(60)",
+              constraints={"max_execution_time_s": 0.2})
+    assert got["status"] == "timeout" and time.monotonic() - start < 3, got
+    assert wait_for_end(client, s)["end_reason"] == "stuck"
+
+
 def test_idle_sessions_and_old_ones_end(client):
     idle, old = begin(client, idle_timeout_s=0.4), begin(client, lifetime_s=0.8)
     assert run(client, idle, "1")["status"] == "ok"

@@ -1,5 +1,6 @@
 #include "api/api.h"
 #include "api/route_internal.h"
+#include "base/trace.h"
 #include "tests/unit/nx_test.h"
 
 static const char *match(const char *method, const char *path, struct nx_match *m)
@@ -86,4 +87,14 @@ TEST(the_document_is_written_from_the_table)
 	ASSERT_OK(nx_api_routes_json(a, &text, NULL));
 	ASSERT_OK(nx_json_read(a, text, NULL, &list, NULL));
 	ASSERT_TRUE(yyjson_arr_size(list) > 80);
+}
+
+/* request.c labels the time of a request with its operation, or "none", and the class of its status. */
+TEST(every_operation_has_series_of_its_own_for_its_times)
+{
+	size_t n = 1;
+	while (nx_route_at(n - 1))
+		n++;
+	ASSERT_TRUE(n > 50);
+	ASSERT_TRUE(n * 5 <= nx_metric_series(NX_M_REQUEST_TIME));
 }
