@@ -17,6 +17,9 @@ GROUPS = {
 }
 
 
+VERBS_UNDER = {"sandbox": ["shell"]}
+
+
 class Program:
     def __init__(self, path):
         self.path = str(path)
@@ -53,6 +56,8 @@ def cli(nexus):
            "```text", nexus("--help").rstrip(), "```"]
     for verb in verbs(nexus):
         out += ["", f"## nexus {verb}", "", "```text", nexus(verb, "--help").rstrip(), "```"]
+        for under in VERBS_UNDER.get(verb, []):
+            out += ["", f"### nexus {verb} {under}", "", "```text", nexus(verb, under, "--help").rstrip(), "```"]
     return "\n".join(out) + "\n"
 
 

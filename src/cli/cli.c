@@ -69,6 +69,15 @@ static const char *home_flag(int argc, char **argv)
 	return NULL;
 }
 
+/* The verb that the word names below `v`, else `v`. */
+static const struct nx_verb *verb_under(const struct nx_verb *v, const char *word)
+{
+	for (const struct nx_verb *const *u = v->under; u && word && *u; u++)
+		if (strcmp(strrchr((*u)->name, ' ') + 1, word) == 0)
+			return *u;
+	return v;
+}
+
 static int run_verb(struct nx_cli *c, const struct nx_verb *v, int argc, char **argv)
 {
 	struct nx_error *err = NULL;
@@ -103,7 +112,7 @@ static int help(int argc, char **argv)
 	if (argc > 2 && !v)
 		return unknown_verb(argv[2]);
 	if (v)
-		nx_cli_help(v, stdout);
+		nx_cli_help(verb_under(v, argv[3]), stdout);
 	else
 		nx_cli_overview(argc < 2 ? stderr : stdout);
 	return argc < 2 ? NX_EXIT_USAGE : NX_EXIT_OK;
@@ -122,6 +131,7 @@ int nx_cli_main(int argc, char **argv)
 		return unknown_verb(argv[1]);
 	if (v->raw)
 		return v->raw(argc, argv);
+	const struct nx_verb *under = verb_under(v, argv[2]);
 	c.arena = nx_arena_new(0);
 	if (!c.arena) {
 		fputs("nexus: out of memory\n", stderr);
@@ -132,7 +142,7 @@ int nx_cli_main(int argc, char **argv)
 	nx_log_setup(NX_LOG_WARN, NX_LOG_AUTO, STDERR_FILENO);
 	int status = plan_faults(&c);
 	if (status == NX_EXIT_OK)
-		status = run_verb(&c, v, argc - 2, argv + 2);
+		status = run_verb(&c, under, argc - (under == v ? 2 : 3), argv + (under == v ? 2 : 3));
 	nx_client_free(c.client);
 	if (!nx_cli_leave(&c)) {
 		fflush(NULL);

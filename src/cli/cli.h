@@ -46,6 +46,7 @@ struct nx_verb {
 	bool alone;                          /* works on the data directory itself when no server runs */
 	bool takes_config;                   /* configuration options are its flags too */
 	const char *const *words;            /* the first words it knows, ended by NULL; NULL: any */
+	const struct nx_verb *const *under;  /* verbs of its own, chosen by its first word, ended by NULL; NULL: none */
 	const struct nx_cli_option *options; /* NULL: none */
 	/* argv: what is left after the options, argv[0] being the first word after the verb. */
 	int (*run)(struct nx_cli *c, int argc, char **argv);

@@ -5,8 +5,8 @@
 #define CODE_MAX (1 << 20)
 #define INPUT_MAX (64 << 20)
 
-static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *allow, *deny;
-static const char *readable, *writable, *image, *session;
+static const char *language, *stdin_file, *seconds, *memory, *cpu, *cpu_policy, *policy, *image, *session;
+static struct nx_cli_grants grants;
 static bool quiet, cold;
 static const struct nx_cli_option options[] = {
 	{"language", "NAME", "python, shell, javascript, c or sql (default: by the file's name)", &language, NULL},
@@ -16,10 +16,13 @@ static const struct nx_cli_option options[] = {
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
 	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
-	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &allow, NULL},
-	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &deny, NULL},
-	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &readable, NULL},
-	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &writable, NULL},
+	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &grants.allow,
+	 NULL},
+	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &grants.deny,
+	 NULL},
+	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &grants.read, NULL},
+	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &grants.write,
+	 NULL},
 	{"image", "NAME", "run it in this image (nexus sandbox image list)", &image, NULL},
 	{"session", "ID", "in this session (nexus sandbox session), whose language, memory and CPU count", &session,
 	 NULL},
@@ -51,29 +54,6 @@ static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, con
 	return 0;
 }
 
-static int add_hosts(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *hosts, struct nx_error **err)
-{
-	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, key);
-	for (const char *p = hosts; *p;) {
-		size_t n = strcspn(p, ",");
-		if (n && !yyjson_mut_arr_add_strncpy(d, list, p, n))
-			return nx_error_set(err, NX_ENOMEM, "no memory for the hosts of --%s", key);
-		p += n + (p[n] == ',');
-	}
-	return 0;
-}
-
-/* --allow and --deny as network_access; --deny alone takes from every public address. */
-static int add_network(yyjson_mut_doc *d, yyjson_mut_val *o, struct nx_error **err)
-{
-	bool is_all = allow ? strcmp(allow, "all") == 0 : deny != NULL;
-	if (!allow && !deny)
-		return 0;
-	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "network_access");
-	int r = add_hosts(d, k, "allow", is_all ? "*:*" : allow, err);
-	return r == 0 && deny ? add_hosts(d, k, "deny", deny, err) : r;
-}
-
 /* The files beside the program: each lies in its work directory under its own last name. */
 static int add_inputs(struct nx_cli *c, yyjson_mut_doc *d, yyjson_mut_val *o, int n, char **paths,
 		      struct nx_error **err)
@@ -94,27 +74,6 @@ static int add_inputs(struct nx_cli *c, yyjson_mut_doc *d, yyjson_mut_val *o, in
 		nx_json_add_str(d, f, "content_base64", text);
 	}
 	return 0;
-}
-
-static void add_paths(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *text)
-{
-	nx_str rest = nx_str_z(text);
-	yyjson_mut_val *list = text ? yyjson_mut_obj_add_arr(d, o, key) : NULL;
-
-	while (list && rest.n) {
-		nx_str one = nx_str_cut(&rest, ':');
-		if (one.n)
-			yyjson_mut_arr_add_strncpy(d, list, one.p, one.n);
-	}
-}
-
-static void add_files(yyjson_mut_doc *d, yyjson_mut_val *k)
-{
-	if (!readable && !writable)
-		return;
-	yyjson_mut_val *o = yyjson_mut_obj_add_obj(d, k, "file_system_access");
-	add_paths(d, o, "read", readable);
-	add_paths(d, o, "write", writable);
 }
 
 static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, struct nx_error **err)
@@ -149,11 +108,11 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
 	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
 	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||
-	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0 || (rc = add_network(d, k, err)) < 0)
+	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0 ||
+	    (rc = nx_cli_add_grants(&grants, d, k, err)) < 0)
 		return rc;
 	if (cpu_policy)
 		nx_json_add_strz(d, k, "cpu_policy", cpu_policy);
-	add_files(d, k);
 	*ret = o;
 	return 0;
 }

@@ -2,14 +2,22 @@
 #include "cli/verbs.h"
 
 static const char *language, *image, *memory, *cpu, *idle, *lifetime, *snapshot;
+static struct nx_cli_grants grants;
 const struct nx_cli_option nx_sandbox_session_options[] = {
-	{"language", "NAME", "new: python (default) or javascript", &language, NULL},
-	{"image", "NAME", "new: in this image (nexus sandbox image list)", &image, NULL},
-	{"memory", "MIB", "new: memory of the whole session (512)", &memory, NULL},
-	{"cpu", "PERCENT", "new: of one core (20)", &cpu, NULL},
-	{"idle", "SECONDS", "new: it ends when no run came for so long", &idle, NULL},
-	{"lifetime", "SECONDS", "new: it ends after so long", &lifetime, NULL},
-	{"snapshot", "ID", "new: begin with the files of this snapshot", &snapshot, NULL},
+	{"language", "NAME", "python (default) or javascript", &language, NULL},
+	{"image", "NAME", "in this image (nexus sandbox image list)", &image, NULL},
+	{"memory", "MIB", "memory of the whole session (512)", &memory, NULL},
+	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
+	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &grants.allow,
+	 NULL},
+	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &grants.deny,
+	 NULL},
+	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &grants.read, NULL},
+	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &grants.write,
+	 NULL},
+	{"idle", "SECONDS", "it ends when nobody used it for so long", &idle, NULL},
+	{"lifetime", "SECONDS", "it ends after so long", &lifetime, NULL},
+	{"snapshot", "ID", "begin with the files of this snapshot", &snapshot, NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -29,7 +37,7 @@ static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, con
 	return 0;
 }
 
-static int build(struct nx_cli *c, yyjson_mut_val **ret, struct nx_error **err)
+static int build(struct nx_cli *c, double idle_s, yyjson_mut_val **ret, struct nx_error **err)
 {
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL, *k;
@@ -46,22 +54,41 @@ static int build(struct nx_cli *c, yyjson_mut_val **ret, struct nx_error **err)
 	if ((rc = add_number(d, k, "max_memory_mb", "memory", memory, true, err)) < 0 ||
 	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, true, err)) < 0 ||
 	    (rc = add_number(d, o, "idle_timeout_s", "idle", idle, false, err)) < 0 ||
-	    (rc = add_number(d, o, "lifetime_s", "lifetime", lifetime, false, err)) < 0)
+	    (rc = add_number(d, o, "lifetime_s", "lifetime", lifetime, false, err)) < 0 ||
+	    (rc = nx_cli_add_grants(&grants, d, k, err)) < 0)
 		return rc;
+	if (!idle && idle_s > 0)
+		yyjson_mut_obj_add_real(d, o, "idle_timeout_s", idle_s);
 	*ret = o;
 	return 0;
 }
 
-static int begin(struct nx_cli *c)
+int nx_sandbox_session_begin(struct nx_cli *c, const struct nx_verb *v, double idle_s, yyjson_val **ret)
 {
 	struct nx_error *err = NULL;
 	yyjson_mut_val *body;
-	yyjson_val *answer;
 
-	if (build(c, &body, &err) < 0)
-		return nx_cli_misuse(c, &nx_verb_sandbox, err);
-	if (nx_cli_call(c, "POST", "/v1/sandbox/sessions", body, &answer, &err) < 0)
+	if (build(c, idle_s, &body, &err) < 0)
+		return nx_cli_misuse(c, v, err);
+	if (nx_cli_call(c, "POST", "/v1/sandbox/sessions", body, ret, &err) < 0)
 		return nx_cli_fail(c, err);
+	return NX_EXIT_OK;
+}
+
+const char *nx_sandbox_session_path(struct nx_cli *c, const char *id)
+{
+	const char *escaped = nx_cli_escape(c, id);
+
+	return escaped ? nx_arena_printf(c->arena, "/v1/sandbox/sessions/%s", escaped) : NULL;
+}
+
+static int begin(struct nx_cli *c)
+{
+	yyjson_val *answer;
+	int status = nx_sandbox_session_begin(c, &nx_verb_sandbox, 0, &answer);
+
+	if (status != NX_EXIT_OK)
+		return status;
 	if (c->json)
 		nx_cli_print_json(c, answer);
 	else
@@ -95,7 +122,7 @@ static int end(struct nx_cli *c, const char *id)
 {
 	struct nx_error *err = NULL;
 	yyjson_val *answer;
-	const char *path = nx_arena_printf(c->arena, "/v1/sandbox/sessions/%s", nx_cli_escape(c, id));
+	const char *path = nx_sandbox_session_path(c, id);
 
 	if (!path)
 		nx_error_set(&err, NX_ENOMEM, "end a session");

@@ -1,9 +1,14 @@
 /*
- * nexus sandbox shell: a terminal in a sandbox session, on this one.
+ * nexus sandbox session shell: a terminal in a sandbox session, on this one. nexus sandbox shell: the same in a session of its
+ * own, which is ended with it.
  *
  * This terminal is made raw, so that every key goes to the session, and is what it was again on every way out: the end of the
  * shell, an error, a signal, a stop. The calling thread follows the output; another sends keys and sizes, with a client of
  * its own arena. Ctrl-] leaves a shell that hangs.
+ *
+ * A session of our own outlives no way out that we see: on a signal that would end this program the thread of the keys ends
+ * the session, which ends the output, and then the signal does what it does; a second one does not wait for that. What we do
+ * not see (SIGKILL, a network that is gone) is the session's idle time, which runs when nobody looks on.
  */
 #include "base/io.h"
 #include "cli/verbs.h"
@@ -22,6 +27,7 @@
 #define KEYS_MAX 16384
 #define LEAVE_KEY 0x1d /* Ctrl-] */
 #define END_KEY "\x04" /* Ctrl-D: the end of an input that is no terminal */
+#define OWN_IDLE_S 60  /* of a session of our own, unless --idle says another */
 
 /* ---- this terminal ---- */
 
@@ -29,8 +35,15 @@
 static struct {
 	struct termios before, raw;
 	volatile sig_atomic_t is_raw;
-	int wake; /* one byte wakes the thread of the keys: the size may have changed */
+	int wake;             /* one byte wakes the thread of the keys: the size may have changed */
+	bool owns_session;    /* a signal ends it before it ends us */
+	_Atomic int ended_by; /* the signal that does; 0: none came. Relaxed: nothing is read after it but itself */
 } tty = {.wake = -1};
+
+static int ended_by(void)
+{
+	return atomic_load_explicit(&tty.ended_by, memory_order_relaxed);
+}
 
 static void make_raw(void)
 {
@@ -53,10 +66,20 @@ static void on_size(int sig)
 	errno = errnum;
 }
 
-/* The terminal first, then what the signal does to any program. */
+static bool is_fault(int sig)
+{
+	return sig == SIGABRT || sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL;
+}
+
+/* The terminal first, then our session, then what the signal does to any program. */
 static void on_end(int sig)
 {
 	restore();
+	if (tty.owns_session && ended_by() == 0 && !is_fault(sig)) {
+		atomic_store_explicit(&tty.ended_by, sig, memory_order_relaxed);
+		on_size(sig);
+		return;
+	}
 	(void)signal(sig, SIG_DFL);
 	(void)raise(sig);
 }
@@ -83,15 +106,20 @@ static void handle(int sig, void (*handler)(int sig))
 	(void)sigaction(sig, &a, NULL);
 }
 
-static int begin_raw(struct nx_error **err)
+static void handle_ends(void)
 {
 	static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+	for (size_t i = 0; i < nx_countof(ends); i++)
+		handle(ends[i], on_end);
+}
+
+static int begin_raw(struct nx_error **err)
+{
 	if (tcgetattr(STDIN_FILENO, &tty.before) < 0)
 		return nx_error_set_errno(err, errno, "read the settings of this terminal");
 	tty.raw = tty.before;
 	cfmakeraw(&tty.raw);
-	for (size_t i = 0; i < nx_countof(ends); i++)
-		handle(ends[i], on_end);
+	handle_ends();
 	handle(SIGTSTP, on_stop);
 	handle(SIGWINCH, on_size);
 	(void)atexit(restore);
@@ -112,6 +140,7 @@ static void ask_size(int64_t *ret_rows, int64_t *ret_columns)
 struct keys {
 	struct nx_cli cli; /* a copy with an arena of its own */
 	const char *path;  /* of the process */
+	const char *own;   /* of the session, where it is ours */
 	int wake[2];
 	bool is_terminal;
 	_Atomic bool is_over;
@@ -161,6 +190,14 @@ static void leave(struct keys *k, nx_str unused)
 	call(k, "DELETE", "", NULL);
 }
 
+static void end_own(struct keys *k, nx_str unused)
+{
+	nx_auto_error struct nx_error *err = NULL;
+	yyjson_val *answer;
+	(void)unused;
+	(void)nx_cli_call(&k->cli, "DELETE", k->own, NULL, &answer, &err); /* what is left ends when it is idle */
+}
+
 /* False: there are no more. */
 static bool take_keys(struct keys *k)
 {
@@ -187,6 +224,10 @@ static void *keys_main(void *arg)
 	char woken[64];
 	bool more = true;
 	while (!atomic_load(&k->is_over)) {
+		if (ended_by()) {
+			with_arena(k, end_own, NX_STR_NULL);
+			break;
+		}
 		struct pollfd fds[] = {{.fd = k->wake[0], .events = POLLIN},
 				       {.fd = more ? STDIN_FILENO : -1, .events = POLLIN}};
 		if (poll(fds, nx_countof(fds), -1) < 0)
@@ -245,7 +286,7 @@ static bool on_event(nx_str event, yyjson_val *data, void *ctx)
 static int show(struct nx_cli *c, const char *path, struct screen *s, struct nx_error **err)
 {
 	int r = 0;
-	while (s->status < 0 && r == 0) {
+	while (s->status < 0 && r == 0 && ended_by() == 0) {
 		const char *stream =
 			nx_arena_printf(c->arena, "%s/stream?encoding=base64&offset=%lld", path, (long long)s->offset);
 		nx_auto_error struct nx_error *broken = NULL;
@@ -268,7 +309,7 @@ static int open_terminal(struct nx_cli *c, const char *session, const char **ret
 	yyjson_val *answer;
 	yyjson_mut_doc *d = nx_json_new(c->arena);
 	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
-	const char *base = nx_arena_printf(c->arena, "/v1/sandbox/sessions/%s", nx_cli_escape(c, session));
+	const char *base = nx_sandbox_session_path(c, session);
 	const char *path = base ? nx_arena_printf(c->arena, "%s/terminal", base) : NULL;
 	ask_size(&rows, &columns);
 	if (!path || !o || !yyjson_mut_obj_add_sint(d, o, "rows", rows) ||
@@ -288,6 +329,8 @@ static int talk(struct nx_cli *c, struct keys *k, struct screen *s, struct nx_er
 	if (pipe2(k->wake, O_CLOEXEC | O_NONBLOCK) < 0)
 		return nx_error_set_errno(err, errno, "make a pipe");
 	tty.wake = k->wake[1];
+	if (tty.owns_session)
+		handle_ends();
 	int r = k->is_terminal ? begin_raw(err) : 0;
 	if (r == 0)
 		r = start_keys(k, &thread, err);
@@ -306,17 +349,86 @@ static int talk(struct nx_cli *c, struct keys *k, struct screen *s, struct nx_er
 	return r;
 }
 
-int nx_sandbox_shell(struct nx_cli *c, const char *session)
+static int run_shell(struct nx_cli *c, const char *session, const char *own)
 {
 	struct nx_error *err = NULL;
 	struct screen s = {.status = -1};
-	struct keys k = {.cli = *c};
+	struct keys k = {.cli = *c, .own = own};
 	int r = open_terminal(c, session, &k.path, &err);
 	if (r == 0) {
 		k.cli = *c; /* with the client that this call made */
 		if (isatty(STDIN_FILENO))
-			fputs("Ctrl-] leaves.\r\n", stderr);
+			fputs(own ? "The session ends with the shell. Ctrl-] leaves.\r\n" : "Ctrl-] leaves.\r\n",
+			      stderr);
 		r = talk(c, &k, &s, &err);
 	}
-	return r < 0 ? nx_cli_fail(c, err) : s.status;
+	if (ended_by())
+		nx_error_free(nx_steal(err)); /* of what we have ended ourselves */
+	else if (r < 0)
+		return nx_cli_fail(c, err);
+	return s.status < 0 ? NX_EXIT_FAILED : s.status;
 }
+
+int nx_sandbox_shell(struct nx_cli *c, const char *session)
+{
+	return run_shell(c, session, NULL);
+}
+
+/* ---- in a session of its own ---- */
+
+static int end_session(struct nx_cli *c, const char *path)
+{
+	struct nx_error *err = NULL;
+	yyjson_val *answer;
+	return nx_cli_call(c, "DELETE", path, NULL, &answer, &err) < 0 ? nx_cli_fail(c, err) : NX_EXIT_OK;
+}
+
+static int run_alone(struct nx_cli *c, int argc, char **argv)
+{
+	yyjson_val *answer;
+	(void)argv;
+	if (argc > 0)
+		return nx_cli_usage(
+			&nx_verb_sandbox_shell,
+			"it takes options alone; in a session that is there: nexus sandbox session shell ID");
+	int status = nx_sandbox_session_begin(c, &nx_verb_sandbox_shell, OWN_IDLE_S, &answer);
+	if (status != NX_EXIT_OK)
+		return status;
+	const char *id = nx_str_zdup(c->arena, nx_json_str(answer, "id"));
+	const char *path = id ? nx_sandbox_session_path(c, id) : NULL;
+	if (!path) {
+		struct nx_error *err = NULL;
+		nx_error_set(&err, NX_ENOMEM, "open a terminal");
+		return nx_cli_fail(c, err);
+	}
+	tty.owns_session = true;
+	status = run_shell(c, id, path);
+	int sig = ended_by();
+	int ended = sig ? NX_EXIT_OK : end_session(c, path);
+	if (sig) {
+		(void)signal(sig, SIG_DFL);
+		(void)raise(sig);
+	}
+	return status != NX_EXIT_OK ? status : ended;
+}
+
+const struct nx_verb nx_verb_sandbox_shell = {
+	.name = "sandbox shell",
+	.usage = "sandbox shell [options]",
+	.summary = "a terminal in a sandbox of its own, which ends with it",
+	.examples = "  nexus sandbox shell\n"
+		    "  nexus sandbox shell --image science --memory 2048\n"
+		    "  nexus sandbox shell --allow pypi.org,files.pythonhosted.org\n"
+		    "  nexus sandbox shell --read /data/in --write /data/out\n"
+		    "  echo 'id; ls /work' | nexus sandbox shell\n",
+	.more = "A session is begun, a shell opened in it on this terminal, and the session ended with the shell: with its\n"
+		"processes, its files and all that it was granted. The exit status is the shell's.\n"
+		"Inside: /work is the directory, which is empty at first (or --snapshot's); nothing of the host can be written\n"
+		"but what --write names; there is no network but to what --allow names; memory and CPU are the session's.\n"
+		"Ctrl-] leaves a shell that hangs. Where this program is killed or cut off, the session ends after --idle\n"
+		"seconds without it (60). --language says whose interpreter the session has ready besides.\n"
+		"A session that stays, and several terminals in one: `nexus sandbox session`.\n",
+	.options = nx_sandbox_session_options,
+	.alone = true,
+	.run = run_alone,
+};

@@ -27,10 +27,24 @@ extern const struct nx_verb nx_verb_agent, nx_verb_ask, nx_verb_bench, nx_verb_c
 	nx_verb_recall, nx_verb_remember, nx_verb_routes, nx_verb_sandbox, nx_verb_scan, nx_verb_search, nx_verb_serve,
 	nx_verb_spawner, nx_verb_task, nx_verb_version;
 
-/* The halves of `nexus sandbox`, without its first word; the options are those of `session new`. */
+/* Texts of options; NULL: not given. */
+struct nx_cli_grants {
+	const char *allow, *deny; /* hosts, separated by commas; "all" */
+	const char *read, *write; /* directories, separated by colons */
+};
+/* Into `constraints` of a run or of a session. NX_ENOMEM. */
+int nx_cli_add_grants(const struct nx_cli_grants *g, yyjson_mut_doc *d, yyjson_mut_val *constraints,
+		      struct nx_error **err);
+
+/* The parts of `nexus sandbox`, without its first word; the options are those of `session new` and of `shell`. */
 extern const struct nx_cli_option nx_sandbox_session_options[];
+extern const struct nx_verb nx_verb_sandbox_shell;
 int nx_sandbox_image(struct nx_cli *c, int argc, char **argv);
 int nx_sandbox_session(struct nx_cli *c, int argc, char **argv);
+/* A session as the options say; `idle_s`: where they say none, 0: the server's own. The exit status; what failed is told. */
+int nx_sandbox_session_begin(struct nx_cli *c, const struct nx_verb *v, double idle_s, yyjson_val **ret);
+/* "/v1/sandbox/sessions/ID"; NULL: no memory. */
+const char *nx_sandbox_session_path(struct nx_cli *c, const char *id);
 /* A shell in a session that is there; its exit status. */
 int nx_sandbox_shell(struct nx_cli *c, const char *session);
 

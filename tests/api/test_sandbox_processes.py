@@ -441,14 +441,14 @@ def test_they_are_not_found_by_others(tenants):
 # ---- the command ----
 
 class LocalTerminal:
-    """`nexus sandbox session shell` on a terminal of this test."""
+    """`nexus sandbox session shell` or `nexus sandbox shell` on a terminal of this test."""
 
-    def __init__(self, nexus, url, session):
+    def __init__(self, nexus, url, *words, **env):
         self.master, self.slave = pty.openpty()
         termios.tcsetwinsize(self.slave, (33, 111))
         self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([str(nexus), "sandbox", "session", "shell", session["id"]], stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, env={**os.environ, "NEXUS_URL": url}, start_new_session=True,
+        self.process = subprocess.Popen([str(nexus), "sandbox", *words], stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, env={**os.environ, "NEXUS_URL": url, **env}, start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.seen = ""
 
@@ -474,7 +474,7 @@ class LocalTerminal:
 
 @pytest.fixture
 def local(nexus, server, session):
-    t = LocalTerminal(nexus, server.url, session)
+    t = LocalTerminal(nexus, server.url, "session", "shell", session["id"])
     yield t
     t.close()
 
@@ -521,3 +521,114 @@ def test_a_shell_reads_what_is_no_terminal(nexus, server, session):
     r = subprocess.run([str(nexus), "sandbox", "session", "shell", "nope"], input="", text=True, capture_output=True, timeout=30,
                        env={**os.environ, "NEXUS_URL": server.url})
     assert r.returncode == 1 and "session" in r.stderr
+
+
+# ---- a shell in a session of its own ----
+
+def states(client):
+    return {x["id"]: x["state"] for x in client.get("/v1/sandbox/sessions").json()["items"]}
+
+
+@pytest.fixture
+def own(nexus, client, server):
+    """`nexus sandbox shell` on a terminal, and the id of its session."""
+    before = states(client)
+    t = LocalTerminal(nexus, server.url, "shell", "--memory", "300", "--cpu=100")
+    t.wait_for("$ ", 30)
+    (t.session,) = set(states(client)) - set(before)
+    yield t
+    t.close()
+
+
+def test_a_shell_has_a_session_that_ends_with_it(client, own):
+    assert not own.is_restored() and "ends with the shell" in own.seen
+    own.type("stty size; pwd; echo left >file; sleep 600 & x=6\n")
+    own.wait_for("33 111\r\n")
+    own.wait_for("/work\r\n")
+    assert states(client)[own.session] == "active"
+    got = client.get(f"/v1/sandbox/sessions/{own.session}").json()
+    assert got["language"] == "python", got
+    own.type("echo $((x * 7))\n")
+    own.wait_for("42\r\n")
+    termios.tcsetwinsize(own.slave, (44, 122))
+    time.sleep(0.3)
+    own.type("stty size\n")
+    own.wait_for("44 122\r\n")
+    own.type("exit 7\n")
+    assert own.process.wait(10) == 7 and own.is_restored()
+    got = client.get(f"/v1/sandbox/sessions/{own.session}").json()
+    assert got["state"] == "ended" and got["end_reason"] == "deleted", got
+
+
+@pytest.mark.parametrize("how", ["key", "SIGTERM", "SIGHUP", "SIGINT", "twice", "the session's end"])
+def test_its_session_ends_on_every_way_out(client, own, how):
+    if how == "key":
+        own.type("\x1d")
+    elif how.startswith("SIG"):
+        own.process.send_signal(getattr(signal, how))
+    elif how == "twice":
+        own.type("trap '' HUP TERM; sleep 600\n")
+        time.sleep(0.3)
+        own.process.send_signal(signal.SIGTERM)
+        own.process.send_signal(signal.SIGTERM)
+    else:
+        client.delete(f"/v1/sandbox/sessions/{own.session}")
+    code = own.process.wait(10)
+    assert own.is_restored()
+    assert code == {"key": 129, "SIGTERM": -15, "SIGHUP": -1, "SIGINT": -2, "twice": -15, "the session's end": 1}[how]
+    if how != "twice":
+        assert states(client).get(own.session, "ended") != "active"
+
+
+def test_its_session_ends_with_the_terminal(client, nexus, server, own):
+    os.close(own.master)  # as a window that is closed: SIGHUP
+    try:
+        assert own.process.wait(10) == -1
+    finally:
+        own.master = os.open("/dev/null", os.O_RDWR)
+    wait_until(lambda: states(client).get(own.session, "ended") != "active")
+
+
+def test_its_session_does_not_outlive_a_client_that_was_killed(client, nexus, server):
+    before = states(client)
+    t = LocalTerminal(nexus, server.url, "shell", "--idle", "0.5")
+    try:
+        t.wait_for("$ ", 30)
+        (mine,) = set(states(client)) - set(before)
+        time.sleep(1)
+        assert states(client)[mine] == "active"  # somebody looks on
+        t.process.kill()
+        wait_until(lambda: client.get(f"/v1/sandbox/sessions/{mine}").json()["end_reason"] == "idle")
+    finally:
+        t.close()
+
+
+def test_a_shell_of_its_own_reads_what_is_no_terminal(nexus, server, client, tmp_path):
+    def shell(*words, text="", **env):
+        return subprocess.run([str(nexus), "sandbox", "shell", *words], input=text, text=True, capture_output=True, timeout=60,
+                              env={**os.environ, "NEXUS_URL": server.url, **env})
+    before = [x for x, state in states(client).items() if state == "active"]
+    r = shell("--memory", "200", text="echo $((6 * 7)); exit 4\n")
+    assert r.returncode == 4 and "42" in r.stdout and r.stderr == "", r
+    assert [x for x, state in states(client).items() if state == "active"] == before
+    r = shell("now")
+    assert r.returncode == 2 and "session shell ID" in r.stderr
+    r = shell("--memory", "many")
+    assert r.returncode == 2 and "--memory" in r.stderr and "nexus sandbox shell --help" in r.stderr
+    r = shell("--image", "nope")
+    assert r.returncode == 1 and "nope" in r.stderr
+    r = shell("--language", "cobol")
+    assert r.returncode == 1 and "cobol" in r.stderr
+    r = shell("--read", "/etc")
+    assert r.returncode in (1, 4) and "/etc" in r.stderr, r
+    assert [x for x, state in states(client).items() if state == "active"] == before
+    text = shell("--help").stdout
+    assert text.startswith("nexus sandbox shell: ") and text.index("Examples") < text.index("Usage") < text.index("--allow HOST"), text
+    assert subprocess.run([str(nexus), "help", "sandbox", "shell"], capture_output=True, text=True).stdout == text
+
+
+def test_a_shell_works_without_a_server(nexus, tmp_path):
+    r = subprocess.run([str(nexus), "sandbox", "shell"], input="echo $((6 * 7)); id -un; exit 3\n", text=True, capture_output=True,
+                       timeout=60, env={**{k: v for k, v in os.environ.items() if k != "NEXUS_URL"}, "NEXUS_HOME": str(tmp_path / "home"),
+                                        "NEXUS_LISTEN": "127.0.0.1:9", "NEXUS_MODEL_EMBEDDING": "none"})
+    assert r.returncode == 3 and "42" in r.stdout and "sandbox" in r.stdout, r
