@@ -39,7 +39,11 @@ int nx_image_env_take(struct nx_image_reader *r, yyjson_val *config, struct nx_e
 	r->env_bytes = 0;
 	yyjson_arr_foreach (nx_json_get(nx_json_get(config, "config"), "Env"), i, n, v) {
 		nx_str s = nx_json_val_str(v);
-		if (s.n == 0 || s.n >= sizeof(text) || memchr(s.p, '\0', s.n))
+		if (s.n >= sizeof(text))
+			return nx_error_set(err, NX_ELIMIT,
+					    "variable %zu of the image has %zu bytes; at most %zu are taken", i + 1,
+					    s.n, sizeof(text) - 1);
+		if (s.n == 0 || memchr(s.p, '\0', s.n))
 			continue;
 		(void)snprintf(text, sizeof(text), "%.*s", NX_FMT(s));
 		if (name_length(text) == 0)

@@ -169,6 +169,8 @@ static int read_manifest(struct nx_image_reader *r, yyjson_val *manifest, struct
 	if (result == 0)
 		result = check_count(yyjson_arr_size(layers), err);
 	if (result == 0)
+		result = nx_image_config_check(config, err);
+	if (result == 0)
 		result = nx_image_env_take(r, config, err);
 	if (result < 0)
 		return result;
@@ -243,6 +245,8 @@ static int read_docker(struct nx_image_reader *r, struct nx_arena *a, struct nx_
 		result = nx_error_set(err, NX_EPARSE, "the image has other layers than its configuration");
 	if (result == 0)
 		result = check_count(yyjson_arr_size(layers), err);
+	if (result == 0)
+		result = nx_image_config_check(config, err);
 	if (result == 0)
 		result = nx_image_env_take(r, config, err);
 	if (result < 0)

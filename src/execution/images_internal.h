@@ -25,9 +25,14 @@ int nx_image_read(struct nx_image_reader *r, enum nx_image_kind kind, struct nx_
 /* "sha256:…" of what `fd` yields from its start, which it is set back to. */
 int nx_image_hash(int fd, char ret[NX_IMAGE_DIGEST_MAX], struct nx_error **err);
 
+/* ---- image_config.c ---- */
+
+/* NX_EPARSE, NX_ELIMIT: what of a configuration is not as it has to be. */
+int nx_image_config_check(yyjson_val *image, struct nx_error **err);
+
 /* ---- image_env.c ---- */
 
-/* Of a configuration: what has no plain name is left out. NX_ELIMIT. */
+/* Of a configuration that was checked: what has no plain name is left out. NX_ELIMIT. */
 int nx_image_env_take(struct nx_image_reader *r, yyjson_val *config, struct nx_error **err);
 int nx_image_env_keep(const struct nx_image_reader *r, const char *place, struct nx_error **err);
 

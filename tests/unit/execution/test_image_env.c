@@ -68,3 +68,81 @@ TEST(what_does_not_fit_is_refused)
 	memcpy(theirs, "THEIR=", 6);
 	ASSERT_EQ(nx_image_env_add(nx_str_n(theirs, sizeof(theirs)), &m.start, NULL), NX_ELIMIT);
 }
+
+TEST(a_variable_that_is_too_long_is_refused_by_its_place)
+{
+	static struct nx_image_reader r;
+	static char json[2200] = "{\"config\":{\"Env\":[\"A=1\",\"B=";
+	size_t n = strlen(json);
+	memset(json + n, 'x', 1022);
+	memcpy(json + n + 1022, "\"]}}", sizeof("\"]}}"));
+	ASSERT_EQ(take(json, &r), NX_ELIMIT);
+	memcpy(json + n + 1021, "\"]}}", sizeof("\"]}}"));
+	ASSERT_OK(take(json, &r));
+	ASSERT_EQ(r.env_bytes, sizeof("A=1") + 1024);
+}
+
+/* The message, which lives in the arena of the test. */
+static const char *refusal(struct nx_arena *a, const char *json, int *ret_code)
+{
+	nx_auto_error struct nx_error *err = NULL;
+	yyjson_val *image;
+	ASSERT_OK(nx_json_read(a, nx_str_z(json), NULL, &image, NULL));
+	*ret_code = nx_image_config_check(image, &err);
+	return err ? nx_arena_printf(a, "%s", nx_error_message(err)) : "";
+}
+
+TEST(a_configuration_that_is_no_such_thing_is_refused_by_its_name)
+{
+	static const struct {
+		const char *json, *says;
+	} wrong[] = {
+		{"[]", "configuration is"},
+		{"{\"config\":[]}", "`config`"},
+		{"{\"config\":\"x\"}", "`config`"},
+		{"{\"config\":{\"Env\":\"A=1\"}}", "`Env`"},
+		{"{\"config\":{\"Env\":{\"A\":1}}}", "`Env`"},
+		{"{\"config\":{\"Env\":[\"A=1\",7]}}", "variable 2"},
+		{"{\"config\":{\"WorkingDir\":7}}", "`WorkingDir`"},
+		{"{\"config\":{\"WorkingDir\":[\"/\"]}}", "`WorkingDir`"},
+		{"{\"config\":{\"WorkingDir\":\"opt/app\"}}", "is relative: opt/app"},
+		{"{\"config\":{\"WorkingDir\":\"../..\"}}", "is relative"},
+		{"{\"config\":{\"User\":0}}", "`User`"},
+	};
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	int code;
+	for (size_t i = 0; i < nx_countof(wrong); i++) {
+		ASSERT_NOT_NULL(strstr(refusal(a, wrong[i].json, &code), wrong[i].says));
+		ASSERT_EQ(code, NX_EPARSE);
+	}
+}
+
+TEST(what_is_too_long_in_a_configuration_is_refused)
+{
+	static char json[8192];
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	int code;
+	(void)snprintf(json, sizeof(json), "{\"config\":{\"WorkingDir\":\"/%04095d\"}}", 0);
+	ASSERT_NOT_NULL(strstr(refusal(a, json, &code), "4095"));
+	ASSERT_EQ(code, NX_ELIMIT);
+	(void)snprintf(json, sizeof(json), "{\"config\":{\"User\":\"%0256d\"}}", 0);
+	ASSERT_NOT_NULL(strstr(refusal(a, json, &code), "255"));
+	ASSERT_EQ(code, NX_ELIMIT);
+}
+
+TEST(a_configuration_may_leave_out_anything)
+{
+	static const char *const right[] = {
+		"{}",
+		"{\"config\":null}",
+		"{\"config\":{}}",
+		"{\"config\":{\"Env\":null,\"User\":null,\"WorkingDir\":null}}",
+		"{\"config\":{\"Env\":[],\"User\":\"\",\"WorkingDir\":\"\"}}",
+		"{\"config\":{\"Env\":[\"A=1\"],\"User\":\"app:app\",\"WorkingDir\":\"/opt/app\"}}"};
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	int code;
+	for (size_t i = 0; i < nx_countof(right); i++) {
+		ASSERT_STREQ(refusal(a, right[i], &code), "");
+		ASSERT_EQ(code, 0);
+	}
+}
