@@ -6,16 +6,30 @@ static bool is_ready(const struct nx_execution *e)
 	return nx_spawner_is_ready(e->spawner);
 }
 
+static int refuse_host(const struct nx_spawn_hello *hello, const char *otherwise, struct nx_error **err)
+{
+	nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s%s", hello->refusal, otherwise);
+	return nx_error_hint(err, "nexus doctor");
+}
+
+int nx_native_check_whole(const struct nx_spawn_features *f, const char *what, struct nx_error **err)
+{
+	if (!f->is_bare)
+		return 0;
+	nx_error_set(err, NX_EUNSUPPORTED, "%s namespaces, which this host cannot make", what);
+	return nx_error_hint(err, "nexus doctor");
+}
+
 int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, struct nx_error **err)
 {
 	struct nx_spawn_hello hello;
 	if (!nx_spawner_hello(e->spawner, &hello))
 		return nx_error_set(err, NX_ESANDBOX, "the spawner does not answer");
 	*ret = hello.features;
-	if (!hello.features.usable) {
-		nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
-		return nx_error_hint(err, "nexus doctor");
-	}
+	if (!hello.features.usable)
+		return refuse_host(&hello, "", err);
+	if (hello.features.is_bare && !e->config->sandbox_without_namespaces)
+		return refuse_host(&hello, "; and sandbox.without_namespaces is false", err);
 	if (hello.features.degraded && !e->config->sandbox_degraded) {
 		nx_error_set(err, NX_ESANDBOX,
 			     "this host cannot enforce every limit by cgroups and seccomp, and "
@@ -39,6 +53,10 @@ int nx_native_grant_network(struct nx_spawn_features *f, struct nx_error **err)
 static int check(struct nx_run *r, struct nx_error **err)
 {
 	int rc = nx_native_check_host(r->e, &r->features, err);
+	if (rc == 0 && r->image[0])
+		rc = nx_native_check_whole(&r->features, "an image needs", err);
+	if (rc == 0 && r->files)
+		rc = nx_native_check_whole(&r->features, "granted directories need", err);
 	return rc == 0 && r->x->constraints.network.is_granted ? nx_native_grant_network(&r->features, err) : rc;
 }
 

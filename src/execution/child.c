@@ -1,4 +1,5 @@
 /* From clone to exec: the order in which a guest puts up its own walls. guest pid 1 is here, pid 2 at the end. */
+#include "execution/bare.h"
 #include "execution/hostfs.h"
 
 #include "base/clock.h"
@@ -6,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -25,8 +27,8 @@ enum {
 	OUT_FD = 1,
 	ERR_FD = 2,
 	CTL_FD = 3,
-	STATUS_FD = 4,
-	BOX_FD = 5,
+	STATUS_FD = NX_GUEST_STATUS_FD,
+	BOX_FD = NX_GUEST_BOX_FD,
 	CONTROL_FD = NX_SPAWN_CONTROL_FD,
 	PROCESSES_FD = 7,
 	HIGH_FD = 64
@@ -37,7 +39,7 @@ static void guest_main(const struct nx_guest *g);
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 {
 	const struct nx_host *h = nx_guest_env.host;
-	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	uint64_t flags = h->is_bare ? 0 : CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
 	flags |= h->userns ? CLONE_NEWUSER : 0;
 	flags |= h->netns && (!g->has_net || g->has_proxy) ? CLONE_NEWNET : 0;
 	flags |= h->cgroupns && into_cgroup < 0 ? CLONE_NEWCGROUP : 0;
@@ -57,7 +59,7 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 	return (pid_t)pid;
 }
 
-static void __attribute__((noreturn)) give_up(const char *stage, int errnum)
+void nx_guest_give_up(const char *stage, int errnum)
 {
 	struct nx_guest_error e = {.errnum = errnum};
 	snprintf(e.stage, sizeof(e.stage), "%s", stage);
@@ -76,13 +78,13 @@ static int seat_fds(const struct nx_guest *g)
 	for (size_t i = 0; i < n; i++)
 		if (dup2(high[i], OUT_FD + (int)i) < 0)
 			return -errno;
-	int null = open(NX_TEMPLATE "/dev/null", O_RDONLY);
+	int null = open(nx_guest_env.host->is_bare ? "/dev/null" : NX_TEMPLATE "/dev/null", O_RDONLY);
 	if (null < 0 || (null != 0 && dup2(null, 0) < 0))
 		return -errno;
 	return close_range(OUT_FD + (unsigned)n, ~0U, 0) < 0 ? -errno : 0;
 }
 
-static void reset_signals(void)
+void nx_guest_reset_signals(void)
 {
 	sigset_t none;
 	sigemptyset(&none);
@@ -94,18 +96,18 @@ static void reset_signals(void)
 static void detach_from_host(const struct nx_guest *g)
 {
 	if (!nx_guest_env.warm) { /* an interpreter has set up its own, from the same beginnings */
-		reset_signals();
+		nx_guest_reset_signals();
 		(void)clearenv();
 	}
 	if (setsid() < 0)
-		give_up("setsid", errno);
+		nx_guest_give_up("setsid", errno);
 	long keyring = syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	if (keyring < 0 && errno != ENOSYS)
-		give_up("join a session keyring", errno);
+		nx_guest_give_up("join a session keyring", errno);
 	if (g->leave_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
-		give_up("unshare the cgroup namespace", errno);
+		nx_guest_give_up("unshare the cgroup namespace", errno);
 	if (sethostname("sandbox", 7) < 0 || setdomainname("", 0) < 0)
-		give_up("set the host name", errno);
+		nx_guest_give_up("set the host name", errno);
 	(void)umask(077);
 }
 
@@ -115,7 +117,7 @@ static void open_network(const struct nx_guest *g)
 	const char *stage = "";
 	int r = g->has_proxy ? nx_guest_network(CTL_FD, &stage) : 0;
 	if (r < 0)
-		give_up(stage, -r);
+		nx_guest_give_up(stage, -r);
 }
 
 static void put_up_walls(const struct nx_guest *g)
@@ -133,30 +135,66 @@ static void put_up_walls(const struct nx_guest *g)
 	if (r == 0)
 		r = nx_guest_drop(h, g->uid, &stage);
 	if (r < 0)
-		give_up(stage, -r);
+		nx_guest_give_up(stage, -r);
 
 	/* Set late, because changing ids clears it. A spawner that died before is noticed by the end of CTL_FD. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		give_up("prctl", errno);
+		nx_guest_give_up("prctl", errno);
 	if (h->landlock_abi && (r = nx_landlock_restrict(h->landlock_abi, g->has_proxy, &trees)) < 0)
-		give_up("landlock", -r);
+		nx_guest_give_up("landlock", -r);
 	if (g->has_files && h->seccomp && (r = nx_seccomp_install(nx_guest_env.files_seccomp)) < 0)
-		give_up("seccomp", -r);
+		nx_guest_give_up("seccomp", -r);
 	if (h->seccomp && (r = nx_seccomp_install(nx_guest_env.seccomp)) < 0)
-		give_up("seccomp", -r);
+		nx_guest_give_up("seccomp", -r);
 }
 
-static void enter_program(const struct nx_spawn_start *s)
+void nx_guest_read_start(union nx_spawn_msg *ret, char **ret_argv, char **ret_envp)
 {
+	ssize_t n;
+	do
+		n = read(CTL_FD, ret, sizeof(*ret));
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		_exit(1); /* the spawner is gone, or wants it so */
+	if (nx_spawn_check(ret, (size_t)n, true) || ret->head.type != NX_SPAWN_START ||
+	    !nx_spawn_split(ret->start.args, ret->start.argc, ret_argv) ||
+	    !nx_spawn_split(ret->start.env, ret->start.envc, ret_envp))
+		nx_guest_give_up("read the program to start", EPROTO);
+}
+
+static const char *below(const char *box, const char *name, char ret[PATH_MAX])
+{
+	return snprintf(ret, PATH_MAX, "%s%s", box, name) < PATH_MAX ? ret : "";
+}
+
+void nx_guest_enter_program(const struct nx_spawn_start *s, const char *box)
+{
+	char path[PATH_MAX];
 	int r = s->rlimits.nproc ? nx_guest_limits_lower(&s->rlimits) : 0;
 	if (r < 0)
-		give_up("lower the limits", -r);
-	if (chdir("/work") < 0)
-		give_up("enter the work directory", errno);
-	int in = s->has_stdin ? open("/code/stdin", O_RDONLY) : 0;
+		nx_guest_give_up("lower the limits", -r);
+	if (chdir(below(box, "/work", path)) < 0)
+		nx_guest_give_up("enter the work directory", errno);
+	int in = s->has_stdin ? open(below(box, "/code/stdin", path), O_RDONLY) : 0;
 	if (in < 0 || (in > 0 && (dup2(in, 0) < 0 || close(in) < 0)))
-		give_up("open standard input", errno);
+		nx_guest_give_up("open standard input", errno);
+}
+
+static void block_operations(const struct nx_spawn_start *s, char **path)
+{
+	int r = s->blocked ? nx_seccomp_block(s->blocked, path) : 0;
+	if (r < 0)
+		nx_guest_give_up("block operations", -r);
+}
+
+void nx_guest_exec(const struct nx_spawn_start *s, char **argv, char **envp)
+{
+	char *path = argv[0];
+	block_operations(s, &path);
+	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
+	execve(path, argv, envp);
+	nx_guest_give_up("exec", errno);
 }
 
 /* Returns in a warm interpreter that is to go on. It is as after an exec: nothing of it is hidden from itself. */
@@ -164,36 +202,22 @@ static void run_program(const struct nx_guest *g)
 {
 	static union nx_spawn_msg m;
 	static char *argv[NX_SPAWN_ARGS_MAX + 1], *envp[NX_SPAWN_ARGS_MAX + 1];
-	ssize_t n;
 	(void)close(STATUS_FD);
 	(void)close(BOX_FD);
 	if (g->processes >= 0)
 		(void)close(PROCESSES_FD); /* the reaper's */
 	(void)setsid();
-	do
-		n = read(CTL_FD, &m, sizeof(m));
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		_exit(1); /* the spawner is gone, or wants it so */
-	if (nx_spawn_check(&m, (size_t)n, true) || m.head.type != NX_SPAWN_START ||
-	    !nx_spawn_split(m.start.args, m.start.argc, argv) || !nx_spawn_split(m.start.env, m.start.envc, envp))
-		give_up("read the program to start", EPROTO);
-	char *path = argv[0];
-	enter_program(&m.start);
-	bool goes_on = nx_guest_env.warm && m.start.is_warm;
-	int r = m.start.blocked ? nx_seccomp_block(m.start.blocked, goes_on ? NULL : &path) : 0;
-	if (r < 0)
-		give_up("block operations", -r);
-	if (goes_on) {
+	nx_guest_read_start(&m, argv, envp);
+	nx_guest_enter_program(&m.start, "");
+	if (nx_guest_env.warm && m.start.is_warm) {
+		block_operations(&m.start, NULL);
 		(void)prctl(PR_SET_DUMPABLE, 1);
 		(void)close(CTL_FD);
 		return;
 	}
 	if (nx_guest_env.warm)
-		reset_signals();
-	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
-	execve(path, argv, envp);
-	give_up("exec", errno);
+		nx_guest_reset_signals();
+	nx_guest_exec(&m.start, argv, envp);
 }
 
 /* Kills what the program left behind and waits for it: after this only the reaper is alive in the namespace. One
@@ -229,29 +253,39 @@ static int wait_for(pid_t program)
 	}
 }
 
+void nx_guest_leave_ends(void)
+{
+	(void)close(OUT_FD);
+	(void)close(ERR_FD);
+	(void)close(CTL_FD);
+	(void)close(CONTROL_FD);
+}
+
+void nx_guest_report(struct nx_guest_status *s)
+{
+	struct rusage u;
+	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {
+		s->cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+			    u.ru_stime.tv_usec;
+		s->max_rss_bytes = (int64_t)u.ru_maxrss * 1024;
+	}
+	(void)!write(STATUS_FD, s, sizeof(*s));
+	_exit(0);
+}
+
 static void __attribute__((noreturn)) reap(const struct nx_guest *g, pid_t program)
 {
 	struct nx_guest_status s = {0};
 	const struct sigaction interrupt = {.sa_handler = pass_interrupt};
 	if (nx_guest_env.warm)
-		reset_signals();
+		nx_guest_reset_signals();
 	interruptible = program;
 	(void)sigaction(NX_GUEST_INTERRUPT, &interrupt, NULL);
-	(void)close(OUT_FD);
-	(void)close(ERR_FD);
-	(void)close(CTL_FD);
-	(void)close(CONTROL_FD);
+	nx_guest_leave_ends();
 	s.wait_status = g->processes >= 0 ? nx_guest_serve_processes(program, PROCESSES_FD) : wait_for(program);
 	s.exit_mono_us = nx_time_mono_us();
 	end_everyone();
-	struct rusage u;
-	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {
-		s.cpu_us = (int64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
-			   u.ru_stime.tv_usec;
-		s.max_rss_bytes = (int64_t)u.ru_maxrss * 1024;
-	}
-	(void)!write(STATUS_FD, &s, sizeof(s));
-	_exit(0);
+	nx_guest_report(&s);
 }
 
 static void guest_main(const struct nx_guest *g)
@@ -263,16 +297,18 @@ static void guest_main(const struct nx_guest *g)
 		_exit(1);
 	if (read(CTL_FD, &go, 1) != 1)
 		_exit(1);
+	if (nx_guest_env.host->is_bare)
+		nx_bare_main(&mine);
 	detach_from_host(&mine);
 	open_network(&mine);
 	put_up_walls(&mine);
 	if (mine.is_trial)
-		give_up("", 0);
+		nx_guest_give_up("", 0);
 	if (warm)
 		warm->before_fork();
 	pid_t program = fork();
 	if (program < 0)
-		give_up("fork", errno);
+		nx_guest_give_up("fork", errno);
 	if (program == 0) {
 		if (warm)
 			warm->after_fork();

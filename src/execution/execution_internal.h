@@ -112,6 +112,8 @@ struct nx_backend {
 extern const struct nx_backend nx_backend_native, nx_backend_docker;
 struct nx_container;
 int nx_native_check_host(struct nx_execution *e, struct nx_spawn_features *ret, struct nx_error **err);
+/* NX_EUNSUPPORTED where there are no namespaces; what: "an image needs". */
+int nx_native_check_whole(const struct nx_spawn_features *f, const char *what, struct nx_error **err);
 /* For a run or session that is granted one: `f`, its features, says so. */
 int nx_native_grant_network(struct nx_spawn_features *f, struct nx_error **err);
 

@@ -1,4 +1,5 @@
 /* The spawner's side of making a guest: box, pipes, clone, uid map, the word to go on. */
+#include "execution/bare.h"
 #include "execution/hostfs.h"
 
 #include "base/fault.h"
@@ -91,7 +92,8 @@ static int open_ends(const struct nx_guest_order *o, struct nx_guest *g, struct 
 		return -1;
 	if (!o->is_trial && NX_FAULT(sandbox_workdir))
 		return nx_fault_at_set(fault, "make the work directory", ENOSPC);
-	e->box = nx_box_new(o->prepare->box_bytes, o->prepare->box_inodes, o->uid, o->uid, fault);
+	e->box = o->host->is_bare ? nx_bare_box_new(o->uid, fault)
+				  : nx_box_new(o->prepare->box_bytes, o->prepare->box_inodes, o->uid, o->uid, fault);
 	g->box = e->box;
 	return e->box < 0 ? -1 : 0;
 }

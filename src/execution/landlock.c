@@ -68,13 +68,34 @@ static size_t attr_size(int abi)
 	return abi >= 4 ? offsetof(struct ruleset_attr, scoped) : offsetof(struct ruleset_attr, net);
 }
 
+static int allow_fd(int ruleset, int fd, uint64_t rights)
+{
+	struct path_beneath rule = {.allowed = rights, .parent_fd = fd};
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
+}
+
 static int allow(int ruleset, const char *path, uint64_t rights)
 {
 	nx_auto_fd int fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	struct path_beneath rule = {.allowed = rights, .parent_fd = fd};
-	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
+	return allow_fd(ruleset, fd, rights);
+}
+
+static int allow_all(int ruleset, const char *const *paths, size_t n, uint64_t rights)
+{
+	int r = 0;
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = allow(ruleset, paths[i], rights);
+	return r;
+}
+
+/* Not /dev/zero: what is written to a shared mapping of it is memory that no file's size bounds. */
+static int allow_sinks(int ruleset, int abi)
+{
+	static const char *const sinks[] = {"/dev/null", "/dev/full", "/dev/random", "/dev/urandom"};
+	return allow_all(ruleset, sinks, nx_countof(sinks),
+			 (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & file_rights(abi));
 }
 
 /* Those that may only be read lie below "/". */
@@ -101,14 +122,38 @@ int nx_landlock_restrict(int abi, bool has_loopback, const struct nx_guest_trees
 	int r = allow(ruleset, "/", FS_EXECUTE | FS_READ_FILE | FS_READ_DIR);
 	if (r == 0)
 		r = allow(ruleset, "/box", all);
-	/* Not /dev/zero: what is written to a shared mapping of it is memory that no file's size bounds. */
-	static const char *const sinks[] = {"/dev/null", "/dev/full", "/dev/random", "/dev/urandom"};
-	for (size_t i = 0; i < nx_countof(sinks) && r == 0; i++)
-		r = allow(ruleset, sinks[i], (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & all);
+	if (r == 0)
+		r = allow_sinks(ruleset, abi);
 	if (r == 0)
 		r = allow(ruleset, "/proc", (FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE) & all);
 	if (r == 0)
 		r = allow_trees(ruleset, all, trees);
+	if (r < 0)
+		return r;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+}
+
+/* Of /etc what the loader, the compiler and the clock look up; of /proc the program's own process, where it can be seen. */
+int nx_landlock_restrict_bare(int abi, int box)
+{
+	static const char *const system[] = {
+		"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/alternatives", "/etc/fonts"};
+	static const char *const files[] = {"/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/dev/zero"};
+	struct ruleset_attr attr = {.fs = file_rights(abi),
+				    .net = NET_BIND_TCP | NET_CONNECT_TCP,
+				    .scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL};
+	nx_auto_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
+	if (ruleset < 0)
+		return -errno;
+	int r = allow_all(ruleset, system, nx_countof(system), FS_EXECUTE | FS_READ_FILE | FS_READ_DIR);
+	if (r == 0)
+		r = allow_all(ruleset, files, nx_countof(files), FS_READ_FILE);
+	if (r == 0)
+		r = allow_sinks(ruleset, abi);
+	if (r == 0)
+		r = allow(ruleset, "/proc/self", FS_READ_FILE | FS_READ_DIR);
+	if (r == 0)
+		r = allow_fd(ruleset, box, attr.fs);
 	if (r < 0)
 		return r;
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
@@ -129,10 +174,8 @@ int nx_landlock_restrict_proxy(int abi)
 	nx_auto_fd int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, attr_size(abi), 0);
 	if (ruleset < 0)
 		return -errno;
-	for (size_t i = 0; i < nx_countof(places); i++) {
-		int r = allow(ruleset, places[i], FS_READ_FILE | FS_READ_DIR);
-		if (r < 0)
-			return r;
-	}
+	int r = allow_all(ruleset, places, nx_countof(places), FS_READ_FILE | FS_READ_DIR);
+	if (r < 0)
+		return r;
 	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
 }

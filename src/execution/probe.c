@@ -1,4 +1,5 @@
 /* What this host lets us do, found by trying: a guest is made and told to stop before its program would start. */
+#include "execution/bare.h"
 #include "execution/hostfs.h"
 #include "execution/proxy_internal.h"
 
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 
 #define TRIALS_MAX 8
+#define LANDLOCK_TRUNCATE_ABI 3 /* the first that sees truncate(2) */
 
 unsigned nx_force_parse(const char *text)
 {
@@ -137,6 +139,41 @@ static bool retreat(struct nx_host *h, const struct nx_fault_at *fault)
 	return true;
 }
 
+/* Needs Landlock and seccomp, since there is nothing else, and root, which has users to give away. Why it cannot be done goes
+ * behind why there are no namespaces. */
+static void try_bare(struct nx_probe *p)
+{
+	struct nx_host *h = &p->host;
+	struct nx_fault_at fault = {0};
+	size_t n = strlen(h->refusal);
+	h->landlock_abi = h->force & NX_FORCE_NO_LANDLOCK ? 0 : nx_landlock_abi();
+	unsigned flags = NX_SECCOMP_NO_NAMES | NX_SECCOMP_SEEN_MEMORY | NX_SECCOMP_SHARED_IPC;
+	if (h->landlock_abi < LANDLOCK_TRUNCATE_ABI)
+		flags |= NX_SECCOMP_TRUNCATE;
+	h->seccomp = !(h->force & NX_FORCE_NO_SECCOMP) && nx_seccomp_compile(flags, &p->seccomp) == 0;
+	if (!h->is_root || !h->landlock_abi || !h->seccomp) {
+		snprintf(h->refusal + n, sizeof(h->refusal) - n, "; nor is there %s",
+			 !h->is_root  ? "root, to give each run a user of its own"
+			 : h->seccomp ? "Landlock, to keep programs from them"
+				      : "seccomp, to keep programs from the network");
+		return;
+	}
+	p->cgroups.mode =
+		NX_CGROUP_NONE; /* the reaper must be able to fork beside a program that took all that it was given */
+	int r = nx_bare_open(p->proc_fd, h->uid_base);
+	h->is_bare = true;
+	if (r < 0)
+		(void)nx_fault_at_set(&fault, "make a directory for runs", -r);
+	else
+		r = try_guest(p, &fault);
+	h->is_bare = r == 0;
+	if (r == 0)
+		return;
+	nx_bare_close();
+	snprintf(h->refusal + n, sizeof(h->refusal) - n, "; nor can programs be run without (%s: %s)", fault.stage,
+		 strerror(fault.errnum));
+}
+
 static void try_features(struct nx_probe *p)
 {
 	struct nx_host *h = &p->host;
@@ -196,8 +233,10 @@ void nx_probe(struct nx_probe *p, uid_t uid_base, const struct nx_hostfs_rules *
 		.host = h, .seccomp = &p->seccomp, .files_seccomp = &p->files_seccomp, .spawner = getpid()};
 
 	struct nx_fault_at fault = {0};
-	if (!enter_mount_namespace(h))
+	if (!enter_mount_namespace(h)) {
+		try_bare(p);
 		return;
+	}
 	h->is_root = h->is_root && !h->outer_userns;
 	(void)nx_hostfs_keeper_start(h, rules, &p->files); /* without it no directory is granted */
 	if (nx_template_enter(h, rules, &fault) < 0) {
@@ -231,19 +270,20 @@ static void list_features(const struct nx_probe *p, struct nx_spawn_features *f)
 		.processes = by_cgroup(&p->cgroups, NX_CG_PIDS, NX_MECH_RLIMIT),
 		.time = NX_MECH_WATCHDOG,
 		.output = NX_MECH_WATCHDOG,
-		.disk = NX_MECH_TMPFS,
+		.disk = h->is_bare ? NX_MECH_WATCHDOG : NX_MECH_TMPFS,
 		.network = h->netns     ? NX_MECH_NAMESPACE
 			   : h->seccomp ? NX_MECH_SECCOMP
 					: NX_MECH_NONE,
-		.filesystem = NX_MECH_NAMESPACE,
+		.filesystem = h->is_bare ? NX_MECH_LANDLOCK : NX_MECH_NAMESPACE,
 		.syscalls = h->seccomp ? NX_MECH_SECCOMP : NX_MECH_NONE,
 		.user = h->userns ? NX_MECH_NAMESPACE : NX_MECH_UID,
-		.usable = h->namespaces,
+		.usable = h->namespaces || h->is_bare,
+		.is_bare = h->is_bare,
 		.landlock_abi = (uint8_t)nx_min(h->landlock_abi, 255),
 		.is_root = h->is_root,
 	};
-	f->degraded = f->memory == NX_MECH_WATCHDOG || f->cpu == NX_MECH_WATCHDOG || f->processes == NX_MECH_RLIMIT ||
-		      !h->seccomp;
+	f->degraded = h->is_bare || f->memory == NX_MECH_WATCHDOG || f->cpu == NX_MECH_WATCHDOG ||
+		      f->processes == NX_MECH_RLIMIT || !h->seccomp;
 }
 
 static void __attribute__((format(printf, 5, 6)))
@@ -266,13 +306,17 @@ void nx_probe_hello(const struct nx_probe *p, struct nx_spawn_hello *ret)
 	const struct nx_host *h = &p->host;
 	list_features(p, &ret->features);
 	snprintf(ret->refusal, sizeof(ret->refusal), "%s", h->refusal);
-	add_check(ret, "sandbox", h->namespaces,
-		  "run as root or allow user namespaces; in a container: --cap-add SYS_ADMIN --security-opt "
-		  "seccomp=unconfined --security-opt apparmor=unconfined, or sandbox.backend=docker",
-		  "%s",
-		  h->refusal[0] ? h->refusal
-		  : h->is_root  ? "as root, a user of its own for each run"
-				: "as an ordinary user");
+	add_check(
+		ret, "sandbox", h->namespaces,
+		h->is_bare
+			? "for these few: sandbox.without_namespaces=true. For all, in a container: --cap-add SYS_ADMIN "
+			  "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+			: "run as root or allow user namespaces; in a container: --cap-add SYS_ADMIN --security-opt "
+			  "seccomp=unconfined --security-opt apparmor=unconfined, or sandbox.backend=docker",
+		h->is_bare ? "few walls (Landlock, seccomp, a user for each run): %s" : "%s",
+		h->refusal[0] ? h->refusal
+		: h->is_root  ? "as root, a user of its own for each run"
+			      : "as an ordinary user");
 	add_check(ret, "user namespaces", h->userns,
 		  "sysctl -w user.max_user_namespaces=10000 "
 		  "kernel.apparmor_restrict_unprivileged_userns=0",

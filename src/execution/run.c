@@ -342,7 +342,7 @@ static int judge(struct nx_run *r, const struct nx_spawn_exited *e, enum nx_exec
 	static const enum nx_exec_status by_end[NX_SPAWN_END_MAX] = {
 		[NX_SPAWN_END_KILLED] = NX_EXEC_CANCELLED, [NX_SPAWN_END_MEMORY] = NX_EXEC_MEMORY_LIMIT,
 		[NX_SPAWN_END_CPU] = NX_EXEC_CPU_LIMIT,    [NX_SPAWN_END_PROCESSES] = NX_EXEC_PROCESS_LIMIT,
-		[NX_SPAWN_END_TIME] = NX_EXEC_TIMEOUT,
+		[NX_SPAWN_END_TIME] = NX_EXEC_TIMEOUT,     [NX_SPAWN_END_DISK] = NX_EXEC_ERROR,
 	};
 	*ret = NX_EXEC_ERROR;
 	if (e->end == NX_SPAWN_END_SETUP && r->ending != NX_EXEC_CANCELLED) {
@@ -398,7 +398,8 @@ static void list_limits_met(struct nx_run *r, const struct nx_spawn_exited *e)
 	met |= e->processes_hit || s == NX_EXEC_PROCESS_LIMIT ? NX_LIMIT_PROCESSES : 0;
 	met |= s == NX_EXEC_TIMEOUT ? NX_LIMIT_TIME : 0;
 	met |= res->out_truncated || res->err_truncated ? NX_LIMIT_OUTPUT : 0;
-	met |= is_box_full(r) || res->signal == SIGXFSZ ? NX_LIMIT_DISK : 0;
+	bool is_full = e->end == NX_SPAWN_END_DISK || (!r->features.is_bare && is_box_full(r));
+	met |= is_full || res->signal == SIGXFSZ ? NX_LIMIT_DISK : 0;
 	r->x->result.limits_met = met;
 }
 

@@ -69,7 +69,8 @@ struct nx_host {
 	bool is_root;      /* may use host uids other than its own */
 	bool outer_userns; /* the spawner itself lives in a user namespace that it made, as an ordinary user's does */
 	bool userns;       /* guests get a user namespace */
-	bool namespaces;   /* mount, pid, ipc, uts: without them nothing is run */
+	bool namespaces;   /* mount, pid, ipc, uts */
+	bool is_bare;      /* without them: bare.h. When neither is true nothing is run */
 	bool netns;
 	bool cgroupns;
 	bool proc; /* a /proc of the guest's own can be mounted */
@@ -231,7 +232,8 @@ void nx_zygote_free(struct nx_zygote *z);
 int nx_template_enter(const struct nx_host *h, const struct nx_hostfs_rules *rules, struct nx_fault_at *ret);
 /* A detached tmpfs, or -1 with errno. */
 int nx_tmpfs_new(const char *size, const char *inodes, unsigned attributes);
-int nx_make_dirs(int at, const char *path); /* relative; every missing part. 0 or -errno */
+int nx_make_dirs(int at, const char *path);     /* relative; every missing part. 0 or -errno */
+int nx_box_fill(int box, uid_t uid, gid_t gid); /* makes these four. 0, or -1 with errno */
 #define NX_TEMPLATE "/root"
 #define NX_TEMPLATE_MAX (NX_SPAWN_IMAGE_MAX + 16)
 /* The template of an image, made when it is first asked for. */
@@ -256,6 +258,8 @@ enum nx_seccomp_flag {
 	NX_SECCOMP_INET = 1,        /* TCP and UDP sockets may be made (into an empty network namespace) */
 	NX_SECCOMP_NO_NAMES = 2,    /* no socket that could reach another by name: the abstract ones are the host's */
 	NX_SECCOMP_SEEN_MEMORY = 4, /* no memory but what is mapped and so seen by the watchdog, or in the box */
+	NX_SECCOMP_SHARED_IPC = 8,  /* no System V objects or message queues: they are the host's */
+	NX_SECCOMP_TRUNCATE = 16,   /* no truncate(2), which Landlock does not see before ABI 3; ftruncate remains */
 };
 /* flags: enum nx_seccomp_flag. 0 or -errno. */
 int nx_seccomp_compile(unsigned flags, struct nx_seccomp *ret);
@@ -276,6 +280,8 @@ int nx_landlock_abi(void); /* 0: none */
  * there is of it, in a network namespace of its own; no signals or abstract sockets to the outside. In granted directories
  * that may be written nothing is made but files, directories and links. */
 int nx_landlock_restrict(int abi, bool has_loopback, const struct nx_guest_trees *trees);
+/* Where "/" is the host's: /usr and what else programs start from may be read, the box written. */
+int nx_landlock_restrict_bare(int abi, int box);
 /* For a proxy: reads what name resolution needs and nothing else. TCP is open. */
 int nx_landlock_restrict_proxy(int abi);
 
@@ -333,6 +339,18 @@ extern struct nx_guest_env nx_guest_env;
 /* clone3 with every namespace the host has; into_cgroup -1: none; as_sibling: CLONE_PARENT. -1 with errno. 0 only in the
  * guest of a zygote: its program has been asked for, and the interpreter may go on. */
 pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling);
+/* Parts of child.c, each for the program alone; what fails is said on ctl, and the process ends. */
+enum { NX_GUEST_STATUS_FD = 4, NX_GUEST_BOX_FD = 5 }; /* since the descriptors have their places */
+void nx_guest_give_up(const char *stage, int errnum) __attribute__((noreturn));
+void nx_guest_reset_signals(void);
+void nx_guest_read_start(union nx_spawn_msg *ret, char **ret_argv, char **ret_envp); /* they point into it */
+/* Where /work and /code are below `box`. */
+void nx_guest_enter_program(const struct nx_spawn_start *s, const char *box);
+void nx_guest_exec(const struct nx_spawn_start *s, char **argv, char **envp) __attribute__((noreturn));
+/* And for the reaper. */
+void nx_guest_leave_ends(void);                                            /* of the program's descriptors */
+void nx_guest_report(struct nx_guest_status *s) __attribute__((noreturn)); /* adds what all children used, and ends */
+
 int nx_guest_mounts(const struct nx_host *h, const char *root, int box, const char **ret_stage);
 /* Brings loopback up and sends the listener over `ctl`; nx_guest_hear receives that, or an error: bytes, or -1 with errno. */
 int nx_guest_network(int ctl, const char **ret_stage);

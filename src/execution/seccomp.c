@@ -111,7 +111,6 @@ static const char *const allowed[] = {
 	"symlinkat",
 	"sync_file_range",
 	"tee",
-	"truncate",
 	"umask",
 	"unlink",
 	"unlinkat",
@@ -258,23 +257,9 @@ static const char *const allowed[] = {
 	"getsockname",
 	"getsockopt",
 	"listen",
-	"mq_getsetattr",
-	"mq_notify",
-	"mq_open",
-	"mq_timedreceive",
-	"mq_timedsend",
-	"mq_unlink",
-	"msgctl",
-	"msgget",
-	"msgrcv",
-	"msgsnd",
 	"recvfrom",
 	"recvmmsg",
 	"recvmsg",
-	"semctl",
-	"semget",
-	"semop",
-	"semtimedop",
 	"sendmmsg",
 	"sendmsg",
 	"sendto",
@@ -411,6 +396,28 @@ static int spare_reaper(scmp_filter_ctx f)
 	return r;
 }
 
+/* What the flags take away: allowed, or EPERM as all that is not listed. */
+static int allow_unless(scmp_filter_ctx f, bool is_refused, const int *calls, size_t n)
+{
+	int r = 0;
+	for (size_t i = 0; i < n && r == 0 && !is_refused; i++)
+		if (calls[i] >= 0) /* another architecture has no such call */
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
+	return r;
+}
+
+static int allow_shared(scmp_filter_ctx f, unsigned flags)
+{
+	static const int ipc[] = {SCMP_SYS(mq_getsetattr),   SCMP_SYS(mq_notify),    SCMP_SYS(mq_open),
+				  SCMP_SYS(mq_timedreceive), SCMP_SYS(mq_timedsend), SCMP_SYS(mq_unlink),
+				  SCMP_SYS(msgctl),          SCMP_SYS(msgget),       SCMP_SYS(msgrcv),
+				  SCMP_SYS(msgsnd),          SCMP_SYS(semctl),       SCMP_SYS(semget),
+				  SCMP_SYS(semop),           SCMP_SYS(semtimedop)};
+	static const int truncate_call[] = {SCMP_SYS(truncate)};
+	int r = allow_unless(f, flags & NX_SECCOMP_SHARED_IPC, ipc, nx_countof(ipc));
+	return r < 0 ? r : allow_unless(f, flags & NX_SECCOMP_TRUNCATE, truncate_call, nx_countof(truncate_call));
+}
+
 static int add_rules(scmp_filter_ctx f, unsigned flags)
 {
 	int r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS)); /* the 32-bit ABI */
@@ -429,6 +436,8 @@ static int add_rules(scmp_filter_ctx f, unsigned flags)
 		r = spare_reaper(f);
 	if (r == 0)
 		r = allow_memory(f, flags);
+	if (r == 0)
+		r = allow_shared(f, flags);
 	return r == 0 ? allow_sockets(f, flags) : r;
 }
 

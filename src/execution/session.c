@@ -574,6 +574,8 @@ static int check(struct nx_session *s, struct nx_error **err)
 	if (r == 0)
 		r = nx_native_check_host(s->e, &s->features, err);
 	if (r == 0)
+		r = nx_native_check_whole(&s->features, "sessions need", err);
+	if (r == 0)
 		r = nx_exec_check_constraints(c, &s->constraints, err);
 	if (r == 0)
 		r = nx_exec_network_check(c, &s->constraints.network, true, err);

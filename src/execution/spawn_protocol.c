@@ -15,7 +15,7 @@ static const char *const mechanism_names[] = {
 	[NX_MECH_NONE] = "none",       [NX_MECH_CGROUP_V2] = "cgroup-v2", [NX_MECH_CGROUP_V1] = "cgroup-v1",
 	[NX_MECH_RLIMIT] = "rlimit",   [NX_MECH_WATCHDOG] = "watchdog",   [NX_MECH_NAMESPACE] = "namespace",
 	[NX_MECH_SECCOMP] = "seccomp", [NX_MECH_TMPFS] = "tmpfs",         [NX_MECH_UID] = "uid",
-	[NX_MECH_PROXY] = "proxy",
+	[NX_MECH_PROXY] = "proxy",     [NX_MECH_LANDLOCK] = "landlock",
 };
 
 const char *nx_mechanism_name(enum nx_mechanism m)

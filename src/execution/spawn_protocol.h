@@ -65,6 +65,7 @@ enum nx_mechanism {
 	NX_MECH_TMPFS,
 	NX_MECH_UID,
 	NX_MECH_PROXY,
+	NX_MECH_LANDLOCK,
 	NX_MECH_MAX
 };
 const char *nx_mechanism_name(enum nx_mechanism m);
@@ -76,6 +77,7 @@ struct nx_spawn_features {
 	uint8_t degraded;     /* a limit is held by less than a cgroup */
 	uint8_t landlock_abi; /* 0: none */
 	uint8_t is_root;
+	uint8_t is_bare; /* no namespaces: bare.h, with `refusal` telling why */
 };
 
 struct nx_spawn_check {
@@ -176,6 +178,7 @@ enum nx_spawn_end {
 	NX_SPAWN_END_CPU,
 	NX_SPAWN_END_PROCESSES,
 	NX_SPAWN_END_TIME,
+	NX_SPAWN_END_DISK,  /* where its box is no file system of its own */
 	NX_SPAWN_END_SETUP, /* the sandbox could not be made: stage and errnum */
 	NX_SPAWN_END_LOST,  /* the reaper vanished without a word */
 	NX_SPAWN_END_MAX

@@ -3,10 +3,10 @@
  * what it does for a run is make it, watch what no cgroup watches, kill it, read its usage, and say how it ended. When the
  * server's socket closes it ends every guest, removes every cgroup and exits.
  */
+#include "execution/bare.h"
 #include "execution/execution.h"
 #include "execution/hostfs.h"
-#include "execution/pool_internal.h"
-#include "execution/proxy_internal.h"
+#include "execution/spawner_internal.h"
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -29,42 +29,16 @@ enum {
 	TICK_MS = 50,
 	START_POLL_MS = 5,
 	EVENTS_MAX = 64,
-	REFUSED_MAX = 32, /* forks refused before a run that does not stop trying is ended */
-	CROWDED_TICKS = 4,
 	FILES_WAIT_US = 11000000, /* for granted directories; the keeper gives up before */
 };
 
 enum source { SRC_SERVER, SRC_CTL, SRC_STATUS, SRC_PIDFD, SRC_PROXY, SRC_FILES };
 
-struct run {
-	uint64_t id;      /* 0: free */
-	uint32_t age;     /* never that of an earlier run in this place */
-	bool is_waiting;  /* made ahead, for nobody yet */
-	bool is_lenient;  /* its limits are lowered at the start */
-	enum nx_ready is; /* what had been made ahead */
-	uint64_t command; /* whose interpreter it holds */
-	struct nx_cgroup *cgroup;
-	struct nx_guest_ends ends;
-	struct nx_proxy_end proxy;
-	struct nx_spawn_prepare limits;
-	int64_t files_until_us;          /* waits for granted directories until then; 0: it does not */
-	int64_t started_us, deadline_us; /* 0: not started */
-	enum nx_spawn_end end;
-	bool reported;
-	struct nx_guest_status status;
-	struct nx_guest_error error;
-	bool has_status, has_error;
-	int64_t max_rss_bytes, max_cpu_us; /* what the watchdog saw */
-	int64_t second_us, second_cpu_us;  /* start of the present second of the clock, and CPU used until then */
-	int crowded;                       /* ticks at the limit of processes */
-	bool met_processes;
-};
-
 static struct {
 	struct nx_probe probe;
 	struct nx_hostfs_rules rules;
 	struct nx_roots roots;
-	struct run runs[NX_SPAWN_RUNS_MAX];
+	struct nx_spawner_run runs[NX_SPAWN_RUNS_MAX];
 	unsigned nruns; /* below which runs[] is in use */
 	unsigned active;
 	int epoll;
@@ -73,7 +47,7 @@ static struct {
 	bool quit, is_warm;
 } S;
 
-static int watch(int fd, enum source src, const struct run *r)
+static int watch(int fd, enum source src, const struct nx_spawner_run *r)
 {
 	uint64_t index = r ? (uint64_t)(r - S.runs) : 0, age = r ? r->age : 0;
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)src << 60 | index << 32 | age};
@@ -97,7 +71,7 @@ static void say(const union nx_spawn_msg *m, const int *fds, size_t nfds)
 
 /* ---- the end of a run ---- */
 
-static void stop(struct run *r, enum nx_spawn_end why)
+void nx_spawner_stop(struct nx_spawner_run *r, enum nx_spawn_end why)
 {
 	if (r->end == NX_SPAWN_END_EXIT)
 		r->end = why;
@@ -106,12 +80,13 @@ static void stop(struct run *r, enum nx_spawn_end why)
 	/* The reaper, which ends the others, shares its cgroup with them: ahead of a crowd that burns, it is done in time. */
 	if (r->ends.pid > 0)
 		(void)setpriority(PRIO_PROCESS, (id_t)r->ends.pid, -20);
+	int sig = S.probe.host.is_bare ? SIGTERM : SIGKILL; /* there it is the reaper who ends the others */
 	if (r->ends.pidfd >= 0)
-		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, SIGKILL, NULL, 0);
+		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, sig, NULL, 0);
 }
 
 /* The quota comes back with the next measurement. */
-static void interrupt(struct run *r)
+static void interrupt(struct nx_spawner_run *r)
 {
 	if (r->cgroup)
 		nx_cgroup_lift(&S.probe.cgroups, r->cgroup);
@@ -119,7 +94,7 @@ static void interrupt(struct run *r)
 		(void)syscall(SYS_pidfd_send_signal, r->ends.pidfd, NX_GUEST_INTERRUPT, NULL, 0);
 }
 
-static void measure(struct run *r)
+static void measure(struct nx_spawner_run *r)
 {
 	union nx_spawn_msg m;
 	struct nx_fault_at fault = {0};
@@ -144,15 +119,7 @@ static void measure(struct run *r)
 	say(&m, NULL, 0);
 }
 
-/* Without a cgroup RLIMIT_DATA, which lies above the limit, may be met before the watchdog looks: the program fails then. */
-static bool has_failed_above(const struct run *r)
-{
-	bool is_counted = r->cgroup && S.probe.cgroups.has[NX_CG_MEMORY];
-	return !is_counted && r->has_status && r->status.wait_status &&
-	       r->status.max_rss_bytes > r->limits.memory_bytes;
-}
-
-static void fill_usage(struct run *r, struct nx_spawn_exited *e)
+static void fill_usage(struct nx_spawner_run *r, struct nx_spawn_exited *e)
 {
 	struct nx_cgroup_usage u = {.cpu_us = -1, .peak_bytes = -1};
 	if (r->cgroup)
@@ -161,7 +128,7 @@ static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 	e->cpu_us = u.cpu_us >= 0 ? u.cpu_us : cpu;
 	int64_t rss = nx_max(r->max_rss_bytes, r->has_status ? r->status.max_rss_bytes : 0);
 	e->max_rss_bytes = nx_max(u.peak_bytes, rss);
-	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY || has_failed_above(r);
+	e->memory_hit = u.oom_kills > 0 || r->end == NX_SPAWN_END_MEMORY || nx_spawner_failed_above(&S.probe, r);
 	e->processes_hit = u.refused > 0 || r->met_processes;
 	e->cpu_hit = u.throttled > 0 || r->end == NX_SPAWN_END_CPU;
 	int64_t until = r->has_status ? r->status.exit_mono_us : nx_time_mono_us();
@@ -174,7 +141,7 @@ static void fill_usage(struct run *r, struct nx_spawn_exited *e)
 	e->net_refused = (int64_t)(n.refused & INT64_MAX);
 }
 
-static bool tell_refusal(const struct run *r)
+static bool tell_refusal(const struct nx_spawner_run *r)
 {
 	struct nx_proxy_refusal f;
 	union nx_spawn_msg m;
@@ -189,7 +156,7 @@ static bool tell_refusal(const struct run *r)
 }
 
 /* What it refused is told before the end of the run is. */
-static void end_proxy(struct run *r)
+static void end_proxy(struct nx_spawner_run *r)
 {
 	if (r->proxy.report < 0)
 		return;
@@ -199,7 +166,7 @@ static void end_proxy(struct run *r)
 	nx_proxy_stop(&r->proxy);
 }
 
-static void report(struct run *r)
+static void report(struct nx_spawner_run *r)
 {
 	if (r->reported || r->is_waiting)
 		return;
@@ -222,7 +189,17 @@ static void report(struct run *r)
 	say(&m, NULL, 0);
 }
 
-static void release(struct run *r)
+/* ---- boxes that are directories ---- */
+
+static int open_tree(struct nx_spawner_run *r, struct nx_fault_at *fault)
+{
+	if (!S.probe.host.is_bare)
+		return 0;
+	r->tree = nx_bare_box_reopen(r->ends.box);
+	return r->tree < 0 ? nx_fault_at_set(fault, "open the work directory", errno) : 0;
+}
+
+static void release(struct nx_spawner_run *r)
 {
 	while (waitpid(r->ends.pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
@@ -231,19 +208,20 @@ static void release(struct run *r)
 	unwatch(&r->ends.ctl);
 	unwatch(&r->ends.status);
 	nx_guest_ends_close(&r->ends);
+	nx_closep(&r->tree);
 	nx_pool_retire(&S.pool, r->cgroup);
 	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
 	if (r->is_waiting)
 		S.pool.waiting[r->is]--;
 	else
 		S.active--;
-	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
+	*r = (struct nx_spawner_run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE, .tree = -1};
 	S.pool.has_work = true; /* a set of cgroups is free */
 	while (S.nruns > 0 && S.runs[S.nruns - 1].id == 0)
 		S.nruns--;
 }
 
-static void on_status(struct run *r)
+static void on_status(struct nx_spawner_run *r)
 {
 	ssize_t n = read(r->ends.status, &r->status, sizeof(r->status));
 	r->has_status = n == (ssize_t)sizeof(r->status);
@@ -252,7 +230,7 @@ static void on_status(struct run *r)
 		report(r); /* only the reaper is alive; the end of its namespaces is not worth waiting for */
 }
 
-static void set_error(struct run *r, const struct nx_guest_error *e)
+static void set_error(struct nx_spawner_run *r, const struct nx_guest_error *e)
 {
 	r->error = *e;
 	r->error.stage[sizeof(r->error.stage) - 1] = '\0';
@@ -260,7 +238,7 @@ static void set_error(struct run *r, const struct nx_guest_error *e)
 }
 
 /* The guest listens. What its program says before the proxy is there waits in the backlog. */
-static void start_proxy(struct run *r, int listener)
+static void start_proxy(struct nx_spawner_run *r, int listener)
 {
 	const struct nx_host *h = &S.probe.host;
 	struct nx_fault_at fault = {"start the proxy", EPROTO};
@@ -271,12 +249,12 @@ static void start_proxy(struct run *r, int listener)
 		struct nx_guest_error e = {.errnum = fault.errnum};
 		snprintf(e.stage, sizeof(e.stage), "%s", fault.stage);
 		set_error(r, &e);
-		stop(r, NX_SPAWN_END_SETUP);
+		nx_spawner_stop(r, NX_SPAWN_END_SETUP);
 	}
 }
 
 /* False: nothing more is there. */
-static bool on_ctl(struct run *r)
+static bool on_ctl(struct nx_spawner_run *r)
 {
 	struct nx_guest_error e;
 	int fd;
@@ -295,13 +273,13 @@ static bool on_ctl(struct run *r)
 }
 
 /* The proxy says something, or is gone: then the run goes on without a network. */
-static void on_proxy(struct run *r)
+static void on_proxy(struct nx_spawner_run *r)
 {
 	if (!tell_refusal(r))
 		(void)epoll_ctl(S.epoll, EPOLL_CTL_DEL, r->proxy.report, NULL);
 }
 
-static void on_pidfd(struct run *r)
+static void on_pidfd(struct nx_spawner_run *r)
 {
 	while (r->ends.ctl >= 0 && on_ctl(r))
 		continue;
@@ -315,7 +293,7 @@ static void on_pidfd(struct run *r)
 
 /* ---- requests ---- */
 
-static struct run *find_run(uint64_t id)
+static struct nx_spawner_run *find_run(uint64_t id)
 {
 	for (unsigned i = 0; i < S.nruns; i++)
 		if (S.runs[i].id == id)
@@ -323,7 +301,7 @@ static struct run *find_run(uint64_t id)
 	return NULL;
 }
 
-static struct run *free_run(void)
+static struct nx_spawner_run *free_run(void)
 {
 	for (unsigned i = 0; i < NX_SPAWN_RUNS_MAX; i++) {
 		if (S.runs[i].id)
@@ -345,12 +323,12 @@ static void refuse(uint64_t id, const struct nx_fault_at *fault)
 	say(&m, NULL, 0);
 }
 
-static uid_t uid_of(const struct run *r)
+static uid_t uid_of(const struct nx_spawner_run *r)
 {
 	return S.probe.host.outer_userns ? 0 : S.probe.host.uid_base + (uid_t)(r - S.runs);
 }
 
-static int take_cgroup(struct run *r, enum nx_ready how, struct nx_fault_at *fault)
+static int take_cgroup(struct nx_spawner_run *r, enum nx_ready how, struct nx_fault_at *fault)
 {
 	struct nx_cgroups *g = &S.probe.cgroups;
 	r->cgroup = nx_cgroup_take(g, how == NX_READY_FORKED, fault);
@@ -360,7 +338,7 @@ static int take_cgroup(struct run *r, enum nx_ready how, struct nx_fault_at *fau
 }
 
 /* A zygote that fails is given up, and the run gets along without. */
-static int make_guest(struct run *r, struct nx_guest_order *o, struct nx_fault_at *fault)
+static int make_guest(struct nx_spawner_run *r, struct nx_guest_order *o, struct nx_fault_at *fault)
 {
 	o->zygote = r->is == NX_READY_FORKED ? nx_pool_zygote(&S.pool, r->cgroup, r->command) : NULL;
 	if (o->zygote) {
@@ -374,7 +352,7 @@ static int make_guest(struct run *r, struct nx_guest_order *o, struct nx_fault_a
 	return nx_guest_make(o, &r->ends, fault);
 }
 
-static int make(struct run *r, enum nx_ready how, struct nx_guest_trees *trees, struct nx_fault_at *fault)
+static int make(struct nx_spawner_run *r, enum nx_ready how, struct nx_guest_trees *trees, struct nx_fault_at *fault)
 {
 	struct nx_spawn_prepare given = r->is_lenient ? nx_pool_lenient(&r->limits) : r->limits;
 	char root[NX_TEMPLATE_MAX] = NX_TEMPLATE;
@@ -396,7 +374,7 @@ static int make(struct run *r, enum nx_ready how, struct nx_guest_trees *trees, 
 		.uid = uid_of(r),
 		.proc_fd = S.probe.proc_fd,
 	};
-	if (make_guest(r, &o, fault) < 0)
+	if (make_guest(r, &o, fault) < 0 || open_tree(r, fault) < 0)
 		return -1;
 	if (watch(r->ends.ctl, SRC_CTL, r) < 0 || watch(r->ends.status, SRC_STATUS, r) < 0 ||
 	    watch(r->ends.pidfd, SRC_PIDFD, r) < 0)
@@ -405,10 +383,10 @@ static int make(struct run *r, enum nx_ready how, struct nx_guest_trees *trees, 
 }
 
 /* What could not be made leaves nothing. */
-static void unmake(struct run *r)
+static void unmake(struct nx_spawner_run *r)
 {
 	if (r->ends.pid > 0) {
-		stop(r, NX_SPAWN_END_SETUP);
+		nx_spawner_stop(r, NX_SPAWN_END_SETUP);
 		release(r);
 		return;
 	}
@@ -419,7 +397,7 @@ static void unmake(struct run *r)
 		S.pool.waiting[r->is]--;
 	else
 		S.active--;
-	*r = (struct run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE};
+	*r = (struct nx_spawner_run){.ends = NX_GUEST_ENDS_NONE, .proxy = NX_PROXY_END_NONE, .tree = -1};
 }
 
 /* ---- what is made ahead ---- */
@@ -428,17 +406,18 @@ static void make_ahead(enum nx_ready kind)
 {
 	static uint64_t last;
 	struct nx_fault_at fault = {0};
-	struct run *r = free_run();
+	struct nx_spawner_run *r = free_run();
 	S.pool.failures[kind]++; /* until one is taken */
 	if (!r)
 		return;
-	*r = (struct run){.id = UINT64_MAX - last++ % UINT32_MAX,
-			  .limits = S.pool.limits[kind],
-			  .command = S.pool.command,
-			  .is_waiting = true,
-			  .is_lenient = true,
-			  .ends = NX_GUEST_ENDS_NONE,
-			  .proxy = NX_PROXY_END_NONE};
+	*r = (struct nx_spawner_run){.id = UINT64_MAX - last++ % UINT32_MAX,
+				     .limits = S.pool.limits[kind],
+				     .command = S.pool.command,
+				     .is_waiting = true,
+				     .is_lenient = true,
+				     .ends = NX_GUEST_ENDS_NONE,
+				     .proxy = NX_PROXY_END_NONE,
+				     .tree = -1};
 	int made = make(r, kind, NULL, &fault);
 	S.pool.waiting[r->is]++;
 	if (made < 0)
@@ -447,10 +426,10 @@ static void make_ahead(enum nx_ready kind)
 		S.pool.failures[kind]--;
 }
 
-static struct run *find_waiting(enum nx_ready kind, uint64_t command)
+static struct nx_spawner_run *find_waiting(enum nx_ready kind, uint64_t command)
 {
 	for (unsigned i = 0; i < S.nruns; i++) {
-		struct run *r = &S.runs[i];
+		struct nx_spawner_run *r = &S.runs[i];
 		if (r->id && r->is_waiting && r->is == kind && r->end == NX_SPAWN_END_EXIT && r->ends.ctl >= 0 &&
 		    (kind == NX_READY_BOX || r->command == command))
 			return r;
@@ -459,10 +438,10 @@ static struct run *find_waiting(enum nx_ready kind, uint64_t command)
 }
 
 /* One that waits becomes the run's; its limits are written anew. What fails ends it, and another is made. */
-static struct run *take_ahead(const struct nx_spawn_prepare *p)
+static struct nx_spawner_run *take_ahead(const struct nx_spawn_prepare *p)
 {
 	struct nx_fault_at fault = {0};
-	struct run *r = NULL;
+	struct nx_spawner_run *r = NULL;
 	for (unsigned kind = p->ready; kind > NX_READY_NOTHING && !r; kind--)
 		r = find_waiting((enum nx_ready)kind, p->command);
 	if (!r)
@@ -470,7 +449,7 @@ static struct run *take_ahead(const struct nx_spawn_prepare *p)
 	if ((r->cgroup && nx_cgroup_limit(&S.probe.cgroups, r->cgroup, p, &fault) < 0) ||
 	    ((p->box_bytes != r->limits.box_bytes || p->box_inodes != r->limits.box_inodes) &&
 	     nx_box_resize(r->ends.box, p->box_bytes, p->box_inodes, &fault) < 0)) {
-		stop(r, NX_SPAWN_END_SETUP);
+		nx_spawner_stop(r, NX_SPAWN_END_SETUP);
 		return NULL;
 	}
 	if (r->cgroup)
@@ -489,11 +468,11 @@ static void empty_pool(void)
 {
 	for (unsigned i = 0; i < S.nruns; i++)
 		if (S.runs[i].id && S.runs[i].is_waiting)
-			stop(&S.runs[i], NX_SPAWN_END_KILLED);
+			nx_spawner_stop(&S.runs[i], NX_SPAWN_END_KILLED);
 	nx_pool_empty(&S.pool);
 }
 
-static void drop_box(struct run *r)
+static void drop_box(struct nx_spawner_run *r)
 {
 	(void)close(nx_steal_fd(&r->ends.box));
 	(void)close(nx_steal_fd(&r->ends.out));
@@ -505,13 +484,13 @@ static void drop_box(struct run *r)
 }
 
 /* Nothing was made of it, or what was is undone here. */
-static void give_up(struct run *r, const struct nx_fault_at *fault)
+static void give_up(struct nx_spawner_run *r, const struct nx_fault_at *fault)
 {
 	refuse(r->id, fault);
 	unmake(r);
 }
 
-static void say_prepared(struct run *r)
+static void say_prepared(struct nx_spawner_run *r)
 {
 	union nx_spawn_msg m;
 	nx_spawn_init(&m, NX_SPAWN_PREPARED, r->id);
@@ -520,7 +499,7 @@ static void say_prepared(struct run *r)
 	drop_box(r);
 }
 
-static void make_and_tell(struct run *r, enum nx_ready how, struct nx_guest_trees *trees)
+static void make_and_tell(struct nx_spawner_run *r, enum nx_ready how, struct nx_guest_trees *trees)
 {
 	struct nx_fault_at fault = {0};
 	if (make(r, how, trees, &fault) < 0)
@@ -532,27 +511,30 @@ static void make_and_tell(struct run *r, enum nx_ready how, struct nx_guest_tree
 static void on_prepare(const struct nx_spawn_prepare *p)
 {
 	struct nx_fault_at fault = {.stage = "find a free place", .errnum = EAGAIN};
-	if (!S.probe.host.namespaces)
-		(void)nx_fault_at_set(&fault, "isolate anything on this host", EPERM);
+	const struct nx_host *h = &S.probe.host;
 	bool is_known = find_run(p->head.run) != NULL, has_files = p->files.nread + p->files.nwrite > 0;
 	bool is_plain = !p->has_control && !p->network.is_granted && !has_files && !p->image[0];
-	if (is_plain)
+	bool is_possible = h->namespaces || (h->is_bare && is_plain);
+	if (!is_possible)
+		(void)nx_fault_at_set(&fault, "isolate this on this host", EPERM);
+	if (is_plain && h->namespaces)
 		nx_pool_use(&S.pool, p);
-	struct run *r = is_known || !is_plain ? NULL : take_ahead(p);
+	struct nx_spawner_run *r = is_known || !is_plain || !h->namespaces ? NULL : take_ahead(p);
 	if (r) {
 		say_prepared(r);
 		return;
 	}
-	r = S.probe.host.namespaces && !is_known ? free_run() : NULL;
+	r = is_possible && !is_known ? free_run() : NULL;
 	if (!r) {
 		refuse(p->head.run, &fault);
 		return;
 	}
-	*r = (struct run){.id = p->head.run,
-			  .limits = *p,
-			  .command = p->command,
-			  .ends = NX_GUEST_ENDS_NONE,
-			  .proxy = NX_PROXY_END_NONE};
+	*r = (struct nx_spawner_run){.id = p->head.run,
+				     .limits = *p,
+				     .command = p->command,
+				     .ends = NX_GUEST_ENDS_NONE,
+				     .proxy = NX_PROXY_END_NONE,
+				     .tree = -1};
 	S.active++;
 	if (!has_files)
 		make_and_tell(r, p->ready == NX_READY_FORKED ? NX_READY_FORKED : NX_READY_NOTHING, NULL);
@@ -568,7 +550,7 @@ static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
 {
 	static struct nx_guest_trees trees;
 	struct nx_fault_at fault = {"open granted directories", a->errnum, a->why, a->path};
-	struct run *r = find_run(a->run);
+	struct nx_spawner_run *r = find_run(a->run);
 	bool is_awaited = r && r->files_until_us;
 	if (is_awaited)
 		r->files_until_us = 0;
@@ -607,7 +589,7 @@ static void on_files(void)
 }
 
 /* A guest that holds the interpreter of this command line goes on in it; any other execs. */
-static void fill_start(struct run *r, struct nx_spawn_start *s)
+static void fill_start(struct nx_spawner_run *r, struct nx_spawn_start *s)
 {
 	bool is_same = r->command && r->command == nx_spawn_command_key(s);
 	if (r->limits.ready == NX_READY_FORKED && is_same)
@@ -621,7 +603,7 @@ static void fill_start(struct run *r, struct nx_spawn_start *s)
 
 static void on_start(union nx_spawn_msg *m)
 {
-	struct run *r = find_run(m->head.run);
+	struct nx_spawner_run *r = find_run(m->head.run);
 	if (!r || r->started_us || r->ends.ctl < 0 || r->is_waiting)
 		return; /* it died in the meantime: its EXITED is on the way */
 	fill_start(r, &m->start);
@@ -630,7 +612,7 @@ static void on_start(union nx_spawn_msg *m)
 	r->deadline_us = r->started_us + r->limits.wall_us;
 	ssize_t n = send(r->ends.ctl, m, sizeof(m->start), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n != (ssize_t)sizeof(m->start))
-		stop(r, NX_SPAWN_END_LOST);
+		nx_spawner_stop(r, NX_SPAWN_END_LOST);
 }
 
 static void on_server(void)
@@ -647,7 +629,7 @@ static void on_server(void)
 		S.quit = true;
 		return;
 	}
-	struct run *r = find_run(m.head.run);
+	struct nx_spawner_run *r = find_run(m.head.run);
 	switch (m.head.type) {
 	case NX_SPAWN_PREPARE: on_prepare(&m.prepare); break;
 	case NX_SPAWN_START: on_start(&m); break;
@@ -663,81 +645,26 @@ static void on_server(void)
 		if (r && r->files_until_us)
 			give_up(r, &(struct nx_fault_at){.stage = "open granted directories", .errnum = ECANCELED});
 		else if (r)
-			stop(r, NX_SPAWN_END_KILLED);
-	}
-}
-
-/* ---- the watchdog ---- */
-
-static void watch_cgroup(struct run *r)
-{
-	struct nx_cgroup_usage u;
-	nx_cgroup_usage(&S.probe.cgroups, r->cgroup, &u);
-	if (u.oom_kills > 0)
-		stop(r,
-		     NX_SPAWN_END_MEMORY); /* v1 has no memory.oom.group: the rest must not go on without the victim */
-	else if (u.refused > REFUSED_MAX)
-		stop(r, NX_SPAWN_END_PROCESSES);
-	else if (u.cpu_us > r->limits.cpu_us || (r->limits.cpu_kill && u.throttled > 0))
-		stop(r, NX_SPAWN_END_CPU);
-}
-
-/* Where no cgroup holds the share: is more used of this second than was granted? */
-static bool is_over_share(struct run *r, int64_t cpu_us)
-{
-	int64_t now = nx_time_mono_us();
-	if (now - r->second_us >= 1000000) {
-		r->second_us = now;
-		r->second_cpu_us = cpu_us;
-	}
-	return cpu_us - r->second_cpu_us > r->limits.cpu_percent * 10000;
-}
-
-static void watch_tree(struct run *r)
-{
-	struct nx_tree_usage u;
-	const struct nx_cgroups *g = &S.probe.cgroups;
-	nx_tree_usage(S.probe.proc_fd, r->ends.pid, r->limits.memory_bytes, &u);
-	r->max_rss_bytes = nx_max(r->max_rss_bytes, u.rss_bytes);
-	r->max_cpu_us = nx_max(r->max_cpu_us, u.cpu_us);
-	if (!(r->cgroup && g->has[NX_CG_PIDS])) {
-		bool is_full = u.tasks > r->limits.max_processes; /* with the reaper */
-		r->crowded = is_full ? r->crowded + 1 : 0;
-		r->met_processes |= is_full;
-	}
-	if (!(r->cgroup && g->has[NX_CG_MEMORY]) && u.rss_bytes > r->limits.memory_bytes)
-		stop(r, NX_SPAWN_END_MEMORY);
-	else if (r->crowded >= CROWDED_TICKS)
-		stop(r, NX_SPAWN_END_PROCESSES);
-	else if (u.cpu_us > r->limits.cpu_us ||
-		 (r->limits.cpu_kill && !(r->cgroup && g->has[NX_CG_CPU]) && is_over_share(r, u.cpu_us)))
-		stop(r, NX_SPAWN_END_CPU);
-}
-
-static void tick(void)
-{
-	const struct nx_cgroups *g = &S.probe.cgroups;
-	bool whole = g->mode != NX_CGROUP_NONE && g->has[NX_CG_MEMORY] && g->has[NX_CG_PIDS] && g->has[NX_CG_CPU] &&
-		     (g->mode == NX_CGROUP_V2 || g->has[NX_CG_CPUACCT]);
-	give_up_waiting(nx_time_mono_us(), ETIMEDOUT);
-	for (unsigned i = 0; i < S.nruns; i++) {
-		struct run *r = &S.runs[i];
-		if (!r->id || !r->started_us || r->reported || r->end != NX_SPAWN_END_EXIT)
-			continue;
-		if (nx_time_mono_us() > r->deadline_us)
-			stop(r, NX_SPAWN_END_TIME);
-		if (r->cgroup && r->end == NX_SPAWN_END_EXIT)
-			watch_cgroup(r);
-		if (!whole && r->end == NX_SPAWN_END_EXIT)
-			watch_tree(r);
+			nx_spawner_stop(r, NX_SPAWN_END_KILLED);
 	}
 }
 
 /* ---- the loop ---- */
 
+static void tick(void)
+{
+	give_up_waiting(nx_time_mono_us(), ETIMEDOUT);
+	nx_bare_boxes_remove();
+	for (unsigned i = 0; i < S.nruns; i++) {
+		struct nx_spawner_run *r = &S.runs[i];
+		if (r->id && r->started_us && !r->reported && r->end == NX_SPAWN_END_EXIT)
+			nx_spawner_watch(&S.probe, r);
+	}
+}
+
 static void dispatch(uint64_t what)
 {
-	struct run *r = &S.runs[(what >> 32) % NX_SPAWN_RUNS_MAX];
+	struct nx_spawner_run *r = &S.runs[(what >> 32) % NX_SPAWN_RUNS_MAX];
 	enum source src = (enum source)(what >> 60);
 	if (src == SRC_SERVER)
 		on_server();
@@ -766,6 +693,7 @@ static void warm_up(void)
 
 static void on_idle(void)
 {
+	nx_bare_boxes_remove();
 	if (!S.is_warm && !S.active) {
 		warm_up();
 		return;
@@ -789,7 +717,7 @@ static int next_timeout(void)
 		return 0;
 	if (nx_pool_is_starting(&S.pool))
 		return START_POLL_MS;
-	return S.active ? TICK_MS : nx_pool_timeout(&S.pool);
+	return S.active || nx_bare_has_boxes() ? TICK_MS : nx_pool_timeout(&S.pool);
 }
 
 static void serve(void)
@@ -816,13 +744,14 @@ static void end_all(void)
 {
 	for (unsigned i = 0; i < S.nruns; i++)
 		if (S.runs[i].id && !S.runs[i].files_until_us)
-			stop(&S.runs[i], NX_SPAWN_END_KILLED);
+			nx_spawner_stop(&S.runs[i], NX_SPAWN_END_KILLED);
 	for (unsigned i = S.nruns; i-- > 0;)
 		if (S.runs[i].id && !S.runs[i].files_until_us)
 			release(&S.runs[i]);
 	nx_pool_empty(&S.pool);
 	nx_hostfs_keeper_end(&S.probe.files);
 	nx_cgroups_close(&S.probe.cgroups);
+	nx_bare_close();
 }
 
 static int greet(uid_t uid_base)

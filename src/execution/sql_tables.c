@@ -287,7 +287,7 @@ static int add_file(struct nx_buf *b, const struct nx_exec *x, size_t at, struct
 		return 0;
 	if (check_name(x, at, name, err) < 0)
 		return nx_error_code(*err);
-	snprintf(path, sizeof(path), "/work/%.*s", NX_FMT(f->path));
+	snprintf(path, sizeof(path), "./%.*s", NX_FMT(f->path)); /* wherever /work lies */
 	if (add_table(b, name, nx_str_z(path), f->bytes, err) < 0)
 		return nx_error_at(err, "/files/%zu", at);
 	return 0;
@@ -300,7 +300,7 @@ int nx_sql_tables(const struct nx_exec *x, struct nx_arena *a, nx_str *ret, stru
 	for (size_t i = 0; i < x->nfiles && r == 0; i++)
 		r = add_file(&b, x, i, err);
 	if (r == 0 && x->stdin_text.n &&
-	    (r = add_table(&b, NX_STR("stdin"), NX_STR("/code/stdin.csv"), x->stdin_text, err)) < 0)
+	    (r = add_table(&b, NX_STR("stdin"), NX_STR("../code/stdin.csv"), x->stdin_text, err)) < 0)
 		r = nx_error_at(err, "/stdin");
 	if (r < 0)
 		return r;

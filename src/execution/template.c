@@ -49,6 +49,14 @@ static int make_owned(int box, const char *name, mode_t mode, uid_t uid, gid_t g
 	return fchmodat(box, name, mode, 0); /* whatever the umask was */
 }
 
+int nx_box_fill(int box, uid_t uid, gid_t gid)
+{
+	if (make_owned(box, "work", 0700, uid, gid) < 0 || make_owned(box, "tmp", 0700, uid, gid) < 0 ||
+	    make_owned(box, "shm", 0700, uid, gid) < 0)
+		return -1;
+	return make_owned(box, "code", 0755, geteuid(), getegid());
+}
+
 /* Links inside the box are followed, as programs expect; what leaves it is collected without following any. */
 int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fault_at *ret)
 {
@@ -58,8 +66,7 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 	nx_auto_fd int box = nx_tmpfs_new(size, count, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	if (box < 0)
 		return nx_fault_at_set(ret, "make the work directory", errno);
-	if (make_owned(box, "work", 0700, uid, gid) < 0 || make_owned(box, "tmp", 0700, uid, gid) < 0 ||
-	    make_owned(box, "shm", 0700, uid, gid) < 0 || make_owned(box, "code", 0755, geteuid(), getegid()) < 0)
+	if (nx_box_fill(box, uid, gid) < 0)
 		return nx_fault_at_set(ret, "fill the work directory", errno);
 	return nx_steal_fd(&box);
 }

@@ -243,3 +243,53 @@ def test_doctor_shows_the_engine(nexus, engine, tmp_path):
     rows = {r["what"]: r for r in json.loads(out)}
     assert rows["docker engine"]["ok"] and "version" in rows["docker engine"]["detail"], rows
     assert rows["docker image"]["ok"] and rows["docker image"]["detail"] == IMAGE
+
+
+# ---- NEXUS itself in a container that has no privilege ----
+
+INSIDE = """
+import os, socket
+reached = []
+for path in ('/etc/hostname', '/nexus/nexus', '/data/nexus.db', '/proc/1/environ'):
+    try: open(path, 'rb').read(1); reached.append(path)
+    except OSError: pass
+try: socket.socket(); reached.append('a socket')
+except OSError: pass
+try: os.kill(1, 0); reached.append('a signal')
+except OSError: pass
+if os.fork() == 0:
+    os.setsid(); os.execv('/bin/sleep', ['sleep', '600'])
+print(os.getuid(), reached or 'held')
+"""
+
+
+def run_inside(engine, nexus, tmp_path, allowed, user="0"):
+    """What `nexus exec` says as a container's first process, with the engine's own filter and capabilities."""
+    (tmp_path / "program.py").write_text(INSIDE)
+    tmp_path.chmod(0o755)
+    made = engine.http.post("/containers/create", json={
+        "Image": IMAGE, "Tty": True, "User": user,
+        "Cmd": ["/nexus/" + nexus.name, "exec", "--policy", "off", "/in/program.py"],
+        "Env": ["NEXUS_HOME=/data", f"NEXUS_SANDBOX_WITHOUT_NAMESPACES={allowed}", "HOME=/data", "PATH=/usr/bin"],
+        "HostConfig": {"NetworkMode": "none", "Tmpfs": {"/tmp": "exec,mode=1777", "/data": "mode=1777"},
+                       "Binds": ["/usr:/usr:ro", f"{nexus.parent}:/nexus:ro", f"{tmp_path}:/in:ro"]}})
+    assert made.status_code == 201, made.text
+    at = f"/containers/{made.json()['Id']}"
+    try:
+        assert engine.http.post(at + "/start").status_code == 204
+        status = engine.http.post(at + "/wait").json()["StatusCode"]
+        return status, engine.http.get(at + "/logs", params={"stdout": 1, "stderr": 1}).text.replace("\r\n", "\n")
+    finally:
+        engine.http.delete(at, params={"force": 1})
+
+
+def test_inside_a_container_without_privilege_programs_run_behind_fewer_walls(engine, nexus, tmp_path):
+    status, text = run_inside(engine, nexus, tmp_path, "true")
+    assert status == 0 and "1900000000 held\n" in text and "filesystem landlock" in text, text
+
+
+def test_inside_a_container_nothing_runs_unless_the_operator_says_so(engine, nexus, tmp_path):
+    status, text = run_inside(engine, nexus, tmp_path, "false")
+    assert status != 0 and "sandbox.without_namespaces is false" in text, text
+    status, text = run_inside(engine, nexus, tmp_path, "true", user="65534")
+    assert status != 0 and "root, to give each run a user of its own" in text, text

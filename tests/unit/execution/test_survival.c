@@ -1,8 +1,8 @@
 /* Death of the server, death of the spawner, hosts that can do less, ordinary users. Each in a process of its own. */
+#include "tests/unit/execution/container_fixture.h"
 #include "tests/unit/execution/sandbox_fixture.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -481,38 +481,11 @@ TEST(what_nothing_can_stand_in_for_is_refused_with_its_name)
 
 /* ---- inside an unprivileged container ---- */
 
-#define DENY(nr, errnum) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (errnum))
-
-/* What the filters of container engines do to those without CAP_SYS_ADMIN. */
-static int enter_filter_of_containers(void)
-{
-	const struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		DENY(SYS_unshare, EPERM),
-		DENY(SYS_setns, EPERM),
-		DENY(SYS_mount, EPERM),
-		DENY(SYS_fsopen, EPERM),
-		DENY(SYS_open_tree, EPERM),
-		DENY(SYS_pivot_root, EPERM),
-		DENY(SYS_clone3, ENOSYS),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x7e020000, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog prog = {.len = nx_countof(code), .filter = (struct sock_filter *)(uintptr_t)code};
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -1;
-	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
-}
-
 static int run_in_container(void)
 {
 	struct box b;
 	struct trial t;
-	if (enter_filter_of_containers() < 0)
+	if (enter_container() < 0)
 		return 1;
 	box_open(&b, options);
 	trial_init(&t, &b, "shell", "echo ran");
