@@ -1,5 +1,6 @@
 /* Images: their rows and directories. */
 #include "execution/images_internal.h"
+#include "execution/session_internal.h"
 
 #include "base/fault.h"
 
@@ -269,20 +270,60 @@ static int delete_row(void *ctx, struct nx_db *db, struct nx_error **err)
 	return nx_db_exec(db, "DELETE FROM images WHERE name = $1", NX_PARAMS(nx_v_text(*name)), err);
 }
 
+/*
+ * Of two that do it at once one gets the directory, under the name of what is swept at the next start, and the other finds
+ * nothing.
+ */
+static int remove_files(struct nx_store *s, const char *id, struct nx_error **err)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	const char *path = a ? nx_arena_printf(a, "%s/images/%s", nx_store_dir(s), id) : NULL;
+	const char *going = a ? nx_arena_printf(a, "%s/images/" INCOMING "%s", nx_store_dir(s), id) : NULL;
+	if (!path || !going)
+		return nx_error_set(err, NX_ENOMEM, "no memory to remove an image");
+	if (rename(path, going) < 0)
+		return errno == ENOENT ? 0 : nx_error_set_errno(err, errno, "remove the image");
+	return nx_rmtree(going, err);
+}
+
 /* The row first: a crash between the two leaves a directory that the next start removes. */
 int nx_image_remove(struct nx_execution *e, nx_str name, struct nx_error **err)
 {
 	char id[NX_SPAWN_IMAGE_MAX];
-	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
-	if (!a)
-		return nx_error_set(err, NX_ENOMEM, "no memory to remove an image");
 	int r = find_row(nx_store_reader(e->store), name, id, err);
 	if (r == 0)
 		r = nx_store_write_sync(e->store, delete_row, &name, err);
-	const char *path = r == 0 ? nx_arena_printf(a, "%s/images/%s", nx_store_dir(e->store), id) : NULL;
-	if (r < 0)
-		return r;
-	return path ? nx_rmtree(path, err) : nx_error_set(err, NX_ENOMEM, "no memory to remove an image");
+	if (r < 0 || nx_session_is_in_image(e, id))
+		return r; /* the last of its sessions removes the files */
+	return remove_files(e->store, id, err);
+}
+
+struct release {
+	struct nx_job job;
+	struct nx_store *store;
+	char id[NX_SPAWN_IMAGE_MAX];
+};
+
+static bool has_row(struct nx_store *s, const char *id);
+
+static void run_release(struct nx_job *j)
+{
+	struct release *l = nx_container_of(j, struct release, job);
+	nx_auto_error struct nx_error *err = NULL;
+	if (!has_row(l->store, l->id) && remove_files(l->store, l->id, &err) < 0)
+		nx_log_warn("execution", "the files of a removed image are left", NX_LERR(err));
+	free(l);
+}
+
+void nx_image_release(struct nx_execution *e, const char *id)
+{
+	struct release *l = id[0] && !nx_session_is_in_image(e, id) ? calloc(1, sizeof(*l)) : NULL;
+	if (!l)
+		return; /* the next start removes what is left */
+	l->job = (struct nx_job){.run = run_release, .is_long = true};
+	l->store = e->store;
+	(void)snprintf(l->id, sizeof(l->id), "%s", id);
+	nx_workers_post(e->workers, &l->job);
 }
 
 /* ---- what nobody names ---- */

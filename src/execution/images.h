@@ -24,7 +24,7 @@ int nx_image_list(struct nx_execution *e, struct nx_arena *a, nx_str *ret_json, 
  * a worker. */
 int nx_image_languages(struct nx_execution *e, nx_str name, struct nx_exec_language *ret, size_t max, size_t *ret_n,
 		       struct nx_error **err);
-/* Programs that run in it lose what they have not opened. NX_ENOTFOUND. On a worker. */
+/* Programs that run in it lose what they have not opened; its sessions keep it until they end. NX_ENOTFOUND. On a worker. */
 int nx_image_remove(struct nx_execution *e, nx_str name, struct nx_error **err);
 
 #endif

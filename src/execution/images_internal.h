@@ -38,6 +38,9 @@ int nx_image_env_keep(const struct nx_image_reader *r, const char *place, struct
 
 /* The directory of an image, as spawn_protocol.h takes it. NX_ENOTFOUND with the nearest name. On a worker. */
 int nx_image_find(struct nx_execution *e, nx_str name, char ret[NX_SPAWN_IMAGE_MAX], struct nx_error **err);
+/* A session in that image ("": none) has ended and is on the list no more: the files of one that was removed meanwhile go with
+ * its last session. On the loop. */
+void nx_image_release(struct nx_execution *e, const char *id);
 /* Removes what no row names and what was being imported when a server died; older than before_ms. */
 void nx_images_sweep(struct nx_store *s, int64_t before_ms);
 

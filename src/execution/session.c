@@ -50,6 +50,17 @@ bool nx_session_has_network(struct nx_execution *e, int64_t tenant, nx_id id)
 	return has;
 }
 
+bool nx_session_is_in_image(struct nx_execution *e, const char *id)
+{
+	const struct nx_session *s;
+	uv_mutex_lock(&e->sessions_lock);
+	TAILQ_FOREACH(s, &e->sessions, in_all)
+	if (strcmp(s->root, id) == 0)
+		break;
+	uv_mutex_unlock(&e->sessions_lock);
+	return s != NULL;
+}
+
 const struct nx_spawn_files *nx_session_files(struct nx_execution *e, int64_t tenant, nx_id id, struct nx_arena *a)
 {
 	struct nx_spawn_files *copy = NULL;
@@ -117,6 +128,7 @@ static void leave(struct nx_session *s)
 	uv_mutex_lock(&e->sessions_lock);
 	TAILQ_REMOVE(&e->sessions, s, in_all);
 	uv_mutex_unlock(&e->sessions_lock);
+	nx_image_release(e, s->root);
 	tell_creator(s);
 	for (struct nx_session_end *d = s->enders, *next; d; d = next) {
 		next = d->next;
@@ -528,6 +540,21 @@ static int check_time(const char *name, int64_t us, int64_t max_ms, const char *
 	return nx_error_at(err, "/%s", name);
 }
 
+/* Looked for again once it is ours: who removes it in between does not see us yet, and who does it later leaves us the files. */
+static int take_image(struct nx_session *s, struct nx_error **err)
+{
+	char root[NX_SPAWN_IMAGE_MAX], again[NX_SPAWN_IMAGE_MAX];
+	int r = nx_image_find(s->e, s->creator->image, root, err);
+	if (r < 0)
+		return r;
+	uv_mutex_lock(&s->e->sessions_lock);
+	memcpy(s->root, root, sizeof(s->root));
+	uv_mutex_unlock(&s->e->sessions_lock);
+	r = nx_image_find(s->e, s->creator->image, again, err);
+	return r < 0 || strcmp(root, again) == 0 ? r
+						 : nx_error_set(err, NX_ECONFLICT, "the image was exchanged just now");
+}
+
 /* Where its interpreter is looked for; NULL: the host. */
 static int find_root(struct nx_session *s, const char **ret, struct nx_error **err)
 {
@@ -535,7 +562,7 @@ static int find_root(struct nx_session *s, const char **ret, struct nx_error **e
 	if (s->creator->image.n == 0)
 		return 0;
 	s->image = nx_str_dup(s->scratch, s->creator->image);
-	int r = nx_image_find(s->e, s->creator->image, s->root, err);
+	int r = take_image(s, err);
 	if (r < 0)
 		return r;
 	*ret = nx_arena_printf(s->scratch, "%s/images/%s/root", nx_store_dir(s->e->store), s->root);

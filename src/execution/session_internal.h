@@ -5,8 +5,8 @@
  *     └─────────┴───────────────────┴──────────────────────┴─── failed ──┐               └────────────────┴───────────┐   │
  *                                                                        └──────> ENDING ──EXITED──> CLOSING ──commit──> gone
  * Invariants: a guest exists from PREPARING until EXITED; `current` is set only while ACTIVE, ENDING or CLOSING and is the
- * only run whose output and answer are taken; a run waits here or in the queue for slots, never in both; box, state and
- * used_us are changed by the loop alone, under sessions_lock, because workers read them.
+ * only run whose output and answer are taken; a run waits here or in the queue for slots, never in both; box, root, state and
+ * used_us are changed by one thread at a time, the loop but for root, and under sessions_lock, because workers read them.
  */
 #ifndef NX_EXECUTION_SESSION_INTERNAL_H
 #define NX_EXECUTION_SESSION_INTERNAL_H
@@ -120,6 +120,8 @@ struct nx_session {
 	struct nx_arena *scratch;
 };
 
+/* Whether one that is not over has its root in this image, or is about to. Any thread. */
+bool nx_session_is_in_image(struct nx_execution *e, const char *id);
 struct nx_session *nx_session_find(struct nx_execution *e, int64_t tenant,
 				   nx_id id); /* on the loop, or under the lock */
 void nx_session_set_state(struct nx_session *s, enum nx_session_state state);

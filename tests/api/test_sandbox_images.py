@@ -382,7 +382,33 @@ def test_an_image_that_is_removed_stays_for_the_session_that_runs_in_it(served, 
     assert served.delete("/v1/sandbox/images/leaving").status_code == 204
     r = served.post("/v1/sandbox/executions", {"language": "python", "session_id": s["id"], "code": "print(6 * 7)"})
     assert r.json()["stdout"] == "42\n", r.text
+    # what it has not opened yet is there, too, also for the second of two; it goes with the last of them
+    left = kept(served.server)
+    r = served.post("/v1/sandbox/executions", {"language": "python", "session_id": s["id"], "code": "import socket, json\nprint(json.dumps(1))"})
+    assert r.json()["stdout"] == "1\n", r.text
+    assert served.post("/v1/sandbox/sessions", {"language": "python", "image": "leaving"}).status_code == 404
     served.delete(f"/v1/sandbox/sessions/{s['id']}")
+    deadline = time.monotonic() + 20
+    while len(kept(served.server)) == len(left) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(kept(served.server)) == len(left) - 1 and not [x for x in kept(served.server) if x.startswith("incoming-")]
+
+
+def test_two_sessions_share_an_image_that_is_removed(served, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    before = kept(served.server)
+    assert bring(served, "shared", tmp_path / "root.tar").status_code == 201
+    one, two = (served.post("/v1/sandbox/sessions", {"language": "python", "image": "shared"}).json()["id"] for _ in range(2))
+    assert served.delete("/v1/sandbox/images/shared").status_code == 204
+    assert served.delete(f"/v1/sandbox/sessions/{one}").status_code == 200
+    time.sleep(0.5)
+    r = served.post("/v1/sandbox/executions", {"language": "python", "session_id": two, "code": "import decimal\nprint(decimal.Decimal(7))"})
+    assert r.json()["stdout"] == "7\n", r.text
+    assert served.delete(f"/v1/sandbox/sessions/{two}").status_code == 200
+    deadline = time.monotonic() + 20
+    while kept(served.server) != before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert kept(served.server) == before
 
 
 def test_the_environment_of_an_image(served, small, tmp_path):
