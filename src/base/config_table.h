@@ -103,6 +103,7 @@ X(sandbox_read_roots, "sandbox.read_roots", STR, "", 0, 0, 0, "directories of th
 X(sandbox_root, "sandbox.root", STR, "", 0, 0, 0, "directory whose /usr programs see, read-only; empty: this host's") \
 X(sandbox_rules_dir, "sandbox.rules_dir", STR, "", 0, 0, 0, "directory with the operator's own rules of the scanner: python.yaml, javascript.yaml, shell.yaml, c.yaml and policies.yaml; empty: none") \
 X(sandbox_uid_base, "sandbox.uid_base", INT, "1900000000", 65536, 2e9, 0, "first of the host uids that sandboxes run under when NEXUS is root: one for each run at once, and one for the proxy of each") \
+X(sandbox_warm_forks_max, "sandbox.warm_forks_max", INT, "1000", 1, 1e6, 0, "runs that take a copy of one interpreter that was started ahead, before another is started in its place; they share its hash seed and the layout of its memory") \
 X(sandbox_without_namespaces, "sandbox.without_namespaces", BOOL, "false", 0, 0, 0, "run, and report it, where no namespace can be made, as in an unprivileged container: behind Landlock, seccomp and a user of its own; names of files stay visible") \
 X(sandbox_work_bytes, "sandbox.work_bytes", SIZE, "64MiB", NX_MIB, 16*NX_GIB, 0, "size of the work directory of a run") \
 X(sandbox_write_roots, "sandbox.write_roots", STR, "", 0, 0, 0, "directories of the host, separated by colons, below which a run may be granted directories to write") \

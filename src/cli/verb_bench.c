@@ -91,12 +91,18 @@ const struct nx_verb nx_verb_bench = {
 	.usage = "bench [list] | bench NAME [options]",
 	.summary = "measure a promise, beside its peers",
 	.examples = "  nexus bench start\n  nexus bench requests\n  nexus bench sandbox\n"
+		    "  nexus bench sandbox --soak 10000\n"
 		    "  nexus bench retrieval --data DIR\n",
 	.more = "A table for people goes to stderr, one JSON object to the last line of stdout. `nexus bench list` names what is\n"
 		"here. Part of this program, so always here:\n\n"
 		"  retrieval --data DIR [--home DIR] [--limit N] [--verbose]\n"
 		"      recall of the gold documents of a data set in BEIR's layout: corpus.jsonl, queries.jsonl, qrels.tsv.\n"
-		"      --home keeps the store and its vectors; otherwise it is temporary. --limit asks the first N questions.\n",
+		"      --home keeps the store and its vectors; otherwise it is temporary. --limit asks the first N questions.\n\n"
+		"Beside it, where it was built:\n\n"
+		"  sandbox [--rounds N] [--runs N] [--docker SOCKET --image NAME]\n"
+		"      the same programs bare, in bubblewrap, in a container of an engine and in the sandbox.\n"
+		"  sandbox --soak N\n"
+		"      N runs, some of them killed, and what they left on this host; the exit status is 1 when anything is left.\n",
 	.words = words,
 	.raw = raw,
 };

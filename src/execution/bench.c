@@ -4,14 +4,15 @@
  * and its usage was read; scanning and recording, which bubblewrap has not, are measured by `nexus bench requests`.
  *
  * Then 16 clients at once, each with its next warm run when the last has ended, and what all these runs have left behind.
- * bench_peers.c has the others and what is counted.
+ * bench_peers.c has the others, traces.c what is counted; soak.c proves that nothing is left.
  */
 #include "execution/bench_internal.h"
+#include "execution/traces_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS_MAX = 64, RUNS_MAX = 1000, CLIENTS = 16, WARM_WAIT_MS = 3000 };
+enum { ROUNDS_MAX = 64, RUNS_MAX = 1000, CLIENTS = 16, WARM_WAIT_MS = 3000, STILL_MS = 500 };
 
 static const char *const kind_names[NX_BENCH_KINDS] = {
 	[NX_BENCH_BARE] = "bare",  [NX_BENCH_BWRAP] = "bubblewrap", [NX_BENCH_DOCKER] = "docker",
@@ -351,15 +352,17 @@ static int measure_crowd(struct bench *b, const struct nx_bench_program *p, unsi
 
 /* ---- what is left ---- */
 
-static void tell_leaks(struct bench *b, const struct nx_bench_traces *before, const struct nx_bench_traces *after)
+static void tell_leaks(struct bench *b, const struct nx_traces *before, const struct nx_traces *after)
 {
 	const struct {
 		const char *name;
 		int64_t before, after;
 	} rows[] = {
-		{"processes", before->processes, after->processes}, {"cgroups", before->cgroups, after->cgroups},
-		{"mounts", before->mounts, after->mounts},          {"descriptors", before->fds, after->fds},
-		{"spawner_kib", before->rss_kib, after->rss_kib},
+		{"processes", before->processes, after->processes},
+		{"cgroups", before->cgroups, after->cgroups},
+		{"mounts", before->mounts, after->mounts},
+		{"descriptors", before->spawner_fds, after->spawner_fds},
+		{"spawner_kib", before->spawner_kib, after->spawner_kib},
 	};
 	yyjson_mut_val *v = yyjson_mut_obj_add_obj(b->d, b->o, "left_behind");
 	yyjson_mut_obj_add_uint(b->d, v, "runs", b->number);
@@ -376,18 +379,18 @@ static void tell_leaks(struct bench *b, const struct nx_bench_traces *before, co
 
 static int run_all(struct bench *b, pid_t spawner, struct nx_arena *a, struct nx_error **err)
 {
-	struct nx_bench_traces before, after;
+	struct nx_traces before, after;
 	const struct nx_bench_program *python = &programs[nx_countof(programs) - 1];
 	for (size_t i = 0; i < nx_countof(programs); i++)
 		if (measure(b, &programs[i], err) < 0)
 			return nx_error_wrap(err, "bench %s", programs[i].name);
 	if (measure_crowd(b, python, b->runs * 2, a, err) < 0) /* as many sets and zygotes as there will ever be */
 		return nx_error_wrap(err, "bench 16 clients");
-	nx_bench_settle(spawner, &before);
+	nx_traces_settle(spawner, NULL, STILL_MS, &before);
 	yyjson_mut_obj_remove_key(b->o, "clients_16");
 	if (measure_crowd(b, python, b->runs * b->rounds * 5, a, err) < 0)
 		return nx_error_wrap(err, "bench 16 clients");
-	nx_bench_settle(spawner, &after);
+	nx_traces_settle(spawner, NULL, STILL_MS, &after);
 	tell_leaks(b, &before, &after);
 	yyjson_mut_val *crowd = yyjson_mut_obj_get(b->o, "clients_16");
 	judge(b, "clients_16", "runs_per_s", yyjson_mut_get_real(yyjson_mut_obj_get(crowd, "runs_per_s")));

@@ -1,4 +1,4 @@
-/* The benchmark's peers, and what it counts before and after. */
+/* The benchmark's peers. */
 #ifndef NX_EXECUTION_BENCH_INTERNAL_H
 #define NX_EXECUTION_BENCH_INTERNAL_H
 
@@ -29,11 +29,5 @@ bool nx_bench_has(int kind, const struct nx_execution_peers *peers, const struct
 /* One run of a peer, waited for. */
 int nx_bench_peer(int kind, const struct nx_execution_peers *peers, const struct nx_bench_program *p,
 		  struct nx_error **err);
-
-struct nx_bench_traces { /* of the spawner and what is below it; -1: cannot be seen */
-	int64_t processes, cgroups, mounts, fds, rss_kib;
-};
-/* Counts when nothing has changed for a while, at most 5 s. */
-void nx_bench_settle(pid_t spawner, struct nx_bench_traces *ret);
 
 #endif

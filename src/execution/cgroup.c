@@ -319,6 +319,23 @@ void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c)
 		destroy(g, c);
 }
 
+struct nx_cgroup *nx_cgroups_spare(const struct nx_cgroups *g)
+{
+	for (unsigned i = g->nsets; i-- > 1;)
+		if (!g->sets[i].busy && g->sets[i].name[0])
+			return &g->sets[i];
+	return NULL;
+}
+
+void nx_cgroups_trim(struct nx_cgroups *g)
+{
+	struct nx_cgroup *c = nx_cgroups_spare(g);
+	if (c)
+		destroy(g, c);
+	while (g->nsets > 1 && !g->sets[g->nsets - 1].busy && !g->sets[g->nsets - 1].name[0])
+		g->nsets--;
+}
+
 void nx_cgroups_close(struct nx_cgroups *g)
 {
 	for (unsigned i = 0; i < g->nsets; i++)

@@ -209,5 +209,11 @@ struct nx_execution_peers {
 };
 int nx_execution_bench(struct nx_spawner *sp, const struct nx_execution_peers *peers, unsigned rounds, unsigned runs,
 		       struct nx_arena *a, nx_str *ret_json, struct nx_error **err);
+/* `nexus bench sandbox --soak N`: N runs, 16 at once, warm, cold, killed by each limit and leaving daemons and files; then a
+ * table on stderr of what there is on the host before and after, and JSON in the arena. NX_ESANDBOX when anything is left,
+ * the spawner's memory has grown, or a run did not end as it must. `dir`: where the store is. The caller's thread waits; no
+ * other run is under way, and sandbox.pool_idle is waited for. */
+int nx_execution_soak(struct nx_execution *e, const char *dir, unsigned runs, struct nx_arena *a, nx_str *ret_json,
+		      struct nx_error **err);
 
 #endif

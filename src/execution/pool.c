@@ -5,6 +5,7 @@
 
 #define FAILURES_MAX 3 /* in a row; then nothing of this kind is made until the pool has been empty */
 #define GIB (INT64_C(1) << 30)
+#define DYING_MS 50 /* between looks at guests that were told to end */
 
 struct nx_spawn_prepare nx_pool_lenient(const struct nx_spawn_prepare *p)
 {
@@ -19,7 +20,8 @@ struct nx_spawn_prepare nx_pool_lenient(const struct nx_spawn_prepare *p)
 void nx_pool_use(struct nx_pool *p, const struct nx_spawn_prepare *prepare)
 {
 	p->used_us = nx_time_mono_us();
-	if (!p->size || prepare->ready == NX_READY_NOTHING)
+	p->is_emptied = false;
+	if (!p->size || !prepare || prepare->ready == NX_READY_NOTHING)
 		return;
 	p->is_wanted[prepare->ready] = true;
 	p->limits[prepare->ready] = *prepare;
@@ -55,10 +57,10 @@ void nx_pool_drop_zygote(struct nx_pool *p, struct nx_cgroup *c)
 	p->has_work = true;
 }
 
-void nx_pool_retire(struct nx_pool *p, struct nx_cgroup *c)
+void nx_pool_count_fork(struct nx_pool *p, struct nx_cgroup *c)
 {
-	const struct nx_zygote *z = nx_pool_zygote(p, c, p->command);
-	if (z && z->forks >= NX_ZYGOTE_FORKS_MAX)
+	struct nx_zygote *z = nx_pool_zygote(p, c, p->command);
+	if (z && ++z->forks >= p->forks_max)
 		nx_pool_drop_zygote(p, c);
 }
 
@@ -153,8 +155,11 @@ static bool holds_zygotes(const struct nx_pool *p)
 
 int nx_pool_timeout(const struct nx_pool *p)
 {
-	if (!p->waiting[NX_READY_BOX] && !p->waiting[NX_READY_FORKED] && !holds_zygotes(p))
+	bool holds = holds_zygotes(p) || nx_cgroups_spare(p->cgroups);
+	if (!holds && !p->waiting[NX_READY_BOX] && !p->waiting[NX_READY_FORKED])
 		return -1;
+	if (p->is_emptied && !holds)
+		return DYING_MS;
 	int64_t left = p->used_us + p->idle_us - nx_time_mono_us();
 	return left <= 0 ? 0 : (int)nx_min(left / 1000 + 1, (int64_t)86400000);
 }
@@ -166,6 +171,8 @@ void nx_pool_empty(struct nx_pool *p)
 	for (unsigned i = 0; i < p->cgroups->nsets; i++)
 		nx_zygote_free(nx_steal(p->cgroups->sets[i].zygote));
 	nx_zygote_free(nx_steal(p->zygote));
+	nx_cgroups_trim(p->cgroups);
+	p->is_emptied = true;
 	for (int k = 0; k < NX_READY_MAX; k++) {
 		p->is_wanted[k] = false;
 		p->failures[k] = 0;

@@ -160,6 +160,9 @@ void nx_cgroup_rebase(struct nx_cgroups *g, struct nx_cgroup *c); /* usage count
 int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_spawn_prepare *p,
 		    struct nx_fault_at *ret);
 void nx_cgroup_give(struct nx_cgroups *g, struct nx_cgroup *c);
+/* A set that nobody has taken, beyond the first of all; NULL: there is none. */
+struct nx_cgroup *nx_cgroups_spare(const struct nx_cgroups *g);
+void nx_cgroups_trim(struct nx_cgroups *g); /* removes one, with its keeper and its zygote */
 /* Lifts the CPU quota, so that what is told to end can do so at once. */
 void nx_cgroup_lift(struct nx_cgroups *g, struct nx_cgroup *c);
 /* Lifts it and kills what is inside. */
@@ -201,7 +204,6 @@ void nx_keeper_spare(void); /* the kernel must not choose the keeper when a gues
 
 /* Where the object that holds an interpreter at its door lies in the template (warm/door.c). */
 #define NX_DOOR_OBJECT "/run/nexus-door.so"
-#define NX_ZYGOTE_FORKS_MAX 1000 /* its hash seed and the layout of its memory are those of all its guests */
 
 /* What the zygote is told before it is exec'ed, in a sealed file at descriptor NX_ZYGOTE_PLAN_FD. */
 enum { NX_ZYGOTE_SOCK_FD = 3, NX_ZYGOTE_PLAN_FD = 4, NX_ZYGOTE_ROOT_FD = 5 };

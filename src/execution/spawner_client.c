@@ -22,7 +22,7 @@ struct nx_spawner {
 	bool has_hello;
 	_Atomic pid_t pid; /* relaxed would do: it is read for reports only */
 	int sock;
-	char uid_base[24], pool_size[24], pool_idle_ms[24];
+	char uid_base[24], pool_size[24], pool_idle_ms[24], forks_max[24];
 	const struct nx_config *config;
 	char *root, *images; /* real paths, or "" */
 	/* of the loop */
@@ -69,6 +69,7 @@ static int launch(struct nx_spawner *s, struct nx_error **err)
 			s->images,
 			s->pool_size,
 			s->pool_idle_ms,
+			s->forks_max,
 			NULL};
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return nx_error_set_errno(err, errno, "make the spawner's socket");
@@ -114,6 +115,7 @@ int nx_spawner_start(const struct nx_config *c, struct nx_spawner **ret, struct 
 	snprintf(s->uid_base, sizeof(s->uid_base), "%lld", (long long)c->sandbox_uid_base);
 	snprintf(s->pool_size, sizeof(s->pool_size), "%lld", (long long)c->sandbox_pool_size);
 	snprintf(s->pool_idle_ms, sizeof(s->pool_idle_ms), "%lld", (long long)c->sandbox_pool_idle);
+	snprintf(s->forks_max, sizeof(s->forks_max), "%lld", (long long)c->sandbox_warm_forks_max);
 	if (uv_mutex_init(&s->lock) < 0) {
 		free(s);
 		return nx_error_set(err, NX_ENOMEM, "no memory for the spawner's lock");

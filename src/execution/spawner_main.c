@@ -209,7 +209,6 @@ static void release(struct nx_spawner_run *r)
 	unwatch(&r->ends.status);
 	nx_guest_ends_close(&r->ends);
 	nx_closep(&r->tree);
-	nx_pool_retire(&S.pool, r->cgroup);
 	nx_cgroup_give(&S.probe.cgroups, r->cgroup);
 	if (r->is_waiting)
 		S.pool.waiting[r->is]--;
@@ -342,9 +341,10 @@ static int make_guest(struct nx_spawner_run *r, struct nx_guest_order *o, struct
 {
 	o->zygote = r->is == NX_READY_FORKED ? nx_pool_zygote(&S.pool, r->cgroup, r->command) : NULL;
 	if (o->zygote) {
-		o->zygote->forks++;
-		if (nx_guest_make(o, &r->ends, fault) == 0)
+		if (nx_guest_make(o, &r->ends, fault) == 0) {
+			nx_pool_count_fork(&S.pool, r->cgroup);
 			return 0;
+		}
 		nx_pool_drop_zygote(&S.pool, r->cgroup);
 		o->zygote = NULL;
 	}
@@ -467,7 +467,7 @@ static struct nx_spawner_run *take_ahead(const struct nx_spawn_prepare *p)
 static void empty_pool(void)
 {
 	for (unsigned i = 0; i < S.nruns; i++)
-		if (S.runs[i].id && S.runs[i].is_waiting)
+		if (S.runs[i].id && S.runs[i].is_waiting && S.runs[i].end == NX_SPAWN_END_EXIT)
 			nx_spawner_stop(&S.runs[i], NX_SPAWN_END_KILLED);
 	nx_pool_empty(&S.pool);
 }
@@ -517,8 +517,7 @@ static void on_prepare(const struct nx_spawn_prepare *p)
 	bool is_possible = h->namespaces || (h->is_bare && is_plain);
 	if (!is_possible)
 		(void)nx_fault_at_set(&fault, "isolate this on this host", EPERM);
-	if (is_plain && h->namespaces)
-		nx_pool_use(&S.pool, p);
+	nx_pool_use(&S.pool, is_plain && h->namespaces ? p : NULL);
 	struct nx_spawner_run *r = is_known || !is_plain || !h->namespaces ? NULL : take_ahead(p);
 	if (r) {
 		say_prepared(r);
@@ -790,11 +789,12 @@ static bool read_number(const char *text, unsigned long max, unsigned long *ret)
 
 int nx_spawner_main(int argc, char **argv)
 {
-	unsigned long uid_base = 0, pool_size = 0, pool_idle_ms = 0;
+	unsigned long uid_base = 0, pool_size = 0, pool_idle_ms = 0, forks_max = 0;
 	int type;
 	socklen_t size = sizeof(type);
-	if (argc != 10 || !read_number(argv[2], 2000000000, &uid_base) || uid_base == 0 ||
+	if (argc != 11 || !read_number(argv[2], 2000000000, &uid_base) || uid_base == 0 ||
 	    !read_number(argv[8], NX_POOL_MAX, &pool_size) || !read_number(argv[9], 86400000, &pool_idle_ms) ||
+	    !read_number(argv[10], 1000000, &forks_max) || forks_max == 0 ||
 	    getsockopt(SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
 		fprintf(stderr, "nexus spawner: it is started by the server, not by hand\n");
 		return 2;
@@ -803,6 +803,7 @@ int nx_spawner_main(int argc, char **argv)
 	S.roots = (struct nx_roots){.base = argv[6], .images = argv[7]};
 	S.pool = (struct nx_pool){.cgroups = &S.probe.cgroups,
 				  .size = (unsigned)pool_size,
+				  .forks_max = (unsigned)forks_max,
 				  .idle_us = (int64_t)pool_idle_ms * NX_USEC_PER_MSEC};
 	prepare_process();
 	S.epoll = epoll_create1(EPOLL_CLOEXEC);
