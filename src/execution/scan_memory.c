@@ -1,7 +1,8 @@
 /*
  * Memory of the parser. A tree of 1,000 lines is tens of thousands of small blocks that all die together, so they are cut
- * from chunks that live as long as the scan; what the parser frees before that is used again by its size. Under the
- * address sanitizer every block is its own, so that it sees what the parser does wrong.
+ * from chunks that live as long as the scan; what the parser frees before that is used again by its size. Some chunks are
+ * kept for the next scan of any thread, because the kernel's first touch of fresh memory was an eighth of the time. Under
+ * the address sanitizer every block is its own, so that it sees what the parser does wrong.
  *
  * Thread: a scan runs on one thread and its pool is that thread's. Out of memory aborts, as the parser does by itself: it
  * has no way to say so.
@@ -10,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define NX_SCAN_OWN_BLOCKS 1
@@ -37,6 +39,7 @@ bool nx_scan_memory_is_pooled(void)
 #else
 
 #define CHUNK_SIZE ((size_t)64 * 1024)
+#define KEPT_MAX 96 /* chunks, 6 MiB: what 1,000 lines take */
 #define SMALL_STEP 32
 #define SMALL_MAX 1024 /* classes of SMALL_STEP up to here, of powers of two up to LARGE_MAX */
 #define SMALL_CLASSES (SMALL_MAX / SMALL_STEP)
@@ -49,6 +52,7 @@ struct block { /* before every piece of memory that the parser has */
 };
 struct chunk { /* also alone, around a block above LARGE_MAX */
 	struct chunk *next, *prev;
+	size_t size, unused;
 };
 
 struct pool {
@@ -58,13 +62,45 @@ struct pool {
 };
 static _Thread_local struct pool P;
 
-_Static_assert(sizeof(struct block) == 16 && sizeof(struct chunk) == 16, "what malloc aligns stays aligned");
+_Static_assert(sizeof(struct block) == 16 && sizeof(struct chunk) % 16 == 0, "what malloc aligns stays aligned");
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct chunk *kept; /* of CHUNK_SIZE each, by `next` */
+static unsigned nkept;
+
+static struct chunk *take_kept(void)
+{
+	(void)pthread_mutex_lock(&kept_lock);
+	struct chunk *c = kept;
+	if (c) {
+		kept = c->next;
+		nkept--;
+	}
+	(void)pthread_mutex_unlock(&kept_lock);
+	return c;
+}
+
+static bool keep(struct chunk *c)
+{
+	(void)pthread_mutex_lock(&kept_lock);
+	bool is_kept = nkept < KEPT_MAX;
+	if (is_kept) {
+		c->next = kept;
+		kept = c;
+		nkept++;
+	}
+	(void)pthread_mutex_unlock(&kept_lock);
+	return is_kept;
+}
 
 static struct chunk *take_chunk(size_t size)
 {
-	struct chunk *c = size < SIZE_MAX - sizeof(*c) ? malloc(size + sizeof(*c)) : NULL;
+	struct chunk *c = size == CHUNK_SIZE ? take_kept() : NULL;
+	if (!c)
+		c = size < SIZE_MAX - sizeof(*c) ? malloc(size + sizeof(*c)) : NULL;
 	if (!c)
 		abort();
+	c->size = size;
 	c->next = P.all.next;
 	c->prev = &P.all;
 	c->next->prev = c;
@@ -171,8 +207,13 @@ void nx_scan_memory_begin(void)
 
 void nx_scan_memory_end(void)
 {
-	while (P.all.next != &P.all)
-		drop_chunk(P.all.next);
+	while (P.all.next != &P.all) {
+		struct chunk *c = P.all.next;
+		c->next->prev = &P.all;
+		P.all.next = c->next;
+		if (c->size != CHUNK_SIZE || !keep(c))
+			free(c);
+	}
 }
 
 bool nx_scan_memory_is_pooled(void)
