@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -123,8 +122,6 @@ static void __attribute__((noreturn)) run_program(const struct nx_guest *g, pid_
 }
 
 /* ---- the reaper ---- */
-
-static volatile pid_t interruptible;
 
 DIR *nx_bare_list(int dir)
 {
