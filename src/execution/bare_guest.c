@@ -1,3 +1,4 @@
+/* Runs without namespaces, from the clone to the exec, and their reaper; see bare.h. */
 #include "execution/bare.h"
 
 #include "base/clock.h"
