@@ -347,10 +347,10 @@ static void check_call(struct nx_py *p, TSNode n)
 static void check_getattr(struct nx_py *p, TSNode n)
 {
 	TSNode a[NX_CALL_ARGUMENTS_MAX], function = callee(&p->w, n);
-	if (!is(function, p->s.identifier) || p->w.arguments(&p->w, n, a) < 2)
+	if (!is(function, p->s.identifier))
 		return;
 	struct nx_value f = nx_names_evaluate(&p->w, function, 0);
-	if (f.kind != NX_VALUE_NAME || !nx_str_eqz(f.text, "getattr"))
+	if (f.kind != NX_VALUE_NAME || !nx_str_eqz(f.text, "getattr") || p->w.arguments(&p->w, n, a) < 2)
 		return;
 	struct nx_value o = nx_names_evaluate(&p->w, a[0], 0), key = nx_py_evaluate(&p->w, a[1], 0);
 	if (o.kind == NX_VALUE_NAME && !nx_value_is_text(&key) &&

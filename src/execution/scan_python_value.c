@@ -89,10 +89,20 @@ static struct nx_value content(struct nx_py *p, TSNode n, bool is_raw)
 	return nx_value_text(nx_str_n(out, len));
 }
 
+/* Most strings are: a quote, and nothing inside that means something else. */
+static bool is_plain(nx_str s)
+{
+	char quote = s.n >= 2 && s.n <= NX_VALUE_TEXT_MAX ? s.p[0] : '\0';
+	bool is_long = s.n >= 6 && s.p[1] == quote && s.p[2] == quote;
+	return (quote == '"' || quote == '\'') && s.p[s.n - 1] == quote && !is_long && !memchr(s.p, '\\', s.n);
+}
+
 static struct nx_value string(struct nx_py *p, TSNode n, unsigned depth)
 {
 	struct nx_value r = nx_value_text(NX_STR(""));
 	nx_str whole = text(p, n);
+	if (is_plain(whole))
+		return nx_value_text(nx_str_slice(whole, 1, whole.n - 1));
 	bool is_raw =
 		memchr(whole.p, 'r', nx_min(whole.n, (size_t)2)) || memchr(whole.p, 'R', nx_min(whole.n, (size_t)2));
 	TSTreeCursor c = ts_tree_cursor_new(n);
