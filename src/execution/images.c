@@ -281,6 +281,8 @@ static int remove_files(struct nx_store *s, const char *id, struct nx_error **er
 	const char *going = a ? nx_arena_printf(a, "%s/images/" INCOMING "%s", nx_store_dir(s), id) : NULL;
 	if (!path || !going)
 		return nx_error_set(err, NX_ENOMEM, "no memory to remove an image");
+	if (NX_FAULT(sandbox_image))
+		return nx_error_set(err, NX_EIO, "remove the image");
 	if (rename(path, going) < 0)
 		return errno == ENOENT ? 0 : nx_error_set_errno(err, errno, "remove the image");
 	return nx_rmtree(going, err);

@@ -394,6 +394,25 @@ def test_an_image_that_is_removed_stays_for_the_session_that_runs_in_it(served, 
     assert len(kept(served.server)) == len(left) - 1 and not [x for x in kept(served.server) if x.startswith("incoming-")]
 
 
+def test_an_image_that_waited_for_its_session_goes_with_the_next_start(nexus, base, tmp_path):
+    (tmp_path / "root.tar").write_bytes(base)
+    home = tmp_path / "home"
+    s = Server(nexus, home=home)
+    with closing(Client(s)) as c:
+        assert bring(c, "waiting", tmp_path / "root.tar").status_code == 201
+        assert c.post("/v1/sandbox/sessions", {"language": "python", "image": "waiting"}).status_code == 201
+        assert c.delete("/v1/sandbox/images/waiting").status_code == 204
+        assert len(kept(s)) == 1
+        s.stop(kill=True)
+    s = Server(nexus, home=home)
+    with closing(Client(s)) as c:
+        deadline = time.monotonic() + 20
+        while kept(s) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert kept(s) == [] and c.get("/v1/sandbox/images").json() == {"items": []}
+    s.close()
+
+
 def test_two_sessions_share_an_image_that_is_removed(served, base, tmp_path):
     (tmp_path / "root.tar").write_bytes(base)
     before = kept(served.server)
