@@ -35,15 +35,23 @@
 	X(model_load)        \
 	X(model_spawn)       \
 	X(sandbox_cgroup)    \
+	X(sandbox_clone)     \
 	X(sandbox_collect)   \
 	X(sandbox_control)   \
+	X(sandbox_door)      \
 	X(sandbox_files)     \
 	X(sandbox_files_way) \
 	X(sandbox_image)     \
+	X(sandbox_keeper)    \
+	X(sandbox_limit)     \
 	X(sandbox_pipe)      \
+	X(sandbox_plan)      \
 	X(sandbox_process)   \
 	X(sandbox_proxy)     \
+	X(sandbox_ready)     \
+	X(sandbox_resize)    \
 	X(sandbox_seal)      \
+	X(sandbox_seat)      \
 	X(sandbox_spawn)     \
 	X(sandbox_trees)     \
 	X(sandbox_watch)     \

@@ -60,7 +60,7 @@ int nx_cgroup_seat(struct nx_cgroups *g, struct nx_cgroup *c, pid_t pid, struct 
 	for (int i = 0; i < NX_CG_MAX; i++) {
 		if (!g->has[i])
 			continue;
-		int r = nx_cg_write_int(c->dir[i], "cgroup.procs", pid);
+		int r = NX_FAULT(sandbox_seat) ? -EIO : nx_cg_write_int(c->dir[i], "cgroup.procs", pid);
 		if (r < 0)
 			return nx_fault_at_set(ret, "enter a cgroup", -r);
 	}
@@ -269,6 +269,8 @@ int nx_cgroup_limit(struct nx_cgroups *g, struct nx_cgroup *c, const struct nx_s
 	/* The reaper, and those that share the set. */
 	int64_t pids = p->max_processes + 1 + (c->keeper != NULL) + (c->zygote != NULL);
 	int dir = c->dir[g->mode == NX_CGROUP_V2 ? 0 : NX_CG_PIDS];
+	if (NX_FAULT(sandbox_limit))
+		return nx_fault_at_set(ret, "limit a cgroup", EIO);
 	if (g->has[NX_CG_PIDS] && c->pids_set != pids) {
 		if (write_checked(dir, "pids.max", pids, ret) < 0)
 			return -1;

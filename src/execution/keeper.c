@@ -7,6 +7,7 @@
 #include "execution/sandbox_internal.h"
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/macros.h"
 
 #include <errno.h>
@@ -64,8 +65,8 @@ struct nx_keeper *nx_keeper_new(struct nx_fault_at *ret)
 {
 	int pair[2];
 	struct nx_keeper *k = calloc(1, sizeof(*k));
-	if (!k || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-		nx_fault_at_set(ret, "make a keeper", errno);
+	if (!k || NX_FAULT(sandbox_keeper) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		nx_fault_at_set(ret, "make a keeper", errno ? errno : ENOMEM);
 		free(k);
 		return NULL;
 	}
@@ -98,7 +99,8 @@ void nx_keeper_free(struct nx_keeper *k)
 pid_t nx_keeper_clone(struct nx_keeper *k, const struct nx_guest *g, struct nx_fault_at *ret)
 {
 	int32_t answer = -EPIPE;
-	if (send_guest(k->sock, g) < 0 || recv(k->sock, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
+	if (NX_FAULT(sandbox_clone) || send_guest(k->sock, g) < 0 ||
+	    recv(k->sock, &answer, sizeof(answer), 0) != (ssize_t)sizeof(answer))
 		return nx_fault_at_set(ret, "ask the keeper", EPIPE);
 	return answer > 0 ? answer : nx_fault_at_set(ret, "clone", -answer);
 }

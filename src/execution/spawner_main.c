@@ -408,7 +408,7 @@ static void make_ahead(enum nx_ready kind)
 	struct nx_fault_at fault = {0};
 	struct nx_spawner_run *r = free_run();
 	S.pool.failures[kind]++; /* until one is taken */
-	if (!r)
+	if (!r || NX_FAULT(sandbox_ready))
 		return;
 	*r = (struct nx_spawner_run){.id = UINT64_MAX - last++ % UINT32_MAX,
 				     .limits = S.pool.limits[kind],

@@ -9,6 +9,7 @@
 #include "execution/hostfs.h"
 
 #include "base/asset.h"
+#include "base/fault.h"
 #include "base/macros.h"
 
 #include <dirent.h>
@@ -75,6 +76,8 @@ int nx_box_new(int64_t bytes, int64_t inodes, uid_t uid, gid_t gid, struct nx_fa
 int nx_box_resize(int box, int64_t bytes, int64_t inodes, struct nx_fault_at *ret)
 {
 	char size[32], count[32];
+	if (NX_FAULT(sandbox_resize))
+		return nx_fault_at_set(ret, "resize the work directory", ENOSPC);
 	snprintf(size, sizeof(size), "%lld", (long long)bytes);
 	snprintf(count, sizeof(count), "%lld", (long long)inodes);
 	nx_auto_fd int fs = (int)syscall(SYS_fspick, box, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);

@@ -87,6 +87,8 @@ static int write_plan(const struct launch *l)
 	plan.spawner = nx_guest_env.spawner;
 	plan.has_net = l->net > 0;
 	const char *door = l->argv[l->command.argc - 1];
+	if (NX_FAULT(sandbox_plan))
+		return -ENOSPC;
 	if (strlen(door) >= sizeof(plan.door) || prog->len > BPF_MAXINSNS)
 		return -E2BIG;
 	memcpy(plan.door, door, strlen(door));
@@ -163,7 +165,7 @@ void nx_zygote_poll(struct nx_zygote *z)
 	if (z->state != NX_ZYGOTE_STARTING)
 		return;
 	ssize_t n = recv(z->keeper.sock, &ready, sizeof(ready), MSG_DONTWAIT);
-	if (n == (ssize_t)sizeof(ready))
+	if (n == (ssize_t)sizeof(ready) && !NX_FAULT(sandbox_door))
 		z->state = NX_ZYGOTE_READY;
 	else if (n >= 0 || errno != EAGAIN || nx_time_mono_us() - z->started_us > START_WAIT_US)
 		z->state = NX_ZYGOTE_DEAD;
