@@ -11,10 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define UIDS 1900500000
+#define UIDS 1900800000
 
 static struct box B;
-static const char *const options[] = {"sandbox.uid_base=1900500000", "sandbox.without_namespaces=true",
+static const char *const options[] = {"sandbox.uid_base=1900800000", "sandbox.without_namespaces=true",
 				      "sandbox.max_running=2",       "sandbox.max_processes=16",
 				      "sandbox.work_bytes=16MiB",    NULL};
 
@@ -42,7 +42,7 @@ static size_t count_boxes(void)
 	for (struct dirent *e; (e = readdir(top));) {
 		char path[PATH_MAX];
 		snprintf(path, sizeof(path), "/tmp/%s", e->d_name);
-		DIR *d = strncmp(e->d_name, "nexus-boxes-1900500000-", 23) == 0 ? opendir(path) : NULL;
+		DIR *d = strncmp(e->d_name, "nexus-boxes-1900800000-", 23) == 0 ? opendir(path) : NULL;
 		for (struct dirent *b; d && (b = readdir(d));)
 			n += b->d_name[0] != '.';
 		if (d)
@@ -393,7 +393,7 @@ TEST(without_the_option_nothing_is_run)
 {
 	struct trial t;
 	box_close(&B);
-	box_open(&B, (const char *[]){"sandbox.uid_base=1900500000", NULL});
+	box_open(&B, (const char *[]){"sandbox.uid_base=1900800000", NULL});
 	trial_init(&t, &B, "python", "print(1)");
 	trial_start(&t);
 	trial_wait(&t);

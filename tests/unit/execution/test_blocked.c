@@ -55,7 +55,7 @@ static void python_holds(const char *statements, const char *operation)
 
 TEST(the_sandbox_opens)
 {
-	box_open(&B, (const char *[]){"sandbox.uid_base=1900300000", NULL});
+	box_open(&B, (const char *[]){"sandbox.uid_base=1900900000", NULL});
 }
 
 TEST(no_socket_is_made_without_a_network)

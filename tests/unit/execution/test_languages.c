@@ -9,7 +9,7 @@ static size_t nlanguages;
 
 TEST(the_sandbox_opens)
 {
-	box_open(&B, (const char *[]){"sandbox.work_bytes=8MiB", "sandbox.uid_base=1900200000", NULL});
+	box_open(&B, (const char *[]){"sandbox.work_bytes=8MiB", "sandbox.uid_base=1901100000", NULL});
 	nlanguages = nx_execution_languages(B.execution, L, nx_countof(L));
 }
 
