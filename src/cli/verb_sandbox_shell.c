@@ -74,10 +74,12 @@ static bool is_fault(int sig)
 /* The terminal first, then our session, then what the signal does to any program. */
 static void on_end(int sig)
 {
+	int errnum = errno;
 	restore();
 	if (tty.owns_session && ended_by() == 0 && !is_fault(sig)) {
 		atomic_store_explicit(&tty.ended_by, sig, memory_order_relaxed);
 		on_size(sig);
+		errno = errnum;
 		return;
 	}
 	(void)signal(sig, SIG_DFL);
