@@ -76,10 +76,12 @@ static void on_end(int sig)
 {
 	int errnum = errno;
 	restore();
+	errno = errnum;
+	if (sig == SIGHUP && ended_by() == SIGHUP)
+		return; /* a window that is closed hangs up the leader of the session, and then its group */
 	if (tty.owns_session && ended_by() == 0 && !is_fault(sig)) {
 		atomic_store_explicit(&tty.ended_by, sig, memory_order_relaxed);
 		on_size(sig);
-		errno = errnum;
 		return;
 	}
 	(void)signal(sig, SIG_DFL);
