@@ -38,6 +38,7 @@ static struct {
 	int wake;             /* one byte wakes the thread of the keys: the size may have changed */
 	bool owns_session;    /* a signal ends it before it ends us */
 	_Atomic int ended_by; /* the signal that does; 0: none came. Relaxed: nothing is read after it but itself */
+	bool is_ended;        /* our session, by the thread of the keys; read when that is joined */
 } tty = {.wake = -1};
 
 static int ended_by(void)
@@ -230,6 +231,7 @@ static void *keys_main(void *arg)
 	while (!atomic_load(&k->is_over)) {
 		if (ended_by()) {
 			with_arena(k, end_own, NX_STR_NULL);
+			tty.is_ended = true;
 			break;
 		}
 		struct pollfd fds[] = {{.fd = k->wake[0], .events = POLLIN},
@@ -408,7 +410,7 @@ static int run_alone(struct nx_cli *c, int argc, char **argv)
 	tty.owns_session = true;
 	status = run_shell(c, id, path);
 	int sig = ended_by();
-	int ended = sig ? NX_EXIT_OK : end_session(c, path);
+	int ended = tty.is_ended ? NX_EXIT_OK : end_session(c, path);
 	if (sig) {
 		(void)signal(sig, SIG_DFL);
 		(void)raise(sig);
