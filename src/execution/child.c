@@ -59,11 +59,16 @@ pid_t nx_guest_clone(const struct nx_guest *g, int into_cgroup, bool as_sibling)
 	return (pid_t)pid;
 }
 
+static int ctl_fd(void)
+{
+	return nx_guest_env.ctl ? nx_guest_env.ctl : CTL_FD;
+}
+
 void nx_guest_give_up(const char *stage, int errnum)
 {
 	struct nx_guest_error e = {.errnum = errnum};
 	snprintf(e.stage, sizeof(e.stage), "%s", stage);
-	(void)!send(CTL_FD, &e, sizeof(e), MSG_NOSIGNAL);
+	(void)!send(ctl_fd(), &e, sizeof(e), MSG_NOSIGNAL);
 	_exit(1);
 }
 
@@ -153,7 +158,7 @@ void nx_guest_read_start(union nx_spawn_msg *ret, char **ret_argv, char **ret_en
 {
 	ssize_t n;
 	do
-		n = read(CTL_FD, ret, sizeof(*ret));
+		n = read(ctl_fd(), ret, sizeof(*ret));
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		_exit(1); /* the spawner is gone, or wants it so */
@@ -192,8 +197,27 @@ void nx_guest_exec(const struct nx_spawn_start *s, char **argv, char **envp)
 {
 	char *path = argv[0];
 	block_operations(s, &path);
-	(void)fcntl(CTL_FD, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(ctl_fd(), F_SETFD, FD_CLOEXEC);
 	execve(path, argv, envp);
+	nx_guest_give_up("exec", errno);
+}
+
+/* The interpreter is exec'ed before its program is there, and waits where it looks for it: door_started.c. */
+static void __attribute__((noreturn)) start_ahead(const struct nx_spawn_start *s, char **argv, char **envp)
+{
+	static char preload[] = "LD_PRELOAD=" NX_DOOR_OBJECT, door[sizeof(NX_DOOR_VARIABLE) + PATH_MAX];
+	static char *env[NX_SPAWN_ARGS_MAX + 3];
+	size_t n = 0;
+	for (; envp[n]; n++)
+		env[n] = envp[n];
+	snprintf(door, sizeof(door), NX_DOOR_VARIABLE "=%s", argv[s->argc - 1]);
+	env[n++] = preload;
+	env[n] = door;
+	if (dup2(CTL_FD, NX_DOOR_CTL_FD) < 0)
+		nx_guest_give_up("hold an interpreter", errno);
+	nx_guest_env.ctl = NX_DOOR_CTL_FD;
+	(void)close(CTL_FD);
+	execve(argv[0], argv, env);
 	nx_guest_give_up("exec", errno);
 }
 
@@ -209,6 +233,8 @@ static void run_program(const struct nx_guest *g)
 	(void)setsid();
 	nx_guest_read_start(&m, argv, envp);
 	nx_guest_enter_program(&m.start, "");
+	if (m.start.is_ahead)
+		start_ahead(&m.start, argv, envp);
 	if (nx_guest_env.warm && m.start.is_warm) {
 		block_operations(&m.start, NULL);
 		(void)prctl(PR_SET_DUMPABLE, 1);

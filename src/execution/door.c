@@ -1,5 +1,5 @@
 /*
- * The object that holds an interpreter at its door: built apart from the program, loaded into the interpreter by LD_PRELOAD.
+ * The object that holds an interpreter at its door (door.h), as a zygote.
  *
  * The interpreter gets the command line of a cold run and does all that it does before it opens its program. That opening,
  * fopen(3) in Python, comes here: the process becomes a zygote, which clones guests for the spawner as a keeper does. A
@@ -10,6 +10,7 @@
  * of its start are taken from the garbage collector's sight, as gc.freeze is for: at the end of a guest it would write to
  * all of them, and each page would be copied. gc.get_freeze_count() is all that a program could notice. An interpreter without them, or one that never opens its door, is not warm: the spawner gives up on it.
  */
+#include "execution/door.h"
 #include "execution/sandbox_internal.h"
 
 #include "base/assert.h"
@@ -25,8 +26,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#define EXPORTED __attribute__((visibility("default")))
 
 static struct {
 	bool is_waiting; /* the door has not been reached */
@@ -59,15 +58,13 @@ int64_t nx_time_mono_us(void)
 
 /* ---- at the start of the interpreter ---- */
 
-/* POSIX has functions in the void pointers of dlsym; ISO C has no conversion. */
-static bool find(void *where, const char *name, void *ret_function, size_t size)
+bool nx_door_find(void *where, const char *name, void *ret_function, size_t size)
 {
 	void *p = dlsym(where, name);
 	if (p)
 		memcpy(ret_function, (const void *)&p, size);
 	return p != NULL;
 }
-#define FIND(where, name, member) find(where, name, (void *)&(member), sizeof(member))
 
 static bool read_plan(void)
 {
@@ -84,16 +81,18 @@ static bool read_plan(void)
 
 static void __attribute__((constructor)) begin(void)
 {
+	bool ok = NX_DOOR_FIND(RTLD_NEXT, "fopen", D.fopen) && NX_DOOR_FIND(RTLD_NEXT, "fopen64", D.fopen64);
+	if (ok && nx_door_is_started())
+		return;
 	(void)unsetenv("LD_PRELOAD"); /* before anybody looks at the environment */
-	bool ok = FIND(RTLD_NEXT, "fopen", D.fopen) && FIND(RTLD_NEXT, "fopen64", D.fopen64) && read_plan() &&
-		  prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == D.plan.spawner;
+	ok = ok && read_plan() && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == D.plan.spawner;
 	if (!ok)
 		_exit(1);
-	D.is_waiting = FIND(RTLD_DEFAULT, "PyGILState_Ensure", D.gil_ensure) &&
-		       FIND(RTLD_DEFAULT, "PyGILState_Release", D.gil_release) &&
-		       FIND(RTLD_DEFAULT, "PyOS_BeforeFork", D.before_fork) &&
-		       FIND(RTLD_DEFAULT, "PyOS_AfterFork_Child", D.after_fork) &&
-		       FIND(RTLD_DEFAULT, "PyRun_SimpleString", D.run);
+	D.is_waiting = NX_DOOR_FIND(RTLD_DEFAULT, "PyGILState_Ensure", D.gil_ensure) &&
+		       NX_DOOR_FIND(RTLD_DEFAULT, "PyGILState_Release", D.gil_release) &&
+		       NX_DOOR_FIND(RTLD_DEFAULT, "PyOS_BeforeFork", D.before_fork) &&
+		       NX_DOOR_FIND(RTLD_DEFAULT, "PyOS_AfterFork_Child", D.after_fork) &&
+		       NX_DOOR_FIND(RTLD_DEFAULT, "PyRun_SimpleString", D.run);
 	if (!D.is_waiting)
 		_exit(1);
 }
@@ -147,13 +146,13 @@ static void pass(const char *path)
 		stand_at_door();
 }
 
-EXPORTED FILE *fopen(const char *restrict path, const char *restrict mode)
+NX_DOOR_EXPORTED FILE *fopen(const char *restrict path, const char *restrict mode)
 {
 	pass(path);
 	return D.fopen(path, mode);
 }
 
-EXPORTED FILE *fopen64(const char *restrict path, const char *restrict mode)
+NX_DOOR_EXPORTED FILE *fopen64(const char *restrict path, const char *restrict mode)
 {
 	pass(path);
 	return D.fopen64(path, mode);

@@ -62,7 +62,7 @@ static const struct nx_language languages[] = {
 	 .args = no_args,
 	 .min_major = 18,
 	 .env = "NODE_PATH=/work:/usr/local/lib/node_modules:/usr/lib/node_modules",
-	 .ready = NX_READY_BOX,
+	 .ready = NX_READY_STARTED,
 	 .has_heap_limit = true},
 	{.name = "c",
 	 .package = "gcc libc6-dev",

@@ -3,7 +3,10 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
+#include <string.h>
+
 #define FAILURES_MAX 3 /* in a row; then nothing of this kind is made until the pool has been empty */
+#define STARTED_MAX 2  /* of 40 MB each with Node */
 #define GIB (INT64_C(1) << 30)
 #define DYING_MS 50 /* between looks at guests that were told to end */
 
@@ -17,23 +20,26 @@ struct nx_spawn_prepare nx_pool_lenient(const struct nx_spawn_prepare *p)
 	return l;
 }
 
+/* What an interpreter used to start is its run's where no cgroup counts from the run's beginning: none is started ahead. */
 void nx_pool_use(struct nx_pool *p, const struct nx_spawn_prepare *prepare)
 {
 	p->used_us = nx_time_mono_us();
 	p->is_emptied = false;
 	if (!p->size || !prepare || prepare->ready == NX_READY_NOTHING)
 		return;
-	p->is_wanted[prepare->ready] = true;
-	p->limits[prepare->ready] = *prepare;
+	bool is_metered = prepare->ready != NX_READY_STARTED || p->cgroups->mode != NX_CGROUP_NONE;
+	enum nx_ready kind = is_metered ? (enum nx_ready)prepare->ready : NX_READY_BOX;
+	p->is_wanted[kind] = true;
+	p->limits[kind] = *prepare;
 	p->has_work = true;
 }
 
-void nx_pool_learn(struct nx_pool *p, const struct nx_spawn_start *start)
+void nx_pool_learn(struct nx_pool *p, enum nx_ready kind, const struct nx_spawn_start *start)
 {
-	if (p->command || !p->size)
+	if (p->commands[kind] || !p->size)
 		return;
-	p->command = nx_spawn_command_key(start);
-	p->start = *start;
+	p->commands[kind] = nx_spawn_command_key(start);
+	p->starts[kind] = *start;
 	p->has_work = true;
 }
 
@@ -47,7 +53,7 @@ static bool is_seated_by_set(const struct nx_pool *p)
 struct nx_zygote *nx_pool_zygote(struct nx_pool *p, struct nx_cgroup *c, uint64_t command)
 {
 	struct nx_zygote *z = is_seated_by_set(p) ? (c ? c->zygote : NULL) : p->zygote;
-	return z && z->state == NX_ZYGOTE_READY && command == p->command ? z : NULL;
+	return z && z->state == NX_ZYGOTE_READY && command == p->commands[NX_READY_FORKED] ? z : NULL;
 }
 
 void nx_pool_drop_zygote(struct nx_pool *p, struct nx_cgroup *c)
@@ -59,7 +65,7 @@ void nx_pool_drop_zygote(struct nx_pool *p, struct nx_cgroup *c)
 
 void nx_pool_count_fork(struct nx_pool *p, struct nx_cgroup *c)
 {
-	struct nx_zygote *z = nx_pool_zygote(p, c, p->command);
+	struct nx_zygote *z = nx_pool_zygote(p, c, p->commands[NX_READY_FORKED]);
 	if (z && ++z->forks >= p->forks_max)
 		nx_pool_drop_zygote(p, c);
 }
@@ -101,7 +107,7 @@ static void start_zygote(struct nx_pool *p)
 		return;
 	}
 	bool has_net = c && c->keeper && nx_guest_env.host->netns;
-	struct nx_zygote *z = nx_zygote_start(&p->start, has_net ? c->keeper->pid : 0, &fault);
+	struct nx_zygote *z = nx_zygote_start(&p->starts[NX_READY_FORKED], has_net ? c->keeper->pid : 0, &fault);
 	if (c)
 		c->zygote = z;
 	else
@@ -128,7 +134,8 @@ static bool has_free_zygote(const struct nx_pool *p)
 
 static bool is_short(const struct nx_pool *p, enum nx_ready kind)
 {
-	return p->is_wanted[kind] && p->failures[kind] < FAILURES_MAX && p->waiting[kind] < p->size;
+	unsigned size = kind == NX_READY_STARTED ? nx_min(p->size, (unsigned)STARTED_MAX) : p->size;
+	return p->is_wanted[kind] && p->failures[kind] < FAILURES_MAX && p->waiting[kind] < size;
 }
 
 enum nx_ready nx_pool_next(struct nx_pool *p)
@@ -137,7 +144,9 @@ enum nx_ready nx_pool_next(struct nx_pool *p)
 		finish_start(p);
 	if (is_short(p, NX_READY_BOX))
 		return NX_READY_BOX;
-	if (!is_short(p, NX_READY_FORKED) || !p->command || nx_pool_is_starting(p))
+	if (is_short(p, NX_READY_STARTED) && p->commands[NX_READY_STARTED])
+		return NX_READY_STARTED;
+	if (!is_short(p, NX_READY_FORKED) || !p->commands[NX_READY_FORKED] || nx_pool_is_starting(p))
 		return NX_READY_NOTHING;
 	if (has_free_zygote(p))
 		return NX_READY_FORKED;
@@ -156,7 +165,7 @@ static bool holds_zygotes(const struct nx_pool *p)
 int nx_pool_timeout(const struct nx_pool *p)
 {
 	bool holds = holds_zygotes(p) || nx_cgroups_spare(p->cgroups);
-	if (!holds && !p->waiting[NX_READY_BOX] && !p->waiting[NX_READY_FORKED])
+	if (!holds && !p->waiting[NX_READY_BOX] && !p->waiting[NX_READY_STARTED] && !p->waiting[NX_READY_FORKED])
 		return -1;
 	if (p->is_emptied && !holds)
 		return DYING_MS;
@@ -177,6 +186,6 @@ void nx_pool_empty(struct nx_pool *p)
 		p->is_wanted[k] = false;
 		p->failures[k] = 0;
 	}
-	p->command = 0;
+	memset(p->commands, 0, sizeof(p->commands));
 	p->has_work = false;
 }

@@ -1,6 +1,6 @@
 /*
- * What the spawner makes ahead: sandboxes that wait for any program, and sandboxes with a copy of a started interpreter.
- * Both are filled on first use, while nobody waits for the spawner, and emptied when nothing has been asked for some time:
+ * What the spawner makes ahead: sandboxes that wait for any program, and those with an interpreter that has started, in
+ * them or as a copy. All are filled on first use, while nobody waits for the spawner, and emptied when nothing has been asked for some time:
  * then the spawner is as it was when it had started, with one set of cgroups where it uses them again.
  * The pool decides; spawner_main.c makes and takes.
  */
@@ -20,8 +20,8 @@ struct nx_pool {
 	bool is_wanted[NX_READY_MAX];
 	unsigned waiting[NX_READY_MAX], failures[NX_READY_MAX];
 	struct nx_spawn_prepare limits[NX_READY_MAX]; /* of the last run of its kind */
-	uint64_t command;                             /* the one that is forked; 0: none yet */
-	struct nx_spawn_start start;
+	uint64_t commands[NX_READY_MAX];              /* of the interpreter of each kind; 0: none yet */
+	struct nx_spawn_start starts[NX_READY_MAX];
 	struct nx_zygote *zygote;   /* where there are no v1 cgroups */
 	struct nx_cgroup *starting; /* whose zygote is on its way; taken meanwhile */
 	bool has_work;              /* worth a look when the spawner is idle */
@@ -29,8 +29,8 @@ struct nx_pool {
 
 /* A run has been asked for; its kind may be worth making ahead. NULL: one that is made for itself alone. */
 void nx_pool_use(struct nx_pool *p, const struct nx_spawn_prepare *prepare);
-/* The command line of a run that asked for a forked interpreter. */
-void nx_pool_learn(struct nx_pool *p, const struct nx_spawn_start *start);
+/* The command line of a run that asked for an interpreter of this kind. The first is kept until the pool is emptied. */
+void nx_pool_learn(struct nx_pool *p, enum nx_ready kind, const struct nx_spawn_start *start);
 /* The kind to be made next, NX_READY_NOTHING when all is there or on its way. Starts zygotes itself. */
 enum nx_ready nx_pool_next(struct nx_pool *p);
 /* The zygote that clones into this set (NULL: no set), or NULL. */

@@ -102,6 +102,9 @@ static enum nx_ready most_ready(const struct nx_run *r)
 	for (size_t i = 0; i < r->x->nfiles; i++)
 		if (has_stem(r->x->files[i].path, r->language->start_names))
 			return r->language->ready > NX_READY_BOX ? NX_READY_BOX : r->language->ready;
+	/* A filter that is loaded late holds for the thread that loads it, and Node has others by then. */
+	if (r->language->ready == NX_READY_STARTED && nx_exec_blocked(&r->x->constraints))
+		return NX_READY_BOX;
 	return r->language->ready;
 }
 

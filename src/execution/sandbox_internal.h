@@ -205,6 +205,11 @@ void nx_keeper_spare(void); /* the kernel must not choose the keeper when a gues
 /* Where the object that holds an interpreter at its door lies in the template (warm/door.c). */
 #define NX_DOOR_OBJECT "/run/nexus-door.so"
 
+/* An interpreter that waits in the sandbox of its run (door_started.c): the file at which it does, in its environment, and
+ * where ctl is meanwhile, out of the way of the numbers that it will use. */
+#define NX_DOOR_VARIABLE "NEXUS_DOOR"
+enum { NX_DOOR_CTL_FD = 1000 };
+
 /* What the zygote is told before it is exec'ed, in a sealed file at descriptor NX_ZYGOTE_PLAN_FD. */
 enum { NX_ZYGOTE_SOCK_FD = 3, NX_ZYGOTE_PLAN_FD = 4, NX_ZYGOTE_ROOT_FD = 5 };
 struct nx_zygote_plan {
@@ -315,6 +320,8 @@ struct nx_guest_error {
 };
 /* Or, with a descriptor, this one byte: the listener is there. */
 #define NX_GUEST_LISTENS 'n'
+/* Or this one: the interpreter that was started ahead waits. */
+#define NX_GUEST_AT_DOOR 'd'
 /* The last word of the reaper. */
 struct nx_guest_status {
 	int32_t wait_status;
@@ -335,6 +342,7 @@ struct nx_guest_env {
 	const struct nx_seccomp *files_seccomp; /* len 0: nothing is granted here */
 	pid_t spawner;
 	const struct nx_warm_hooks *warm; /* of a zygote; NULL: programs are exec'ed */
+	int ctl;                          /* where it is now; 0: in its first place */
 };
 extern struct nx_guest_env nx_guest_env;
 

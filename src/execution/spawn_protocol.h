@@ -121,8 +121,9 @@ struct nx_spawn_files {
 
 enum nx_ready { /* how much of the run may have been made ahead */
 		NX_READY_NOTHING,
-		NX_READY_BOX,    /* a sandbox that waits for any program */
-		NX_READY_FORKED, /* one with a copy of an interpreter that has started */
+		NX_READY_BOX,     /* a sandbox that waits for any program */
+		NX_READY_STARTED, /* one with an interpreter that has started in it */
+		NX_READY_FORKED,  /* one with a copy of an interpreter that has started */
 		NX_READY_MAX
 };
 
@@ -165,6 +166,7 @@ struct nx_spawn_start {
 	uint8_t has_stdin; /* /code/stdin is standard input, else /dev/null */
 	uint8_t blocked;   /* of enum nx_blocked */
 	uint8_t is_warm;   /* of the spawner to the guest: the interpreter that waits is the one asked for */
+	uint8_t is_ahead;  /* likewise: the program is not there yet; another START will follow */
 	int64_t sent_us; /* nx_time_mono_us; 0: when it arrives. The server's clock runs from there, so usage does too */
 	struct nx_spawn_rlimits rlimits;
 	char args[NX_SPAWN_TEXT_MAX]; /* argc texts, each with its NUL, one after the other */

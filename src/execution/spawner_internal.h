@@ -11,6 +11,7 @@ struct nx_spawner_run {
 	bool is_waiting;  /* made ahead, for nobody yet */
 	bool is_lenient;  /* its limits are lowered at the start */
 	enum nx_ready is; /* what had been made ahead */
+	bool is_at_door;  /* NX_READY_STARTED: the interpreter waits for its program */
 	uint64_t command; /* whose interpreter it holds */
 	struct nx_cgroup *cgroup;
 	struct nx_guest_ends ends;

@@ -265,6 +265,10 @@ static bool on_ctl(struct nx_spawner_run *r)
 		(void)close(fd);
 		return true;
 	}
+	if (n == 1 && *(const char *)&e == NX_GUEST_AT_DOOR) {
+		r->is_at_door = true;
+		return true;
+	}
 	if (n == (ssize_t)sizeof(e))
 		set_error(r, &e);
 	unwatch(&r->ends.ctl); /* the end means: the program runs */
@@ -348,8 +352,24 @@ static int make_guest(struct nx_spawner_run *r, struct nx_guest_order *o, struct
 		nx_pool_drop_zygote(&S.pool, r->cgroup);
 		o->zygote = NULL;
 	}
-	r->is = r->is_lenient ? NX_READY_BOX : NX_READY_NOTHING;
+	if (r->is != NX_READY_STARTED)
+		r->is = r->is_lenient ? NX_READY_BOX : NX_READY_NOTHING;
 	return nx_guest_make(o, &r->ends, fault);
+}
+
+/* The interpreter begins, in the sandbox of a run that nobody has asked for yet. */
+static int start_ahead(struct nx_spawner_run *r, struct nx_fault_at *fault)
+{
+	union nx_spawn_msg m;
+	nx_spawn_init(&m, NX_SPAWN_START, r->id);
+	const struct nx_spawn_head head = m.head;
+	m.start = S.pool.starts[NX_READY_STARTED];
+	m.start.head = head;
+	m.start.is_ahead = 1;
+	m.start.is_warm = m.start.has_stdin = m.start.blocked = 0;
+	m.start.rlimits = (struct nx_spawn_rlimits){0};
+	ssize_t n = send(r->ends.ctl, &m, sizeof(m.start), MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n == (ssize_t)sizeof(m.start) ? 0 : nx_fault_at_set(fault, "start an interpreter", errno);
 }
 
 static int make(struct nx_spawner_run *r, enum nx_ready how, struct nx_guest_trees *trees, struct nx_fault_at *fault)
@@ -379,7 +399,7 @@ static int make(struct nx_spawner_run *r, enum nx_ready how, struct nx_guest_tre
 	if (watch(r->ends.ctl, SRC_CTL, r) < 0 || watch(r->ends.status, SRC_STATUS, r) < 0 ||
 	    watch(r->ends.pidfd, SRC_PIDFD, r) < 0)
 		return nx_fault_at_set(fault, "watch a guest", errno);
-	return 0;
+	return how == NX_READY_STARTED ? start_ahead(r, fault) : 0;
 }
 
 /* What could not be made leaves nothing. */
@@ -412,7 +432,7 @@ static void make_ahead(enum nx_ready kind)
 		return;
 	*r = (struct nx_spawner_run){.id = UINT64_MAX - last++ % UINT32_MAX,
 				     .limits = S.pool.limits[kind],
-				     .command = S.pool.command,
+				     .command = S.pool.commands[kind],
 				     .is_waiting = true,
 				     .is_lenient = true,
 				     .ends = NX_GUEST_ENDS_NONE,
@@ -431,7 +451,7 @@ static struct nx_spawner_run *find_waiting(enum nx_ready kind, uint64_t command)
 	for (unsigned i = 0; i < S.nruns; i++) {
 		struct nx_spawner_run *r = &S.runs[i];
 		if (r->id && r->is_waiting && r->is == kind && r->end == NX_SPAWN_END_EXIT && r->ends.ctl >= 0 &&
-		    (kind == NX_READY_BOX || r->command == command))
+		    (kind == NX_READY_BOX || r->command == command) && (kind != NX_READY_STARTED || r->is_at_door))
 			return r;
 	}
 	return NULL;
@@ -460,7 +480,7 @@ static struct nx_spawner_run *take_ahead(const struct nx_spawn_prepare *p)
 	r->is_waiting = false;
 	r->id = p->head.run;
 	r->limits = *p;
-	r->command = r->is == NX_READY_FORKED ? r->command : p->command;
+	r->command = r->is > NX_READY_BOX ? r->command : p->command;
 	return r;
 }
 
@@ -591,10 +611,11 @@ static void on_files(void)
 static void fill_start(struct nx_spawner_run *r, struct nx_spawn_start *s)
 {
 	bool is_same = r->command && r->command == nx_spawn_command_key(s);
-	if (r->limits.ready == NX_READY_FORKED && is_same)
-		nx_pool_learn(&S.pool, s);
-	s->is_warm = r->is == NX_READY_FORKED && is_same;
-	if (r->is == NX_READY_FORKED && !is_same)
+	if (r->limits.ready > NX_READY_BOX && is_same)
+		nx_pool_learn(&S.pool, (enum nx_ready)r->limits.ready, s);
+	s->is_ahead = 0;
+	s->is_warm = r->is > NX_READY_BOX && is_same;
+	if (r->is > NX_READY_BOX && !is_same)
 		r->is = r->is_lenient ? NX_READY_BOX : NX_READY_NOTHING;
 	s->rlimits = r->is_lenient ? nx_guest_rlimits(&S.probe.cgroups, r->cgroup != NULL, &r->limits)
 				   : (struct nx_spawn_rlimits){0};
