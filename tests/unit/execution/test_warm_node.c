@@ -31,7 +31,7 @@ static void run_warm(struct trial *t, const char *code, const char *input, int64
 
 TEST(a_sandbox_opens)
 {
-	box_open(&one, (const char *[]){"sandbox.uid_base=1900700000", NULL});
+	box_open(&one, (const char *[]){"sandbox.uid_base=1901000000", NULL});
 	if (access("/usr/bin/node", X_OK) < 0)
 		SKIP("no node is here: apt-get install nodejs");
 }
