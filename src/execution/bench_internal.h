@@ -22,6 +22,8 @@ struct nx_bench_program {
 	const char *name;
 	const char *argv[6]; /* of ours; the peers get the same with an empty program of their own */
 	enum nx_ready ready;
+	const char *file; /* of ours, in the box; empty */
+	unsigned part;    /* of the runs that were asked for, one in so many: for what takes long */
 };
 
 /* False: the peer is not on this host, and its row stays out. */
