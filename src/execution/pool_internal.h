@@ -1,7 +1,7 @@
 /*
  * What the spawner makes ahead: sandboxes that wait for any program, and those with an interpreter that has started, in
- * them or as a copy. All are filled on first use, while nobody waits for the spawner, and emptied when nothing has been asked for some time:
- * then the spawner is as it was when it had started, with one set of cgroups where it uses them again.
+ * them or as a copy. All are filled on first use, while nobody waits for the spawner, and emptied when nothing has been
+ * asked for some time: then the spawner is as it was when it had started, with one set of cgroups where it uses them again.
  * The pool decides; spawner_main.c makes and takes.
  */
 #ifndef NX_EXECUTION_POOL_INTERNAL_H
