@@ -1,4 +1,5 @@
 """Warm interpreters: a run from a zygote is what a cold run is, only sooner."""
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -155,3 +156,20 @@ def test_many_at_once_and_zygotes_are_replaced(server, warm):
     for c in clients:
         c.close()
     assert were_warm > 500, were_warm
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node is here: apt-get install nodejs")
+def test_node_that_waited_is_what_a_fresh_one_is(warm):
+    code = """
+        const fs = require('fs')
+        console.log(process.argv, process.env, process.pid, process.ppid, fs.readdirSync('/proc/self/fd'), fs.readdirSync('/code'))
+        console.log(fs.readFileSync(0, 'utf8'), require('beside.js').value)
+        process.exitCode = 7
+    """
+    more = {"language": "javascript", "stdin": "given", "files": [{"path": "beside.js", "content_base64": "ZXhwb3J0cy52YWx1ZSA9IDU="}]}
+    cold = run(warm, code, warm=False, **more)
+    got = run_warm(warm, code, **more)
+    assert cold["warm"] is False and cold["exit_code"] == 7, cold["stderr"]
+    assert [got[k] for k in ("status", "exit_code", "stdout", "stderr")] == [cold[k] for k in ("status", "exit_code", "stdout", "stderr")]
+    assert got["exit_code"] == 7 and "given 5" in got["stdout"]
+    assert run(warm, "1", language="javascript", constraints={"blocked_operations": ["network"]})["warm"] is False
