@@ -528,41 +528,6 @@ static void make_and_tell(struct nx_spawner_run *r, enum nx_ready how, struct nx
 		say_prepared(r);
 }
 
-static void on_prepare(const struct nx_spawn_prepare *p)
-{
-	struct nx_fault_at fault = {.stage = "find a free place", .errnum = EAGAIN};
-	const struct nx_host *h = &S.probe.host;
-	bool is_known = find_run(p->head.run) != NULL, has_files = p->files.nread + p->files.nwrite > 0;
-	bool is_plain = !p->has_control && !p->network.is_granted && !has_files && !p->image[0];
-	bool is_possible = h->namespaces || (h->is_bare && is_plain);
-	if (!is_possible)
-		(void)nx_fault_at_set(&fault, "isolate this on this host", EPERM);
-	nx_pool_use(&S.pool, is_plain && h->namespaces ? p : NULL);
-	struct nx_spawner_run *r = is_known || !is_plain || !h->namespaces ? NULL : take_ahead(p);
-	if (r) {
-		say_prepared(r);
-		return;
-	}
-	r = is_possible && !is_known ? free_run() : NULL;
-	if (!r) {
-		refuse(p->head.run, &fault);
-		return;
-	}
-	*r = (struct nx_spawner_run){.id = p->head.run,
-				     .limits = *p,
-				     .command = p->command,
-				     .ends = NX_GUEST_ENDS_NONE,
-				     .proxy = NX_PROXY_END_NONE,
-				     .tree = -1};
-	S.active++;
-	if (!has_files)
-		make_and_tell(r, p->ready == NX_READY_FORKED ? NX_READY_FORKED : NX_READY_NOTHING, NULL);
-	else if (nx_hostfs_ask(&S.probe.files, r->id, &p->files, uid_of(r), &fault) < 0)
-		give_up(r, &fault);
-	else
-		r->files_until_us = nx_time_mono_us() + FILES_WAIT_US;
-}
-
 /* ---- granted directories ---- */
 
 static void take_answer(const struct nx_hostfs_answer *a, int *fds, size_t nfds)
@@ -604,6 +569,45 @@ static void on_files(void)
 			take_answer(&a, fds, nfds);
 		else
 			give_up_waiting(INT64_MAX, EPIPE);
+	}
+}
+
+/* ---- runs ---- */
+
+static void on_prepare(const struct nx_spawn_prepare *p)
+{
+	struct nx_fault_at fault = {.stage = "find a free place", .errnum = EAGAIN};
+	const struct nx_host *h = &S.probe.host;
+	bool is_known = find_run(p->head.run) != NULL, has_files = p->files.nread + p->files.nwrite > 0;
+	bool is_plain = !p->has_control && !p->network.is_granted && !has_files && !p->image[0];
+	bool is_possible = h->namespaces || (h->is_bare && is_plain);
+	if (!is_possible)
+		(void)nx_fault_at_set(&fault, "isolate this on this host", EPERM);
+	nx_pool_use(&S.pool, is_plain && h->namespaces ? p : NULL);
+	struct nx_spawner_run *r = is_known || !is_plain || !h->namespaces ? NULL : take_ahead(p);
+	if (r) {
+		say_prepared(r);
+		return;
+	}
+	r = is_possible && !is_known ? free_run() : NULL;
+	if (!r) {
+		refuse(p->head.run, &fault);
+		return;
+	}
+	*r = (struct nx_spawner_run){.id = p->head.run,
+				     .limits = *p,
+				     .command = p->command,
+				     .ends = NX_GUEST_ENDS_NONE,
+				     .proxy = NX_PROXY_END_NONE,
+				     .tree = -1};
+	S.active++;
+	if (!has_files) {
+		make_and_tell(r, p->ready == NX_READY_FORKED ? NX_READY_FORKED : NX_READY_NOTHING, NULL);
+	} else if (nx_hostfs_ask(&S.probe.files, r->id, &p->files, uid_of(r), &fault) < 0) {
+		give_up(r, &fault);
+		on_files(); /* where the keeper is gone the next run is told so */
+	} else {
+		r->files_until_us = nx_time_mono_us() + FILES_WAIT_US;
 	}
 }
 
