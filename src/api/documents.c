@@ -3,6 +3,7 @@
 #include "api/api_internal.h"
 #include "api/multipart_internal.h"
 #include "base/io.h"
+#include "intake/intake.h"
 
 /* ---- shapes ---- */
 
@@ -46,9 +47,9 @@ static const struct nx_field document_fields[] = {
 	{.name = "mime",
 	 .type = NX_T_STRING,
 	 .offset = offsetof(struct document_body, mime),
+	 .flags = NX_F_NULL,
 	 .max_len = 128,
-	 .def_str = "text/plain",
-	 .help = "text/plain or text/markdown"},
+	 .help = "what it is; when absent, text is text/plain, and content is what the ending of its id says"},
 	{.name = "uri",
 	 .type = NX_T_STRING,
 	 .flags = NX_F_NULL,
@@ -126,12 +127,20 @@ const struct nx_schema nx_ingest_result_schema = {.name = "IngestResult",
 
 /* ---- one document ---- */
 
-static int check_mime(nx_str mime, struct nx_error **err)
+static int check_format(nx_str id, nx_str mime, bool has_text, enum nx_format *ret, struct nx_error **err)
 {
-	if (nx_str_eqz(mime, "text/plain") || nx_str_eqz(mime, "text/markdown"))
+	*ret = nx_format_of(mime.n ? NX_STR("") : id, mime, NULL);
+	if (*ret != NX_FORMAT_NONE && !(has_text && (*ret == NX_FORMAT_PDF || *ret == NX_FORMAT_DOCX)))
 		return 0;
-	nx_error_set(err, NX_ETYPE, "documents of type `%.*s` are not read", NX_FMT(mime));
-	nx_error_hint(err, "send text/plain or text/markdown");
+	if (*ret != NX_FORMAT_NONE)
+		nx_error_set(err, NX_ETYPE, "a %s document is not text: send it as content_base64",
+			     nx_format_name(*ret));
+	else if (mime.n)
+		nx_error_set(err, NX_ETYPE, "documents of type `%.*s` are not read", NX_FMT(mime));
+	else
+		nx_error_set(err, NX_ETYPE, "it is not said what the document is");
+	nx_error_hint(err, "send text/plain, text/markdown, text/html, text/csv, application/json, application/jsonl, "
+			   "application/pdf, that of .docx, or that of code (text/x-python)");
 	return nx_error_at(err, "/mime");
 }
 
@@ -145,22 +154,45 @@ static int read_content(const struct document_body *b, struct nx_arena *a, nx_st
 		*ret = b->text;
 		return 0;
 	}
-	int rc = nx_base64_decode(a, b->content, ret, err);
-	if (!rc)
-		rc = nx_utf8_check(*ret, "the document", err);
-	return rc ? nx_error_at(err, "/content_base64") : 0;
+	return nx_base64_decode(a, b->content, ret, err) ? nx_error_at(err, "/content_base64") : 0;
 }
 
-static int make_document(const struct document_body *b, struct nx_arena *a, struct nx_document *ret,
-			 struct nx_error **err)
+static bool is_text_itself(const struct document_body *b, enum nx_format f)
 {
-	*ret = (struct nx_document){.name = b->id, .title = b->title, .mime = b->mime, .uri = b->uri};
-	int rc = check_mime(b->mime, err);
+	return b->has_text && (f == NX_FORMAT_TEXT || f == NX_FORMAT_MARKDOWN || f == NX_FORMAT_CODE);
+}
+
+/* Text is a document as it is; everything else is a file. */
+static int make_item(const struct document_body *b, struct nx_arena *a, struct nx_intake_item *ret,
+		     struct nx_error **err)
+{
+	enum nx_format format;
+	nx_str mime = b->mime, metadata = NX_STR_NULL, bytes;
+	if (!mime.n && (b->has_text || nx_format_of(b->id, mime, NULL) == NX_FORMAT_NONE))
+		mime = NX_STR("text/plain");
+	int rc = check_format(b->id, mime, b->has_text, &format, err);
 	if (!rc)
-		rc = read_content(b, a, &ret->text, err);
+		rc = read_content(b, a, &bytes, err);
 	if (!rc && b->metadata)
-		rc = nx_json_write_val(a, b->metadata, false, &ret->metadata, err);
-	return rc;
+		rc = nx_json_write_val(a, b->metadata, false, &metadata, err);
+	if (rc)
+		return rc;
+	*ret = (struct nx_intake_item){.file = {.name = b->id.n ? b->id : NX_STR("document"),
+						.title = b->title,
+						.mime = mime,
+						.uri = b->uri,
+						.metadata = metadata,
+						.bytes = bytes},
+				       .is_unnamed = b->id.n == 0};
+	if (!is_text_itself(b, format))
+		return 0;
+	ret->docs = nx_arena_new_of(a, struct nx_document);
+	if (!ret->docs)
+		return nx_error_set(err, NX_ENOMEM, "out of memory for a document");
+	*ret->docs = (struct nx_document){
+		.name = b->id, .title = b->title, .text = bytes, .mime = mime, .uri = b->uri, .metadata = metadata};
+	ret->ndocs = 1;
+	return 0;
 }
 
 /* ---- ingest ---- */
@@ -208,6 +240,65 @@ static void ingest(struct nx_request *r, struct nx_document *docs, size_t n, con
 	nx_knowledge_ingest(r->api->parts.knowledge, g);
 }
 
+/* ---- reading ---- */
+
+struct reading {
+	struct nx_request *r;
+	const struct documents_body *options;
+	const struct document_body *bodies; /* by item; NULL: files of an upload, whose names are in the messages */
+	bool is_one;                        /* PUT: the document of that id */
+	struct nx_intake intake;
+};
+
+static int check_count(struct nx_request *r, size_t n, struct nx_error **err);
+
+static int check_read(struct reading *rd, struct nx_error **err)
+{
+	if (rd->is_one && rd->intake.ndocs != 1) {
+		nx_error_set(err, NX_EINVAL, "the file holds %zu documents, and this is one", rd->intake.ndocs);
+		return nx_error_hint(err, "POST it to /v1/knowledge/documents");
+	}
+	return check_count(rd->r, rd->intake.ndocs, err);
+}
+
+static void was_read(struct nx_intake *in, struct nx_error *err)
+{
+	struct reading *rd = nx_container_of(in, struct reading, intake);
+	struct nx_error *copy = err ? nx_error_copy(err) : NULL;
+	if (copy && rd->bodies) {
+		nx_error_under(&copy, rd->bodies[in->failed].has_text ? "/text" : "/content_base64");
+		if (!rd->is_one)
+			nx_error_under(&copy, "/documents/%zu", in->failed);
+	}
+	if (!copy)
+		(void)check_read(rd, &copy);
+	if (copy)
+		nx_request_reply_error(rd->r, copy);
+	else
+		ingest(rd->r, in->docs, in->ndocs, rd->options);
+}
+
+static void read_and_ingest(struct nx_request *r, struct nx_intake_item *items, size_t n,
+			    const struct documents_body *options, const struct document_body *bodies, bool is_one)
+{
+	struct reading *rd = nx_arena_new_of(r->arena, struct reading);
+	if (!rd) {
+		nx_request_reply_value(r, 200, NULL);
+		return;
+	}
+	*rd = (struct reading){.r = r, .options = options, .bodies = bodies, .is_one = is_one};
+	rd->intake = (struct nx_intake){.config = r->api->parts.config,
+					.execution = r->api->parts.execution,
+					.workers = r->api->parts.workers,
+					.arena = r->arena,
+					.tenant = r->who.tenant,
+					.trace = r->trace,
+					.items = items,
+					.nitems = n,
+					.done = was_read};
+	nx_intake_start(&rd->intake);
+}
+
 static int check_count(struct nx_request *r, size_t n, struct nx_error **err)
 {
 	int64_t max = r->api->parts.config->knowledge_max_documents;
@@ -226,47 +317,29 @@ static int check_count(struct nx_request *r, size_t n, struct nx_error **err)
 /* ---- uploads ---- */
 
 struct upload {
-	struct nx_document *docs;
+	struct nx_intake_item *items;
 	size_t n, cap;
 	struct documents_body *options;
 };
 
-static int add_documents(struct upload *u, const struct nx_document *docs, size_t n, size_t max, struct nx_arena *a,
-			 struct nx_error **err)
+static int add_file(struct nx_request *r, const struct nx_part *p, struct upload *u, struct nx_error **err)
 {
-	if (n > max - u->n)
-		return nx_error_set(err, NX_ELIMIT, "the files hold more than %zu documents (knowledge.max_documents)",
-				    max);
-	if (u->n + n > u->cap) {
-		size_t cap = nx_max(u->cap * 2, u->n + n);
-		u->docs = nx_arena_realloc(a, u->docs, u->cap * sizeof(*docs), cap * sizeof(*docs));
-		if (!u->docs)
+	if (u->n == u->cap) {
+		size_t cap = u->cap ? 2 * u->cap : 8;
+		u->items = nx_arena_realloc(r->arena, u->items, u->cap * sizeof(*u->items), cap * sizeof(*u->items));
+		if (!u->items)
 			return nx_error_set(err, NX_ENOMEM, "out of memory for the documents");
 		u->cap = cap;
 	}
-	memcpy(u->docs + u->n, docs, n * sizeof(*docs));
-	u->n += n;
-	return 0;
-}
-
-static int read_file(struct nx_request *r, const struct nx_part *p, struct upload *u, size_t max, struct nx_error **err)
-{
-	struct nx_document *docs = NULL, one = {.name = p->filename, .mime = NX_STR("text/plain"), .text = p->bytes};
-	size_t n = 1;
-	int rc = 0;
-	if (nx_str_ends(p->filename, NX_STR(".jsonl"))) {
-		rc = nx_knowledge_read_jsonl(p->filename, p->bytes, r->arena, &docs, &n, err);
-	} else if (nx_str_ends(p->filename, NX_STR(".md")) || nx_str_ends(p->filename, NX_STR(".txt"))) {
-		if (nx_str_ends(p->filename, NX_STR(".md")))
-			one.mime = NX_STR("text/markdown");
-		rc = nx_utf8_check(p->bytes, "the file", err);
-	} else {
-		nx_error_set(err, NX_ETYPE, "files of this kind are not read");
-		rc = nx_error_hint(err, "send .txt, .md or .jsonl");
+	/* The name decides; the type that a browser adds to it is a guess of its own. */
+	bool is_known = nx_format_of(p->filename, NX_STR(""), NULL) != NX_FORMAT_NONE;
+	if (!is_known && nx_format_of(NX_STR(""), p->mime, NULL) == NX_FORMAT_NONE) {
+		nx_error_set(err, NX_ETYPE, "%.*s: files of this kind are not read", NX_FMT(p->filename));
+		return nx_error_hint(err, "send %s", nx_format_endings());
 	}
-	if (rc)
-		return nx_error_wrap(err, "%.*s", NX_FMT(p->filename));
-	return add_documents(u, docs ? docs : &one, n, max, r->arena, err);
+	u->items[u->n++] = (struct nx_intake_item){
+		.file = {.name = p->filename, .mime = is_known ? NX_STR("") : p->mime, .bytes = p->bytes}};
+	return 0;
 }
 
 static int read_options(struct nx_request *r, const struct nx_part *p, struct upload *u, struct nx_error **err)
@@ -291,7 +364,7 @@ static int read_upload(struct nx_request *r, struct upload *u, struct nx_error *
 		rc = nx_multipart_parse(r->raw, boundary, max + 1, r->arena, &parts, &n, err);
 	for (size_t i = 0; !rc && i < n; i++) {
 		if (parts[i].filename.p)
-			rc = read_file(r, &parts[i], u, max, err);
+			rc = add_file(r, &parts[i], u, err);
 		else if (nx_str_eqz(parts[i].name, "options"))
 			rc = read_options(r, &parts[i], u, err);
 		else
@@ -309,57 +382,59 @@ static void add_upload(struct nx_request *r)
 	if (read_upload(r, &u, &err))
 		nx_request_reply_error(r, err);
 	else
-		ingest(r, u.docs, u.n, u.options ? u.options : &defaults);
+		read_and_ingest(r, u.items, u.n, u.options ? u.options : &defaults, NULL, false);
 }
 
 /* ---- the operations ---- */
 
-static int make_all(struct nx_request *r, const struct documents_body *b, struct nx_document **ret,
+static int make_all(struct nx_request *r, const struct documents_body *b, struct nx_intake_item **ret,
 		    struct nx_error **err)
 {
 	int rc = check_count(r, b->documents.n, err);
 	if (rc)
 		return rc;
-	struct nx_document *docs = nx_arena_array(r->arena, struct nx_document, b->documents.n);
-	if (!docs)
+	struct nx_intake_item *items = nx_arena_array(r->arena, struct nx_intake_item, b->documents.n);
+	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "out of memory for the documents");
 	for (size_t i = 0; i < b->documents.n; i++) {
-		rc = make_document(nx_list_at(b->documents, struct document_body, i), r->arena, &docs[i], err);
+		rc = make_item(nx_list_at(b->documents, struct document_body, i), r->arena, &items[i], err);
 		if (rc)
 			return nx_error_under(err, "/documents/%zu", i);
 	}
-	*ret = docs;
+	*ret = items;
 	return 0;
 }
 
 void nx_documents_add(struct nx_request *r)
 {
 	const struct documents_body *b = r->args;
-	struct nx_document *docs;
+	struct nx_intake_item *items;
 	struct nx_error *err = NULL;
 	if (!b)
 		add_upload(r);
-	else if (make_all(r, b, &docs, &err))
+	else if (make_all(r, b, &items, &err))
 		nx_request_reply_error(r, err);
 	else
-		ingest(r, docs, b->documents.n, b);
+		read_and_ingest(r, items, b->documents.n, b, b->documents.items, false);
 }
 
 void nx_document_put(struct nx_request *r)
 {
 	static const struct documents_body defaults;
-	const struct document_body *b = r->args;
+	struct document_body *b = r->args;
 	struct nx_error *err = NULL;
-	struct nx_document *d = nx_arena_new_of(r->arena, struct nx_document);
-	if (!d) {
+	struct nx_intake_item *item = nx_arena_new_of(r->arena, struct nx_intake_item);
+	if (!item) {
 		nx_error_set(&err, NX_ENOMEM, "out of memory for a document");
 	} else if (b->id.n && !nx_str_eq(b->id, r->params[0])) {
 		nx_error_set(&err, NX_EINVAL, "the body's id is not the one in the path");
 		nx_error_at(&err, "/id");
-	} else if (make_document(b, r->arena, d, &err) == 0) {
-		d->name = r->params[0];
-		ingest(r, d, 1, &defaults);
-		return;
+	} else {
+		b->id = r->params[0];
+		if (make_item(b, r->arena, item, &err) == 0) {
+			read_and_ingest(r, item, 1, &defaults, b, true);
+			return;
+		}
 	}
 	nx_request_reply_error(r, err);
 }

@@ -32,10 +32,16 @@ X(core_max_timeout, "core.max_timeout", TIME, "24h", 1e3, 30*864e5, 0, "longest 
 X(core_repeat_wait, "core.repeat_wait", TIME, "1h", 0, 30*864e5, 0, "how long a step that a crash cut off, and that may not be repeated unasked, waits for someone before it fails") \
 X(home, "home", STR, "", 0, 0, 0, "the data directory (default: nexus in XDG_DATA_HOME, or in ~/.local/share)") \
 X(knowledge_chunk_bytes, "knowledge.chunk_bytes", SIZE, "1200B", 200, 16*NX_KIB, 0, "target length of a chunk of a document") \
+X(knowledge_extract_memory_mb, "knowledge.extract_memory_mb", INT, "512", 64, 16384, 0, "memory of the program that reads one HTML, Word or PDF document, in MiB; at most sandbox.max_memory_mb") \
+X(knowledge_extract_time, "knowledge.extract_time", TIME, "30s", 1e3, 600e3, 0, "longest time that reading one HTML, Word or PDF document may take") \
+X(knowledge_max_blocks, "knowledge.max_blocks", INT, "100000", 100, 1e7, 0, "parts of one document: paragraphs, rows of a table, items of a list") \
 X(knowledge_max_depth, "knowledge.max_depth", INT, "5", 1, 10, 0, "deepest expansion of connected entities") \
 X(knowledge_max_document_bytes, "knowledge.max_document_bytes", SIZE, "16MiB", NX_KIB, NX_GIB, 0, "largest document") \
 X(knowledge_max_documents, "knowledge.max_documents", INT, "1000", 1, 100000, 0, "documents in one request") \
+X(knowledge_max_expanded_bytes, "knowledge.max_expanded_bytes", SIZE, "128MiB", NX_MIB, 4*NX_GIB, 0, "bytes that a Word document may unpack to") \
+X(knowledge_max_expansion, "knowledge.max_expansion", INT, "200", 2, 10000, 0, "times its size that a Word document may unpack to, above 1 MiB") \
 X(knowledge_max_limit, "knowledge.max_limit", INT, "200", 1, 10000, 0, "most hits of one search") \
+X(knowledge_max_nesting, "knowledge.max_nesting", INT, "512", 16, 10000, 0, "depth to which elements of one document may be nested") \
 X(knowledge_max_query_bytes, "knowledge.max_query_bytes", SIZE, "8KiB", 64, NX_MIB, 0, "longest query or question") \
 X(knowledge_vectors, "knowledge.vectors", STR, "bf16", 0, 0, 0, "what is kept of a vector in memory beside a byte a component: codes (nothing), bf16 or float32, for more exact scores") \
 X(listen, "listen", STR, "127.0.0.1:8600", 0, 0, 0, "address and port of the server; other than loopback needs a key") \

@@ -82,8 +82,6 @@ const char *nx_cli_red(const struct nx_cli *c);
 const char *nx_cli_yellow(const struct nx_cli *c);
 const char *nx_cli_reset(const struct nx_cli *c);
 void nx_cli_print_json(struct nx_cli *c, yyjson_val *v); /* pretty on a terminal, one line elsewhere */
-/* "ingest [#####.....] 12/40  3 s"; drawn again in place, nothing off a terminal. done == total ends the line. */
-void nx_cli_progress(struct nx_cli *c, const char *what, size_t done, size_t total, int64_t started_us);
 /* Text with bidi and other control characters shown as \u{…}: it may come from anywhere. */
 void nx_cli_put_text(FILE *f, nx_str s);
 /* 0.4 ms, 12 ms, 3.1 s */

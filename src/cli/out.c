@@ -1,5 +1,4 @@
 /* What people see. */
-#include "base/clock.h"
 #include "cli/cli.h"
 
 static const char *when(const struct nx_cli *c, const char *code)
@@ -144,22 +143,6 @@ void nx_cli_print_json(struct nx_cli *c, yyjson_val *v)
 
 	if (nx_json_write_val(c->arena, v, isatty(STDOUT_FILENO), &text, NULL) == 0)
 		printf("%.*s\n", NX_FMT(text));
-}
-
-void nx_cli_progress(struct nx_cli *c, const char *what, size_t done, size_t total, int64_t started_us)
-{
-	enum { WIDTH = 30 };
-	char bar[WIDTH + 1];
-	size_t full = total ? done * WIDTH / total : WIDTH;
-
-	if (!c->progress || c->json)
-		return;
-	memset(bar, '.', WIDTH);
-	memset(bar, '#', full);
-	bar[WIDTH] = 0;
-	fprintf(stderr, "\r%s [%s] %zu/%zu  %.1f s\033[K%s", what, bar, done, total,
-		(double)(nx_time_mono_us() - started_us) / 1e6, done >= total ? "\n" : "");
-	fflush(stderr);
 }
 
 const char *nx_cli_duration(double ms, char ret[24])

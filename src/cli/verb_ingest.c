@@ -1,10 +1,6 @@
 /* nexus ingest: files and directories into the knowledge store, a batch at a time, with a progress bar. */
-#include "base/clock.h"
+#include "cli/feed.h"
 #include "cli/verbs.h"
-#include "knowledge/knowledge.h"
-
-#define BATCH_DOCUMENTS 32
-#define BATCH_BYTES (512 << 10)
 
 static bool no_wait;
 static const struct nx_cli_option options[] = {
@@ -14,140 +10,77 @@ static const struct nx_cli_option options[] = {
 
 static bool known_type(const char *name)
 {
-	nx_str s = nx_str_z(name);
-
-	return nx_str_ends(s, NX_STR(".txt")) || nx_str_ends(s, NX_STR(".md")) || nx_str_ends(s, NX_STR(".jsonl"));
+	return nx_format_of(nx_str_z(name), NX_STR(""), NULL) != NX_FORMAT_NONE;
 }
 
-struct totals {
-	int64_t inserted, updated, unchanged, chunks;
-};
-
-static void add_document(yyjson_mut_doc *d, yyjson_mut_val *list, const struct nx_document *doc)
+/* What the files of one word of the command line are known by: their path below the directory that it names. */
+static const char *name_below(const char *word, const char *path)
 {
-	yyjson_mut_val *o = yyjson_mut_arr_add_obj(d, list);
-
-	if (doc->name.n)
-		nx_json_add_str(d, o, "id", doc->name);
-	if (doc->title.n)
-		nx_json_add_str(d, o, "title", doc->title);
-	nx_json_add_str(d, o, "text", doc->text);
-	if (doc->mime.n)
-		nx_json_add_str(d, o, "mime", doc->mime);
-	if (doc->uri.n)
-		nx_json_add_str(d, o, "uri", doc->uri);
-	if (doc->metadata.n)
-		nx_json_add_raw(d, o, "metadata", doc->metadata);
+	size_t n = strlen(word);
+	while (n > 1 && word[n - 1] == '/')
+		n--;
+	if (strncmp(path, word, n) == 0 && path[n] == '/')
+		return path + n + strspn(path + n, "/");
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
 }
 
-static int send_batch(struct nx_cli *c, const struct nx_document *docs, size_t n, struct totals *t,
-		      struct nx_error **err)
+static int list_files(struct nx_cli *c, int argc, char **argv, struct nx_feed *f, struct nx_error **err)
 {
-	yyjson_mut_doc *d = nx_json_new(c->arena);
-	yyjson_mut_val *o = d ? yyjson_mut_obj(d) : NULL;
-	yyjson_val *answer;
-
-	if (!o)
-		return nx_error_set(err, NX_ENOMEM, "send documents");
-	yyjson_mut_val *list = yyjson_mut_obj_add_arr(d, o, "documents");
-	for (size_t i = 0; i < n; i++)
-		add_document(d, list, &docs[i]);
-	yyjson_mut_obj_add_str(d, o, "wait", no_wait ? "stored" : "indexed");
-	int rc = nx_cli_call(c, "POST", "/v1/knowledge/documents", o, &answer, err);
-	if (rc < 0)
-		return rc;
-	t->inserted += nx_json_int(answer, "inserted", 0);
-	t->updated += nx_json_int(answer, "updated", 0);
-	t->unchanged += nx_json_int(answer, "unchanged", 0);
-	t->chunks += nx_json_int(answer, "chunks", 0);
-	return 0;
-}
-
-static int read_all(struct nx_cli *c, const struct nx_cli_files *f, struct nx_document **ret, size_t *ret_n,
-		    struct nx_error **err)
-{
-	struct nx_document *all = NULL;
-	size_t total = 0;
-
-	for (size_t i = 0; i < f->n; i++) {
-		struct nx_document *docs;
-		size_t n;
-		int rc = nx_knowledge_read_file(f->paths[i], c->arena, &docs, &n, err);
+	struct nx_cli_files found = {0};
+	for (int i = 0; i < argc; i++) {
+		size_t from = found.n;
+		int rc = nx_cli_find_files(c, argv[i], known_type, &found, err);
+		for (size_t k = from; k < found.n && rc == 0; k++)
+			rc = nx_feed_add(f, found.paths[k], name_below(argv[i], found.paths[k]), err);
 		if (rc < 0)
 			return rc;
-		all = nx_arena_realloc(c->arena, all, total * sizeof(*all), (total + n) * sizeof(*all));
-		if (!all)
-			return nx_error_set(err, NX_ENOMEM, "read the files");
-		memcpy(all + total, docs, n * sizeof(*docs));
-		total += n;
 	}
-	*ret = all;
-	*ret_n = total;
-	return 0;
+	if (f->nfiles)
+		return 0;
+	nx_error_set(err, NX_ENOTFOUND, "no file of a kind that is read is there");
+	return nx_error_hint(err, "give %s", nx_format_endings());
 }
 
-static int send_all(struct nx_cli *c, const struct nx_document *docs, size_t n, struct totals *t, struct nx_error **err)
+static void print_totals(struct nx_cli *c, const struct nx_feed *f)
 {
-	int64_t started = nx_time_mono_us();
-
-	for (size_t from = 0, to; from < n; from = to) {
-		size_t bytes = 0;
-		for (to = from; to < n && to - from < BATCH_DOCUMENTS && (to == from || bytes < BATCH_BYTES); to++)
-			bytes += docs[to].text.n;
-		nx_cli_progress(c, "ingest", from, n, started);
-		int rc = send_batch(c, docs + from, to - from, t, err);
-		if (rc < 0) {
-			if (c->progress)
-				fputc('\n', stderr);
-			return rc;
-		}
+	if (c->json) {
+		printf("{\"files\":%zu,\"failed\":%zu,\"inserted\":%lld,\"updated\":%lld,\"unchanged\":%lld,\"chunks\":%lld}\n",
+		       f->nfiles, f->failed, (long long)f->inserted, (long long)f->updated, (long long)f->unchanged,
+		       (long long)f->chunks);
+		return;
 	}
-	nx_cli_progress(c, "ingest", n, n, started);
-	return 0;
-}
-
-static void print_totals(struct nx_cli *c, const struct totals *t, size_t files)
-{
-	if (c->json)
-		printf("{\"files\":%zu,\"inserted\":%lld,\"updated\":%lld,\"unchanged\":%lld,\"chunks\":%lld}\n", files,
-		       (long long)t->inserted, (long long)t->updated, (long long)t->unchanged, (long long)t->chunks);
-	else
-		printf("%zu files: %lld documents new, %lld updated, %lld unchanged; %lld passages\n", files,
-		       (long long)t->inserted, (long long)t->updated, (long long)t->unchanged, (long long)t->chunks);
+	printf("%zu files: %lld documents new, %lld updated, %lld unchanged; %lld passages\n", f->nfiles,
+	       (long long)f->inserted, (long long)f->updated, (long long)f->unchanged, (long long)f->chunks);
+	if (f->failed)
+		printf("%zu files could not be read\n", f->failed);
 }
 
 static int run(struct nx_cli *c, int argc, char **argv)
 {
-	struct nx_cli_files f = {0};
-	struct totals t = {0};
-	struct nx_document *docs = NULL;
+	struct nx_feed f = {.cli = c, .no_wait = no_wait};
 	struct nx_error *err = NULL;
-	size_t n = 0;
 
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_ingest, "name files or directories");
-	for (int i = 0; i < argc; i++)
-		if (nx_cli_find_files(c, argv[i], known_type, &f, &err) < 0)
-			return nx_cli_fail(c, err);
-	if (f.n == 0) {
-		nx_error_set(&err, NX_ENOTFOUND, "no .txt, .md or .jsonl file there");
+	if (list_files(c, argc, argv, &f, &err) < 0 || nx_feed_run(&f, &err) < 0)
 		return nx_cli_fail(c, err);
-	}
-	if (read_all(c, &f, &docs, &n, &err) < 0 || send_all(c, docs, n, &t, &err) < 0)
-		return nx_cli_fail(c, err);
-	print_totals(c, &t, f.n);
-	return NX_EXIT_OK;
+	print_totals(c, &f);
+	return f.failed ? NX_EXIT_FAILED : NX_EXIT_OK;
 }
 
 const struct nx_verb nx_verb_ingest = {
 	.name = "ingest",
 	.usage = "ingest [options] FILE|DIRECTORY…",
-	.summary = "store documents: .txt, .md, and .jsonl with one document a line",
-	.examples = "  nexus ingest notes.md report.txt\n"
+	.summary = "store documents: text, Markdown, HTML, PDF, Word, tables, JSON, code",
+	.examples = "  nexus ingest notes.md report.pdf\n"
 		    "  nexus ingest examples/corpus\n"
 		    "  nexus ingest --json corpus.jsonl\n",
-	.more = "A line of .jsonl is {\"id\" or \"_id\", \"title\", \"text\", \"metadata\"}. A document with the id of a stored one\n"
-		"replaces it; one that has not changed is left alone.\n",
+	.more = "Read are .txt .md .html .pdf .docx .csv .tsv .json .jsonl and code; in a directory, what is of other kinds, or\n"
+		"begins with a dot, is left out. A line of .jsonl is {\"id\" or \"_id\", \"title\", \"text\", \"metadata\"}, a row of a\n"
+		"table is a document, everything else is one document with its path as id. A document with the id of a\n"
+		"stored one replaces it; one that has not changed is left alone. Of many files, those that cannot be read\n"
+		"are named and passed over; the exit status is then 1.\n",
 	.options = options,
 	.alone = true,
 	.run = run,

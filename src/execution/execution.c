@@ -96,6 +96,14 @@ static int find_root(struct nx_run *r, const char **ret, struct nx_error **err)
 static int find_language(struct nx_run *r, struct nx_error **err)
 {
 	const char *root;
+	if (r->x->program) {
+		r->language = &nx_language_program;
+		r->program = "/code/" NX_PROGRAM_NAME;
+		return r->e->docker ? nx_error_set(err, NX_EUNSUPPORTED,
+						   "sandbox.backend is docker, which runs no "
+						   "program of NEXUS's own")
+				    : 0;
+	}
 	if (!nx_id_none(r->x->session)) /* whose interpreter runs already */
 		return nx_language_named(r->x->language, &r->language, err);
 	int result = find_root(r, &root, err);
@@ -132,7 +140,7 @@ static void admit_job(struct nx_job *j)
 {
 	struct nx_run *r = nx_container_of(j, struct nx_run, job);
 	struct nx_exec *x = r->x;
-	if (check_request(r, &r->error) < 0)
+	if (check_request(r, &r->error) < 0 || x->program)
 		return;
 	struct nx_scan_options o = {
 		.policy = x->policy,

@@ -138,6 +138,14 @@ struct nx_exec_result {
 	size_t nartifacts;
 };
 
+/* A program of NEXUS's own that reads what nobody trusts. It runs as a client's does, and leaves less: nothing is scanned,
+ * recorded or kept as an artifact. */
+struct nx_exec_program {
+	nx_str bytes;       /* an executable, which finds its libraries below /usr */
+	char *const *args;  /* with its name, ended by NULL */
+	int64_t max_output; /* in the place of sandbox.max_output_bytes */
+};
+
 /* One run. The caller fills the first part and keeps it alive, with its arena, until `done`. */
 struct nx_exec {
 	struct nx_arena *arena; /* the result is allocated here */
@@ -145,6 +153,7 @@ struct nx_exec {
 	nx_id task, step; /* may be none */
 	nx_id session;    /* none: in a sandbox of its own; see session.h */
 	struct nx_trace_ctx trace;
+	const struct nx_exec_program *program; /* NULL: language and code say what is run */
 	nx_str language, code, stdin_text;
 	nx_str image; /* the name of one that was imported; empty: the root of all other runs */
 	struct nx_exec_file *files;

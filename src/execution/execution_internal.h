@@ -53,6 +53,11 @@ size_t nx_language_list(const char *root, struct nx_exec_language *ret,
 int nx_language_start(const struct nx_language *l, const char *program, int64_t memory_mb, bool has_stdin,
 		      struct nx_spawn_start *ret, struct nx_error **err);
 
+/* For a program of ours, which lies in /code as NX_PROGRAM_NAME. */
+#define NX_PROGRAM_NAME "program"
+extern const struct nx_language nx_language_program;
+int nx_program_start(char *const *args, bool has_stdin, struct nx_spawn_start *ret, struct nx_error **err);
+
 /* ---- hostfs_grants.c ---- */
 
 /* What is asked for, judged by the config, in the words of the spawner; NULL in *ret when nothing is. It looks at texts, never

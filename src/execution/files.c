@@ -80,7 +80,9 @@ static int write_code(struct nx_run *r, struct nx_error **err)
 	nx_auto_fd int code = openat(r->box, "code", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (code < 0)
 		return nx_error_set_errno(err, errno, "open the program's directory");
-	int result = write_file(code, nx_str_z(r->language->source), r->x->code, 0644, NULL, NULL, err);
+	bool is_ours = r->x->program != NULL;
+	int result = write_file(code, nx_str_z(r->language->source), is_ours ? r->x->program->bytes : r->x->code,
+				is_ours ? 0755 : 0644, NULL, NULL, err);
 	if (result == 0 && r->x->stdin_text.n)
 		result = write_file(code, nx_str_z(r->language->stdin_name), r->x->stdin_text, 0644, NULL, NULL, err);
 	if (result == 0 && r->load.n)

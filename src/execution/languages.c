@@ -304,6 +304,26 @@ static bool add_arguments(const struct nx_language *l, const char *program, int6
 	return nx_spawn_append(s->args, &used, source);
 }
 
+const struct nx_language nx_language_program = {.name = "program",
+						.package = "nexus",
+						.source = NX_PROGRAM_NAME,
+						.stdin_name = "stdin",
+						.args = no_args,
+						.ready = NX_READY_BOX};
+
+int nx_program_start(char *const *args, bool has_stdin, struct nx_spawn_start *ret, struct nx_error **err)
+{
+	size_t used = 0;
+	bool ok = nx_spawn_append(ret->args, &used, "/code/" NX_PROGRAM_NAME);
+	for (ret->argc = 1; ok && args[ret->argc]; ret->argc++)
+		ok = nx_spawn_append(ret->args, &used, args[ret->argc]);
+	used = 0;
+	for (ret->envc = 0; ok && ret->envc < nx_countof(guest_env); ret->envc++)
+		ok = nx_spawn_append(ret->env, &used, guest_env[ret->envc]);
+	ret->has_stdin = has_stdin;
+	return ok ? 0 : nx_error_set(err, NX_EINTERNAL, "arguments of %s do not fit", args[0]);
+}
+
 int nx_language_start(const struct nx_language *l, const char *program, int64_t memory_mb, bool has_stdin,
 		      struct nx_spawn_start *ret, struct nx_error **err)
 {

@@ -96,8 +96,12 @@ static void on_recorded(struct nx_write *w, struct nx_error *err)
 void nx_run_record(struct nx_run *r)
 {
 	struct nx_arena *a = r->scratch;
-	yyjson_mut_doc *d = nx_json_new(a);
 	r->state = NX_RUN_RECORDING;
+	if (r->x->program) {
+		nx_execution_finish(r);
+		return;
+	}
+	yyjson_mut_doc *d = nx_json_new(a);
 	if (!d) {
 		nx_error_set(&r->error, NX_ENOMEM, "no memory for the result of a run");
 		nx_run_fail(r);

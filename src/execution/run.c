@@ -66,7 +66,8 @@ static int64_t input_bytes(const struct nx_run *r)
 {
 	const struct nx_exec *x = r->x;
 	const int64_t page = 4096;
-	int64_t n = (int64_t)(x->code.n + x->stdin_text.n + r->load.n) + 3 * page;
+	int64_t n =
+		(int64_t)(x->code.n + x->stdin_text.n + r->load.n + (x->program ? x->program->bytes.n : 0)) + 3 * page;
 	for (size_t i = 0; i < x->nfiles; i++)
 		n += (int64_t)x->files[i].bytes.n + page;
 	return n;
@@ -108,6 +109,13 @@ static enum nx_ready most_ready(const struct nx_run *r)
 	return r->language->ready;
 }
 
+static int start_message(const struct nx_run *r, bool has_stdin, struct nx_spawn_start *ret, struct nx_error **err)
+{
+	if (r->x->program)
+		return nx_program_start(r->x->program->args, has_stdin, ret, err);
+	return nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, has_stdin, ret, err);
+}
+
 static void add_command(const struct nx_run *r, struct nx_spawn_prepare *p)
 {
 	union nx_spawn_msg m;
@@ -115,7 +123,7 @@ static void add_command(const struct nx_run *r, struct nx_spawn_prepare *p)
 		return; /* a backend with programs of its own */
 	nx_spawn_init(&m, NX_SPAWN_START, r->number);
 	p->ready = (uint8_t)most_ready(r);
-	if (nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, false, &m.start, NULL) == 0)
+	if (start_message(r, false, &m.start, NULL) == 0)
 		p->command = nx_spawn_command_key(&m.start);
 }
 
@@ -195,7 +203,8 @@ void nx_run_on_output(struct nx_run *r, int fd, nx_str bytes)
 {
 	bool is_out = fd == 1;
 	struct nx_buf *b = is_out ? &r->out : &r->err_out;
-	size_t max = (size_t)r->e->config->sandbox_max_output_bytes;
+	size_t max =
+		(size_t)(r->x->program && is_out ? r->x->program->max_output : r->e->config->sandbox_max_output_bytes);
 	size_t room = b->n < max ? max - b->n : 0, take = nx_min(bytes.n, room);
 	if (take && nx_buf_add(b, bytes.p, take) && r->x->on_output)
 		r->x->on_output(r->x, fd, nx_str_n(bytes.p, take));
@@ -285,9 +294,7 @@ static int start(struct nx_run *r, int *fds, struct nx_error **err)
 	r->pidfd = nx_steal_fd(&fds[1]);
 	nx_spawn_init(&m, NX_SPAWN_START, r->number);
 	if (open_pump(r, &fds[2], &r->out_pump, err) < 0 || open_pump(r, &fds[3], &r->err_pump, err) < 0 ||
-	    nx_run_write_inputs(r, err) < 0 ||
-	    nx_language_start(r->language, r->program, r->x->constraints.max_memory_mb, r->x->stdin_text.n > 0,
-			      &m.start, err) < 0 ||
+	    nx_run_write_inputs(r, err) < 0 || start_message(r, r->x->stdin_text.n > 0, &m.start, err) < 0 ||
 	    nx_image_env_add(r->image_env, &m.start, err) < 0 ||
 	    nx_run_network_env(&r->x->constraints.network, &m.start, err) < 0)
 		return nx_error_code(*err);
@@ -427,7 +434,7 @@ static void collect_job(struct nx_job *j)
 	res->err_out = nx_utf8_repair(r->x->arena, nx_buf_str(&r->err_out));
 	if (!res->out.p || !res->err_out.p)
 		nx_error_set(&r->error, NX_ENOMEM, "no memory for the output of a run");
-	else if (nx_docker_unpack(r, &r->error) == 0)
+	else if (!r->x->program && nx_docker_unpack(r, &r->error) == 0)
 		(void)nx_run_collect(r, &r->error);
 	nx_docker_forget(r);
 }

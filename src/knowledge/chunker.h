@@ -12,10 +12,12 @@
 #define NX_KNOWLEDGE_CHUNKER_H
 
 #include "base/str.h"
+#include "extract/extract.h"
 
 struct nx_chunk_span {
 	uint32_t start, length; /* bytes of the document's text */
 	nx_str heading;         /* the section it begins in; empty when there is none, or it is the document's title */
+	uint32_t from, to;      /* place in the source, as of nx_block; 0: none */
 };
 
 /* The document's title: `given` when it is not blank, else the first Markdown heading, else the first line, cut to 200
@@ -24,5 +26,10 @@ nx_str nx_document_title(nx_str given, nx_str text, bool markdown);
 
 int nx_chunk(nx_str text, bool markdown, nx_str title, size_t target, struct nx_arena *a, struct nx_chunk_span **ret,
 	     size_t *ret_n, struct nx_error **err);
+
+/* The same for a text whose outline is known. Blocks are kept whole where they fit; a chunk ends before a heading, or a
+ * definition in code, as it does before a heading of Markdown. */
+int nx_chunk_blocks(nx_str text, const struct nx_block *blocks, size_t nblocks, nx_str title, size_t target,
+		    struct nx_arena *a, struct nx_chunk_span **ret, size_t *ret_n, struct nx_error **err);
 
 #endif

@@ -77,11 +77,11 @@ static int insert_chunk(struct nx_ingest_run *in, struct nx_db *db, struct nx_pr
 	struct nx_prepared_chunk *c = &d->chunks[i];
 	return insert_returning(
 		db,
-		"INSERT INTO chunks(uid, tenant_id, document_id, idx, title, start, length, text, language)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+		"INSERT INTO chunks(uid, tenant_id, document_id, idx, title, start, length, text, language, place)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
 		NX_PARAMS(nx_v_id(&c->uid), nx_v_int(in->tenant), nx_v_int(d->key), nx_v_int((int64_t)i),
 			  nx_v_text(c->title), nx_v_int(c->start), nx_v_int(c->length), nx_v_text(c->text),
-			  nx_v_textz(c->language)),
+			  nx_v_textz(c->language), nx_v_text(c->place.n ? c->place : NX_STR_NULL)),
 		&c->key, err);
 }
 

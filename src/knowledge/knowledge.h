@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/schema.h"
 #include "base/trace.h"
+#include "extract/extract.h"
 #include "model/model.h"
 #include "store/store.h"
 
@@ -42,9 +43,13 @@ struct nx_document {
 	nx_str name;  /* the client's id; empty: made from the hash of the text */
 	nx_str title; /* empty: the first heading or line */
 	nx_str text;  /* UTF-8 */
-	nx_str mime;  /* text/plain, text/markdown */
+	nx_str mime;  /* of the source; what is not text comes with blocks */
 	nx_str uri;
 	nx_str metadata; /* JSON object or null */
+	/* What extraction found; NULL: found by the mime. They are of `text`, in NFC. */
+	const struct nx_block *blocks;
+	size_t nblocks;
+	enum nx_place_unit unit;
 };
 struct nx_ingest {
 	struct nx_arena *arena;
@@ -70,11 +75,21 @@ struct nx_ingest {
 void nx_knowledge_ingest(struct nx_knowledge *k, struct nx_ingest *g);
 yyjson_mut_val *nx_ingest_json(const struct nx_ingest *g,
 			       yyjson_mut_doc *d); /* {"inserted","updated","unchanged","ids","chunks"} */
-/* Cuts a file into documents: .txt and .md are one each, .jsonl one per line with {"id"|"_id","title","text","metadata"}.
- * NX_ETYPE with line and reason when the file is not what its name says. */
+/* The bytes of a file of a native format (extract.h) as documents: one, or one for each line of JSON Lines with
+ * {"id"|"_id","title","text","metadata"}, each row of a table, each object with a "text" of a JSON list. NX_ETYPE, NX_EPARSE
+ * or NX_EENCODING with line and reason when the file is not what its name and type say; `file.name` is for messages, and the
+ * id of a file that is one document; rows have it before theirs, or their hash. */
+struct nx_knowledge_file {
+	nx_str name, title, mime, uri, metadata, bytes;
+};
+int nx_knowledge_read_native(const struct nx_extract_limits *l, const struct nx_knowledge_file *file,
+			     struct nx_arena *a, struct nx_document **ret, size_t *ret_n, struct nx_error **err);
+/* The same for a file on disk, by its base name, as large as memory allows. NX_EUNSUPPORTED for foreign formats. */
 int nx_knowledge_read_file(const char *path, struct nx_arena *a, struct nx_document **ret, size_t *ret_n,
 			   struct nx_error **err);
-/* The same for the bytes of a .jsonl file; `name` is for messages. */
+/* knowledge.max_document_bytes and its like, as decoders want them. */
+struct nx_extract_limits nx_knowledge_extract_limits(const struct nx_config *c);
+/* JSON Lines alone. */
 int nx_knowledge_read_jsonl(nx_str name, nx_str text, struct nx_arena *a, struct nx_document **ret, size_t *ret_n,
 			    struct nx_error **err);
 /* By uid, or by the client's name when `id` is none. JSON as the API shows it. */
@@ -125,6 +140,8 @@ struct nx_hit {
 	int64_t key; /* chunk or entity row */
 	nx_id document, chunk, entity;
 	nx_str document_name, title, text, entity_json;
+	int64_t start, length; /* of a chunk: bytes of its document's text */
+	nx_str place;          /* JSON, as {"page":[3,4]}: where its source stands; empty: unknown */
 	double score;
 	double text_score, vector_score, graph_score; /* NaN: not scored that way */
 	nx_str *path;                                 /* names of entities or titles that led here */

@@ -57,6 +57,7 @@ struct nx_prepared_chunk {
 	uint32_t start, length;
 	nx_str title, text;
 	const char *language;
+	nx_str place; /* JSON; empty: unknown */
 	struct nx_name *names;
 	size_t nnames;
 	float *vector; /* NULL: not yet */

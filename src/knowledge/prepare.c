@@ -6,6 +6,12 @@
 
 #define HASH_NAME_BYTES 12
 
+struct outline {
+	const struct nx_block *blocks;
+	size_t n;
+	enum nx_place_unit unit;
+};
+
 static int check_string(nx_str s, const char *what, size_t max, struct nx_error **err)
 {
 	int r = nx_utf8_check(s, what, err);
@@ -54,9 +60,9 @@ static int check(const struct nx_config *c, const struct nx_document *d, struct 
 		(void)nx_error_set(err, NX_EINVAL, "the text is empty");
 		return nx_error_at(err, "/text");
 	}
-	if (d->mime.n && !nx_str_starts(d->mime, NX_STR("text/"))) {
-		(void)nx_error_set(err, NX_EUNSUPPORTED, "documents of type %.*s are not read yet", NX_FMT(d->mime));
-		(void)nx_error_hint(err, "send text/plain or text/markdown");
+	if (d->mime.n && !d->blocks && !nx_str_starts(d->mime, NX_STR("text/")) && !nx_mime_is_code(d->mime)) {
+		(void)nx_error_set(err, NX_EUNSUPPORTED, "a text is not of type %.*s", NX_FMT(d->mime));
+		(void)nx_error_hint(err, "send the document itself as content_base64");
 		return nx_error_at(err, "/mime");
 	}
 	return 0;
@@ -141,11 +147,49 @@ static int add_title_name(struct nx_prepared_doc *d, struct nx_prepared_chunk *c
 	return 0;
 }
 
-static int cut(const struct nx_config *c, struct nx_stemmer *s, struct nx_arena *a, struct nx_prepared_doc *d,
-	       bool markdown, struct nx_error **err)
+/* The outline that came with the document, when it is of the very text; else that of code. */
+static int find_outline(const struct nx_config *c, const struct nx_document *d, struct nx_prepared_doc *p,
+			struct nx_arena *a, struct outline *ret, struct nx_error **err)
+{
+	struct nx_extract_limits limits = nx_knowledge_extract_limits(c);
+	*ret = (struct outline){.blocks = d->blocks, .n = d->nblocks, .unit = d->unit};
+	if (d->blocks && nx_str_eq(d->text, p->text))
+		return 0;
+	struct nx_block *blocks = NULL;
+	*ret = (struct outline){.unit = NX_PLACE_LINE};
+	if (!nx_mime_is_code(p->mime))
+		return 0;
+	int r = nx_code_outline(p->text, p->mime, &limits, a, &blocks, &ret->n, err);
+	ret->blocks = blocks;
+	return r < 0 ? nx_error_at(err, "/text") : 0;
+}
+
+static int find_spans(const struct nx_config *c, const struct nx_document *doc, struct nx_arena *a,
+		      struct nx_prepared_doc *d, struct outline *o, struct nx_chunk_span **ret, struct nx_error **err)
+{
+	size_t target = (size_t)c->knowledge_chunk_bytes;
+	int r = find_outline(c, doc, d, a, o, err);
+	if (r < 0)
+		return r;
+	if (o->n)
+		return nx_chunk_blocks(d->text, o->blocks, o->n, d->title, target, a, ret, &d->nchunks, err);
+	bool markdown = nx_str_eqz(d->mime, "text/markdown");
+	return nx_chunk(d->text, markdown, d->title, target, a, ret, &d->nchunks, err);
+}
+
+static nx_str place_json(struct nx_arena *a, enum nx_place_unit unit, const struct nx_chunk_span *s)
+{
+	if (s->from == 0 || unit == NX_PLACE_NONE)
+		return NX_STR("");
+	return nx_str_z(nx_arena_printf(a, "{\"%s\":[%u,%u]}", nx_place_names[unit], s->from, s->to));
+}
+
+static int cut(const struct nx_config *c, struct nx_stemmer *s, const struct nx_document *doc, struct nx_arena *a,
+	       struct nx_prepared_doc *d, struct nx_error **err)
 {
 	struct nx_chunk_span *spans;
-	int r = nx_chunk(d->text, markdown, d->title, (size_t)c->knowledge_chunk_bytes, a, &spans, &d->nchunks, err);
+	struct outline o;
+	int r = find_spans(c, doc, a, d, &o, &spans, err);
 	if (r < 0)
 		return r;
 	d->chunks = nx_arena_array(a, struct nx_prepared_chunk, d->nchunks + 1);
@@ -157,7 +201,8 @@ static int cut(const struct nx_config *c, struct nx_stemmer *s, struct nx_arena 
 		k->text = nx_str_n(d->text.p + k->start, k->length);
 		k->title = nx_chunk_title(a, d->title, spans[i].heading);
 		k->language = nx_text_language(k->text);
-		if (NX_FAULT(ingest_chunk) || !k->title.p)
+		k->place = place_json(a, o.unit, &spans[i]);
+		if (NX_FAULT(ingest_chunk) || !k->title.p || !k->place.p)
 			return nx_error_set(err, NX_ENOMEM, "no memory for a chunk");
 		r = find_names(s, k, a, err);
 		if (r == 0)
@@ -192,5 +237,5 @@ int nx_document_prepare(const struct nx_config *c, struct nx_stemmer *s, const s
 		ret->name = nx_str_z(nx_hex(a, ret->hash, HASH_NAME_BYTES));
 	if (!ret->name.p)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a document");
-	return cut(c, s, a, ret, markdown, err);
+	return cut(c, s, d, a, ret, err);
 }

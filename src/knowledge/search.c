@@ -215,15 +215,19 @@ static int fill_chunk(struct nx_search_run *r, struct nx_db *db, struct nx_hit *
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
 	struct nx_arena *a = r->s->arena;
-	int e = nx_db_query(db,
-			    "SELECT c.title, c.text, d.name FROM chunks c JOIN documents d ON d.id = c.document_id"
-			    " WHERE c.id = $1 AND c.tenant_id = $2",
-			    NX_PARAMS(nx_v_int(h->key), nx_v_int(r->s->tenant)), &rows, err);
+	int e = nx_db_query(
+		db,
+		"SELECT c.title, c.text, d.name, c.start, c.length, c.place FROM chunks c JOIN documents d ON d.id = c.document_id"
+		" WHERE c.id = $1 AND c.tenant_id = $2",
+		NX_PARAMS(nx_v_int(h->key), nx_v_int(r->s->tenant)), &rows, err);
 	if (e < 0 || (e = nx_rows_next(rows, err)) <= 0)
 		return e;
 	h->title = nx_rows_textdup(rows, 0, a);
 	h->text = nx_rows_textdup(rows, 1, a);
 	h->document_name = nx_rows_textdup(rows, 2, a);
+	h->start = nx_rows_int(rows, 3);
+	h->length = nx_rows_int(rows, 4);
+	h->place = nx_rows_textdup(rows, 5, a);
 	if (!h->title.p || !h->text.p || !h->document_name.p)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a hit");
 	return 1;
@@ -365,6 +369,9 @@ static yyjson_mut_val *hit_json(const struct nx_hit *h, bool explain, yyjson_mut
 		  nx_json_add_id(d, o, "document_id", h->document) &&
 		  nx_json_add_str(d, o, "document", h->document_name) && nx_json_add_id(d, o, "chunk_id", h->chunk) &&
 		  nx_json_add_str(d, o, "title", h->title) && nx_json_add_str(d, o, "text", h->text) &&
+		  (!chunk ||
+		   (yyjson_mut_obj_add_int(d, o, "start", h->start) &&
+		    yyjson_mut_obj_add_int(d, o, "length", h->length) && nx_json_add_raw(d, o, "place", h->place))) &&
 		  nx_json_add_raw(d, o, "entity", h->entity_json) && yyjson_mut_obj_add_real(d, o, "score", h->score) &&
 		  add_score(d, scores, "text", h->text_score) && add_score(d, scores, "vector", h->vector_score) &&
 		  add_score(d, scores, "graph", h->graph_score) && yyjson_mut_obj_add_val(d, o, "scores", scores);
