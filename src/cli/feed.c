@@ -30,7 +30,7 @@ int nx_feed_add(struct nx_feed *f, const char *path, const char *name, struct nx
 
 /* ---- the bar ---- */
 
-static void draw(const struct nx_feed *f, bool is_over)
+void nx_feed_draw(const struct nx_feed *f, bool is_over)
 {
 	char bar[BAR + 1];
 	double share = f->bytes ? (double)f->bytes_done / (double)f->bytes : 1;
@@ -100,7 +100,7 @@ static int flush(struct nx_feed *f, struct nx_error **err)
 	f->nbatch = 0;
 	f->batch_bytes = 0;
 	int rc = list ? post(f, d, list, err) : nx_error_set(err, NX_ENOMEM, "send documents");
-	draw(f, false);
+	nx_feed_draw(f, false);
 	return rc;
 }
 
@@ -146,7 +146,7 @@ static int send_bytes(struct nx_feed *f, const struct nx_knowledge_file *file, s
 	add_text_members(d, o, &doc);
 	nx_json_add_str(d, o, "content_base64", content);
 	int rc = post(f, d, list, err);
-	draw(f, false);
+	nx_feed_draw(f, false);
 	return rc;
 }
 
@@ -218,7 +218,7 @@ static int run_file(struct nx_feed *f, const struct nx_feed_file *file, struct n
 		nx_arena_reset(f->arena);
 	int rc = send_file(f, file, &is_servers, &why);
 	f->bytes_done += file->size;
-	draw(f, false);
+	nx_feed_draw(f, false);
 	if (rc == 0)
 		return 0;
 	if (f->nfiles == 1 || is_servers || !is_files_fault(rc))
@@ -239,7 +239,7 @@ int nx_feed_run(struct nx_feed *f, struct nx_error **err)
 	if (rc == 0)
 		rc = flush(f, err);
 	if (rc == 0)
-		draw(f, true);
+		nx_feed_draw(f, true);
 	else if (f->cli->progress && !f->cli->json)
 		fputc('\n', stderr);
 	nx_arena_free(nx_steal(f->arena));

@@ -31,5 +31,7 @@ int nx_feed_add(struct nx_feed *f, const char *path, const char *name, struct nx
 /* Sends all that was added. A file that cannot be read fails alone, unless it is the only one; what the server cannot do
  * ends it. */
 int nx_feed_run(struct nx_feed *f, struct nx_error **err);
+/* "ingest [####......] 1.2 of 3.0 MB  40 documents  12/s  3 s left"; drawn again in place, nothing off a terminal. */
+void nx_feed_draw(const struct nx_feed *f, bool is_over);
 
 #endif

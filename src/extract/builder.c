@@ -182,10 +182,9 @@ int nx_builder_finish(struct nx_builder *b, nx_str title, enum nx_place_unit uni
 	}
 	if (b->n == 0)
 		return nx_error_set(err, NX_ETYPE, "it holds no text");
-	nx_str text = nx_str_dup(b->arena, nx_buf_str(&b->text)),
-	       name = nx_utf8_truncate(nx_str_trim(title), TITLE_MAX);
-	name = name.n ? nx_str_dup(b->arena, name) : name;
-	if (!text.p || (name.n && !name.p))
+	nx_str text = nx_str_dup(b->arena, nx_buf_str(&b->text));
+	nx_str name = nx_str_dup(b->arena, nx_utf8_truncate(nx_str_trim(title), TITLE_MAX));
+	if (!text.p || !name.p)
 		return nx_error_set(err, NX_ENOMEM, "no memory for its text");
 	*ret = (struct nx_extracted){.title = name, .text = text, .blocks = b->blocks, .nblocks = b->n, .unit = unit};
 	return 0;

@@ -77,10 +77,11 @@ static int as_file(void)
 	if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
 		return STDIN_FILENO;
 	nx_auto_buf struct nx_buf b = NX_BUF_INIT;
-	FILE *f = tmpfile();
+	static FILE *f; /* open until the process ends */
+	f = tmpfile();
 	if (!f || read_all(STDIN_FILENO, &b) < 0 || fwrite(b.p ? b.p : "", 1, b.n, f) != b.n || fflush(f) != 0)
 		return -1;
-	return fileno(f); /* until the process ends */
+	return fileno(f);
 }
 
 static int extract(nx_str format, const struct nx_extract_limits *l, struct nx_arena *a, struct nx_extracted *ret,

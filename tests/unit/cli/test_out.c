@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "cli/cli.h"
+#include "cli/feed.h"
 #include "tests/unit/cli/capture.h"
 
 static const struct nx_verb verb = {
@@ -127,19 +128,24 @@ TEST(json_off_a_terminal_is_one_line)
 TEST(progress_is_for_terminals_and_ends_its_line)
 {
 	struct nx_cli c = {.progress = true}, off = {0}, json = {.progress = true, .json = true};
+	struct nx_feed f = {.bytes = 4000000, .bytes_done = 2000000, .documents_done = 20};
 	struct capture k;
-	int64_t now = nx_time_mono_us();
+	f.started_us = nx_time_mono_us() - 10000000;
 	capture(&k, stderr);
-	nx_cli_progress(&off, "ingest", 1, 2, now);
-	nx_cli_progress(&json, "ingest", 1, 2, now);
+	f.cli = &off;
+	nx_feed_draw(&f, false);
+	f.cli = &json;
+	nx_feed_draw(&f, false);
 	ASSERT_STREQ(captured(&k), "");
 	capture(&k, stderr);
-	nx_cli_progress(&c, "ingest", 1, 2, now);
-	ASSERT_CONTAINS(captured(&k), "\ringest [###############...............] 1/2  ");
+	f.cli = &c;
+	nx_feed_draw(&f, false);
+	ASSERT_CONTAINS(captured(&k),
+			"\ringest [###############...............] 2.0 of 4.0 MB  20 documents  2/s  10 s left");
 	ASSERT_NULL(strchr(k.text, '\n'));
 	capture(&k, stderr);
-	nx_cli_progress(&c, "ingest", 0, 0, now);
-	ASSERT_CONTAINS(captured(&k), "] 0/0  ");
+	nx_feed_draw(&f, true);
+	ASSERT_CONTAINS(captured(&k), "[##############################] ");
 	ASSERT_EQ(k.text[strlen(k.text) - 1], '\n');
 }
 
