@@ -158,7 +158,9 @@ void nx_ingest_embed(struct nx_ingest_run *in)
 	for (size_t i = 0; i < in->nchanged; i++) {
 		const struct nx_prepared_doc *d = in->changed[i];
 		for (size_t j = 0; j < d->nchunks && (d->indexes & NX_INDEX_VECTOR); j++)
-			items[n++] = (struct nx_embed_item){d->chunks[j].key, d->chunks[j].title, d->chunks[j].text};
+			if (!d->chunks[j].vector) /* else it was kept */
+				items[n++] =
+					(struct nx_embed_item){d->chunks[j].key, d->chunks[j].title, d->chunks[j].text};
 	}
 	in->embedding = (struct nx_embedding){
 		.k = in->k, .p = in->p, .items = items, .n = n, .done = done, .progress = progress, .ctx = in};

@@ -3,6 +3,7 @@
  *
  *   prepare   validates every document before anything is written; cuts it, finds its names
  *   stage     rows of documents, chunks, entities and mentions, documents.visible = 0
+ *             what an update leaves as it was keeps its uid and vectors (reuse.c)
  *   flip      the last slice: what was visible under the same names is dead, the new rows are visible, the hook runs.
  *             An updated document keeps its uid and its created_at
  *   index     text and graph, shown in one step with what they replace hidden
@@ -77,11 +78,12 @@ static int insert_chunk(struct nx_ingest_run *in, struct nx_db *db, struct nx_pr
 	struct nx_prepared_chunk *c = &d->chunks[i];
 	return insert_returning(
 		db,
-		"INSERT INTO chunks(uid, tenant_id, document_id, idx, title, start, length, text, language, place)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+		"INSERT INTO chunks(uid, tenant_id, document_id, idx, title, start, length, text, language, place,"
+		" keeps) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
 		NX_PARAMS(nx_v_id(&c->uid), nx_v_int(in->tenant), nx_v_int(d->key), nx_v_int((int64_t)i),
 			  nx_v_text(c->title), nx_v_int(c->start), nx_v_int(c->length), nx_v_text(c->text),
-			  nx_v_textz(c->language), nx_v_text(c->place.n ? c->place : NX_STR_NULL)),
+			  nx_v_textz(c->language), nx_v_text(c->place.n ? c->place : NX_STR_NULL),
+			  c->kept_key ? nx_v_id(&c->kept_uid) : nx_v_blob(NX_STR_NULL)),
 		&c->key, err);
 }
 
@@ -97,6 +99,8 @@ static int stage_document(struct nx_ingest_run *in, struct nx_db *db, struct nx_
 		d->key = old.key;
 		return 0;
 	}
+	if (r == 0 || old.key != d->kept_from)
+		nx_ingest_unmatch(d); /* it was replaced meanwhile */
 	return insert_document(in, db, d, err);
 }
 
@@ -112,6 +116,8 @@ static int stage_step(struct nx_ingest_run *in, struct nx_db *db, struct nx_erro
 		in->doc_staged = true;
 	} else {
 		r = insert_chunk(in, db, d, in->chunk, err);
+		if (r == 0)
+			r = nx_ingest_copy_vectors(db, &d->chunks[in->chunk], err);
 		if (r == 0 && (d->indexes & NX_INDEX_GRAPH))
 			r = nx_ingest_mentions(in, db, &d->chunks[in->chunk], err);
 		in->chunk++;
@@ -134,6 +140,9 @@ static int replace(struct nx_ingest_run *in, struct nx_db *db, struct nx_prepare
 	nx_id dead = nx_id_new();
 	int r = nx_db_exec(db, "UPDATE documents SET visible = 2, uid = $3 WHERE id = $1 AND tenant_id = $2",
 			   NX_PARAMS(nx_v_int(old->key), nx_v_int(in->tenant), nx_v_id(&dead)), err);
+	if (r < 0)
+		return r;
+	r = nx_ingest_take_uids(db, d, old->key, &dead, err);
 	if (r < 0)
 		return r;
 	d->uid = old->uid;
@@ -274,7 +283,10 @@ static void index_done(struct nx_ingest_run *in)
 		finish(in);
 		return;
 	}
-	nx_ingest_embed(in);
+	if (nx_ingest_index_kept(in, &in->err) < 0)
+		finish(in);
+	else
+		nx_ingest_embed(in);
 }
 
 static void index_run(struct nx_job *j)
@@ -358,6 +370,8 @@ static int prepare(struct nx_ingest_run *in, struct nx_error **err)
 		r = nx_document_prepare(in->k->config, stemmer, &g->docs[i], g->indexes, in->arena, &in->docs[i], err);
 		if (r < 0)
 			return nx_error_under(err, "/documents/%zu", i);
+		if ((r = nx_ingest_match(in, &in->docs[i], err)) < 0)
+			return r;
 		in->ndocs = i + 1;
 		in->nchunks += in->docs[i].nchunks;
 		nx_job_yield();

@@ -35,6 +35,13 @@ struct nx_ingest_old {
 /* Entities and mentions of a chunk, on the writer thread. */
 int nx_ingest_mentions(struct nx_ingest_run *in, struct nx_db *db, const struct nx_prepared_chunk *c,
 		       struct nx_error **err);
+/* reuse.c */
+int nx_ingest_match(struct nx_ingest_run *in, struct nx_prepared_doc *d, struct nx_error **err);
+void nx_ingest_unmatch(struct nx_prepared_doc *d);
+int nx_ingest_copy_vectors(struct nx_db *db, const struct nx_prepared_chunk *c, struct nx_error **err);
+int nx_ingest_take_uids(struct nx_db *db, struct nx_prepared_doc *d, int64_t old, const nx_id *dead,
+			struct nx_error **err);
+int nx_ingest_index_kept(struct nx_ingest_run *in, struct nx_error **err);
 void nx_ingest_answer(struct nx_ingest_run *in);
 /* Embeds, stores and indexes the vectors, then calls nx_ingest_embedded. */
 void nx_ingest_embed(struct nx_ingest_run *in);

@@ -60,7 +60,9 @@ struct nx_prepared_chunk {
 	nx_str place; /* JSON; empty: unknown */
 	struct nx_name *names;
 	size_t nnames;
-	float *vector; /* NULL: not yet */
+	float *vector;    /* NULL: not yet */
+	int64_t kept_key; /* of an update: the row with the same text in the version before (reuse.c); 0: none */
+	nx_id kept_uid;
 };
 struct nx_prepared_doc {
 	int64_t key;
@@ -71,6 +73,7 @@ struct nx_prepared_doc {
 	bool unchanged, updated;
 	struct nx_prepared_chunk *chunks;
 	size_t nchunks;
+	int64_t kept_from; /* the row that kept chunks are of */
 	int64_t *replaces; /* rows of documents that this one takes the place of */
 	size_t nreplaces;
 };

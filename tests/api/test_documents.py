@@ -155,3 +155,18 @@ def test_limits_are_named(start):
     assert r.status_code == 400 and "knowledge.max_blocks" in r.json()["detail"], r.text
     r = upload(c, "rows.csv", "a\n" + "1\n" * 200)
     assert r.status_code == 400 and "knowledge.max_blocks" in r.json()["detail"], r.text
+
+
+def test_an_update_keeps_the_ids_of_what_did_not_change(start):
+    from nexus_server import Client
+    client, w = Client(start(args=["--model-embedding", "minilm"])), word()
+    parts = [f"Paragraph {i} of {w}{i} tells of the harbour. " + f"The pier of {w}{i} has {i} lamps and a bell that rings. " * 20
+             for i in range(6)]
+    assert client.put(f"/v1/knowledge/documents/{w}", {"text": "\n\n".join(parts)}).status_code == 200
+    before = {i: first_hit(client, f"{w}{i}")["chunk_id"] for i in range(6)}
+    parts[5] = parts[5].replace("lamps", "lanterns")
+    assert client.put(f"/v1/knowledge/documents/{w}", {"text": "\n\n".join(parts)}).json()["updated"] == 1
+    after = {i: first_hit(client, f"{w}{i}")["chunk_id"] for i in range(6)}
+    assert [before[i] == after[i] for i in range(6)] == [True] * 5 + [False]
+    hits = client.post("/v1/knowledge/search", {"query": f"the pier of {w}0", "mode": "vector", "limit": 20}).json()["hits"]
+    assert before[0] in [h["chunk_id"] for h in hits]
