@@ -7,7 +7,7 @@
 struct nx_request;
 
 struct nx_page_query {
-	nx_str cursor;
+	nx_str cursor, uri;
 	int64_t limit;
 	bool has_limit;
 };

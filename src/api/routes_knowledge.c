@@ -15,6 +15,11 @@ static const struct nx_field page_fields[] = {
 	 .offset = offsetof(struct nx_page_query, cursor),
 	 .max_len = 64,
 	 .help = "next_cursor of the page before"},
+	{.name = "uri",
+	 .type = NX_T_STRING,
+	 .offset = offsetof(struct nx_page_query, uri),
+	 .max_len = 4096,
+	 .help = "only documents whose uri begins with this"},
 };
 static const struct nx_schema page_schema = {.name = "DocumentListQuery",
 					     .fields = page_fields,
@@ -207,8 +212,8 @@ static void list_documents(struct nx_request *r)
 	nx_str items;
 	if (!nx_request_page(r, q->has_limit, q->limit, q->cursor, &limit, &after))
 		return;
-	if (nx_knowledge_document_list(r->api->parts.knowledge, r->who.tenant, after, limit, r->arena, &items, &next,
-				       &err))
+	if (nx_knowledge_document_list(r->api->parts.knowledge, r->who.tenant, q->uri, after, limit, r->arena, &items,
+				       &next, &err))
 		nx_request_reply_error(r, err);
 	else
 		nx_request_reply_page(r, items, next);

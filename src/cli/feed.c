@@ -118,18 +118,101 @@ static int send_document(struct nx_feed *f, const struct nx_document *d, struct 
 
 /* ---- files ---- */
 
+nx_str nx_feed_uri(struct nx_arena *a, const char *path)
+{
+	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+	nx_auto_buf struct nx_buf b = NX_BUF_INIT;
+	nx_buf_addz(&b, "file://");
+	for (const char *p = path; *p; p++)
+		nx_buf_addf(&b, strchr(safe, *p) ? "%c" : "%%%02X", (unsigned char)*p);
+	return nx_buf_failed(&b) ? NX_STR_NULL : nx_str_dup(a, nx_buf_str(&b));
+}
+
 /* Where it lies, for who finds the document; empty when it cannot be said. */
 static nx_str uri_of(struct nx_feed *f, const char *path)
 {
-	static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
 	char real[PATH_MAX];
-	nx_auto_buf struct nx_buf b = NX_BUF_INIT;
-	if (strcmp(path, "-") == 0 || !realpath(path, real))
-		return NX_STR("");
-	nx_buf_addz(&b, "file://");
-	for (const char *p = real; *p; p++)
-		nx_buf_addf(&b, strchr(safe, *p) ? "%c" : "%%%02X", (unsigned char)*p);
-	return nx_buf_failed(&b) ? NX_STR("") : nx_str_dup(f->arena, nx_buf_str(&b));
+	return strcmp(path, "-") == 0 || !realpath(path, real) ? NX_STR("") : nx_feed_uri(f->arena, real);
+}
+
+/* ---- what is gone ---- */
+
+static int delete_one(struct nx_feed *f, nx_str id, struct nx_error **err)
+{
+	nx_auto_error struct nx_error *why = NULL;
+	yyjson_val *unused;
+	char *path = nx_arena_printf(f->cli->arena, "/v1/knowledge/documents/%.*s", NX_FMT(id));
+	if (!path)
+		return nx_error_set(err, NX_ENOMEM, "delete a document");
+	int rc = nx_cli_call(f->cli, "DELETE", path, NULL, &unused, &why);
+	if (rc < 0 && rc != NX_ENOTFOUND) /* then somebody else was quicker */
+		return nx_error_move(err, nx_steal(why));
+	f->deleted += rc == 0;
+	return 0;
+}
+
+/* The prefix of a file's uri is also that of longer names. */
+static bool is_of(nx_str uri, nx_str prefix)
+{
+	return uri.n == prefix.n || prefix.p[prefix.n - 1] == '/';
+}
+
+int nx_feed_delete(struct nx_feed *f, const char *path, bool (*keeps)(void *ctx, nx_str name, nx_str uri), void *ctx,
+		   struct nx_error **err)
+{
+	struct nx_arena *a = f->cli->arena;
+	nx_str prefix = nx_feed_uri(a, path);
+	char *escaped = prefix.p ? nx_cli_escape(f->cli, prefix.p) : NULL;
+	char *cursor = nx_arena_strdup(a, "");
+	while (escaped && cursor) {
+		yyjson_val *page, *item;
+		char *get = nx_arena_printf(a, "/v1/knowledge/documents?uri=%s&limit=200%s%s", escaped,
+					    cursor[0] ? "&cursor=" : "", cursor);
+		int rc = get ? nx_cli_call(f->cli, "GET", get, NULL, &page, err)
+			     : nx_error_set(err, NX_ENOMEM, "list documents");
+		if (rc < 0)
+			return rc;
+		yyjson_arr_iter it = yyjson_arr_iter_with(nx_json_get(page, "items"));
+		while (rc == 0 && (item = yyjson_arr_iter_next(&it))) {
+			nx_str uri = nx_json_str(item, "uri");
+			if (is_of(uri, prefix) && !(keeps && keeps(ctx, nx_json_str(item, "name"), uri)))
+				rc = delete_one(f, nx_json_str(item, "id"), err);
+		}
+		nx_str next = nx_json_str(page, "next_cursor");
+		if (rc < 0 || next.n == 0)
+			return rc;
+		cursor = nx_cli_escape(f->cli, nx_str_zdup(a, next));
+	}
+	return nx_error_set(err, NX_ENOMEM, "list documents");
+}
+
+struct kept {
+	const struct nx_document *docs;
+	size_t n;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return nx_str_cmp(((const struct nx_document *)a)->name, ((const struct nx_document *)b)->name);
+}
+
+static bool is_kept(void *ctx, nx_str name, nx_str uri)
+{
+	const struct kept *k = ctx;
+	struct nx_document key = {.name = name};
+	(void)uri;
+	return k->n && bsearch(&key, k->docs, k->n, sizeof(key), by_name) != NULL;
+}
+
+/* Of a file that holds many documents, those that it held before. `docs` are sorted. */
+static int delete_former(struct nx_feed *f, const char *path, struct nx_document *docs, size_t n, struct nx_error **err)
+{
+	char real[PATH_MAX];
+	struct kept k = {docs, n};
+	if (!realpath(path, real))
+		return 0;
+	qsort(docs, n, sizeof(*docs), by_name);
+	return nx_feed_delete(f, real, is_kept, &k, err);
 }
 
 /* Alone in its request: when it is refused, nothing else is. */
@@ -181,6 +264,8 @@ static int send_file(struct nx_feed *f, const struct nx_feed_file *file, bool *r
 		rc = send_document(f, &docs[i], err);
 		*ret_is_servers = rc < 0;
 	}
+	if (rc == 0 && f->follows && (format == NX_FORMAT_CSV || format == NX_FORMAT_JSONL))
+		rc = delete_former(f, file->path, docs, n, err);
 	return rc;
 }
 

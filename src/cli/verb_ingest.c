@@ -1,10 +1,12 @@
 /* nexus ingest: files and directories into the knowledge store, a batch at a time, with a progress bar. */
 #include "cli/feed.h"
+#include "cli/follow.h"
 #include "cli/verbs.h"
 
-static bool no_wait;
+static bool no_wait, follows;
 static const struct nx_cli_option options[] = {
 	{"no-wait", NULL, "answer when stored, before it is indexed", NULL, &no_wait},
+	{"watch", NULL, "go on: follow what changes in the directory, until Ctrl-C", NULL, &follows},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -63,6 +65,10 @@ static int run(struct nx_cli *c, int argc, char **argv)
 
 	if (argc == 0)
 		return nx_cli_usage(&nx_verb_ingest, "name files or directories");
+	if (follows && argc != 1)
+		return nx_cli_usage(&nx_verb_ingest, "one directory is followed at a time");
+	if (follows)
+		return nx_follow(c, argv[0], known_type, &err) < 0 ? nx_cli_fail(c, err) : NX_EXIT_OK;
 	if (list_files(c, argc, argv, &f, &err) < 0 || nx_feed_run(&f, &err) < 0)
 		return nx_cli_fail(c, err);
 	print_totals(c, &f);
@@ -75,12 +81,15 @@ const struct nx_verb nx_verb_ingest = {
 	.summary = "store documents: text, Markdown, HTML, PDF, Word, tables, JSON, code",
 	.examples = "  nexus ingest notes.md report.pdf\n"
 		    "  nexus ingest examples/corpus\n"
-		    "  nexus ingest --json corpus.jsonl\n",
+		    "  nexus ingest --json corpus.jsonl\n"
+		    "  nexus ingest --watch ~/notes\n",
 	.more = "Read are .txt .md .html .pdf .docx .csv .tsv .json .jsonl and code; in a directory, what is of other kinds, or\n"
 		"begins with a dot, is left out. A line of .jsonl is {\"id\" or \"_id\", \"title\", \"text\", \"metadata\"}, a row of a\n"
 		"table is a document, everything else is one document with its path as id. A document with the id of a\n"
 		"stored one replaces it; one that has not changed is left alone. Of many files, those that cannot be read\n"
-		"are named and passed over; the exit status is then 1.\n",
+		"are named and passed over; the exit status is then 1.\n"
+		"With --watch documents follow their files: new ones are stored, changed ones replaced, and those of files\n"
+		"that were deleted, or moved away, deleted.\n",
 	.options = options,
 	.alone = true,
 	.run = run,

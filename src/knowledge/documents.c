@@ -77,19 +77,37 @@ int nx_knowledge_document_get(struct nx_knowledge *k, int64_t tenant, nx_str id_
 	return nx_json_write(a, o, false, ret_json, err);
 }
 
-int nx_knowledge_document_list(struct nx_knowledge *k, int64_t tenant, int64_t after, size_t limit, struct nx_arena *a,
-			       nx_str *ret_json_items, int64_t *ret_next, struct nx_error **err)
+static int query_list(struct nx_db *db, int64_t tenant, nx_str uri, int64_t after, size_t limit, struct nx_arena *a,
+		      struct nx_rows **ret, struct nx_error **err)
+{
+	if (uri.n == 0)
+		return nx_db_query(
+			db,
+			"SELECT " COLUMNS " FROM documents d WHERE d.tenant_id = $1 AND d.space = '' AND d.visible = 1"
+			" AND d.id > $2 ORDER BY d.id LIMIT $3",
+			NX_PARAMS(nx_v_int(tenant), nx_v_int(after), nx_v_int((int64_t)limit + 1)), ret, err);
+	/* Texts that begin with it lie between it and itself with the last code point behind it. */
+	char *end = nx_arena_printf(a, "%.*s\xf4\x8f\xbf\xbf", NX_FMT(uri));
+	if (!end)
+		return nx_error_set(err, NX_ENOMEM, "no memory for a list");
+	return nx_db_query(db,
+			   "SELECT " COLUMNS
+			   " FROM documents d WHERE d.tenant_id = $1 AND d.space = '' AND d.visible = 1"
+			   " AND d.uri IS NOT NULL AND d.uri >= $4 AND d.uri < $5 AND d.id > $2 ORDER BY d.id LIMIT $3",
+			   NX_PARAMS(nx_v_int(tenant), nx_v_int(after), nx_v_int((int64_t)limit + 1), nx_v_text(uri),
+				     nx_v_textz(end)),
+			   ret, err);
+}
+
+int nx_knowledge_document_list(struct nx_knowledge *k, int64_t tenant, nx_str uri, int64_t after, size_t limit,
+			       struct nx_arena *a, nx_str *ret_json_items, int64_t *ret_next, struct nx_error **err)
 {
 	nx_auto_rows struct nx_rows *rows = NULL;
 	yyjson_mut_doc *d = nx_json_new(a);
 	yyjson_mut_val *items = d ? yyjson_mut_arr(d) : NULL;
 	if (!items)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a list");
-	int r = nx_db_query(
-		nx_store_reader(k->store),
-		"SELECT " COLUMNS " FROM documents d"
-		" WHERE d.tenant_id = $1 AND d.space = '' AND d.visible = 1 AND d.id > $2 ORDER BY d.id LIMIT $3",
-		NX_PARAMS(nx_v_int(tenant), nx_v_int(after), nx_v_int((int64_t)limit + 1)), &rows, err);
+	int r = query_list(nx_store_reader(k->store), tenant, uri, after, limit, a, &rows, err);
 	if (r < 0)
 		return r;
 	int64_t last = 0;

@@ -95,8 +95,9 @@ int nx_knowledge_read_jsonl(nx_str name, nx_str text, struct nx_arena *a, struct
 /* By uid, or by the client's name when `id` is none. JSON as the API shows it. */
 int nx_knowledge_document_get(struct nx_knowledge *k, int64_t tenant, nx_str id_or_name, struct nx_arena *a,
 			      nx_str *ret_json, struct nx_error **err);
-int nx_knowledge_document_list(struct nx_knowledge *k, int64_t tenant, int64_t after, size_t limit, struct nx_arena *a,
-			       nx_str *ret_json_items, int64_t *ret_next, struct nx_error **err);
+/* `uri`: only documents whose uri begins with it; empty: all. */
+int nx_knowledge_document_list(struct nx_knowledge *k, int64_t tenant, nx_str uri, int64_t after, size_t limit,
+			       struct nx_arena *a, nx_str *ret_json_items, int64_t *ret_next, struct nx_error **err);
 struct nx_knowledge_change { /* one asynchronous change with a JSON answer */
 	struct nx_arena *arena;
 	int64_t tenant;

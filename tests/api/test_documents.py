@@ -1,6 +1,9 @@
 """Documents of every format: read, found with their places, and refused when they are not what they say."""
 import base64
 import json
+import os
+import subprocess
+import time
 import uuid
 
 import documents as make
@@ -170,3 +173,49 @@ def test_an_update_keeps_the_ids_of_what_did_not_change(start):
     assert [before[i] == after[i] for i in range(6)] == [True] * 5 + [False]
     hits = client.post("/v1/knowledge/search", {"query": f"the pier of {w}0", "mode": "vector", "limit": 20}).json()["hits"]
     assert before[0] in [h["chunk_id"] for h in hits]
+
+
+def wait_for(what, seconds=20):
+    for _ in range(seconds * 20):
+        if what():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def test_a_directory_is_followed(client, server, nexus, tmp_path):
+    w, there = word(), tmp_path / "notes"
+    (there / "deep").mkdir(parents=True)
+    (there / "a.md").write_text(f"# {w}\n\nThe first.")
+    (there / "rows.csv").write_text(f"id,name\n1,{w} one\n2,{w} two\n")
+
+    def names():
+        items = client.get(f"/v1/knowledge/documents?limit=200&uri=file://{there}/").json()["items"]
+        return sorted(d["name"] for d in items)
+
+    def follow():
+        return subprocess.Popen([nexus, "ingest", "--watch", there], env={**os.environ, "NEXUS_URL": server.url}, stderr=subprocess.PIPE)
+
+    p = follow()
+    try:
+        wait_for(lambda: names() == ["a.md", "rows.csv#1", "rows.csv#2"])
+        (there / "deep/b.txt").write_text(f"{w} in the deep")
+        (there / "new").mkdir()
+        wait_for(lambda: "deep/b.txt" in names())
+        (there / "new/c.html").write_text(f"<p>{w} html")
+        wait_for(lambda: "new/c.html" in names())
+        (there / "a.md").rename(there / "z.md")
+        (there / "rows.csv").write_text(f"id,name\n2,{w} two\n")
+        (there / "broken.pdf").write_text("no pdf")
+        wait_for(lambda: names() == ["deep/b.txt", "new/c.html", "rows.csv#2", "z.md"])
+        (there / "z.md").write_text(f"# {w}\n\nThe first was changed to qqxx{w}.")
+        wait_for(lambda: client.post("/v1/knowledge/search", {"query": f"qqxx{w}", "mode": "text"}).json()["hits"])
+        p.terminate()
+        assert p.wait(10) == 0 and b"broken.pdf" in p.stderr.read()
+        (there / "z.md").unlink()
+        (there / "deep/b.txt").unlink()
+        p = follow()
+        wait_for(lambda: names() == ["new/c.html", "rows.csv#2"])
+    finally:
+        p.terminate()
+        p.wait(10)

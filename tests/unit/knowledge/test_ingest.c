@@ -149,7 +149,7 @@ TEST(documents_are_shown_by_id_and_by_name)
 	ASSERT_OK(nx_knowledge_document_get(f.k, NX_STORE_TENANT, nx_str_z(id), f.arena, &by_id, NULL));
 	ASSERT_TRUE(nx_str_eq(json, by_id));
 	ASSERT_ERR(nx_knowledge_document_get(f.k, 2, nx_str_z(id), f.arena, &by_id, NULL), NX_ENOTFOUND);
-	ASSERT_OK(nx_knowledge_document_list(f.k, NX_STORE_TENANT, 0, 10, f.arena, &json, &next, NULL));
+	ASSERT_OK(nx_knowledge_document_list(f.k, NX_STORE_TENANT, NX_STR(""), 0, 10, f.arena, &json, &next, NULL));
 	ASSERT_CONTAINS(json.p, "\"name\":\"lake\"");
 	ASSERT_EQ(next, 0);
 	fixture_close(&f);
