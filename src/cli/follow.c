@@ -14,11 +14,10 @@
 #define AGAIN_MS 5000     /* after a round that the server did not take */
 #define DIRECTORIES 16384 /* more are refused; inotify's own limit comes first on most hosts */
 
-struct seen { /* a file, as it was when it was last sent */
-	char *path;
+struct seen { /* a file, as it was when it was last sent; one that could not be read waits for a change, too */
+	const char *path;
 	int64_t size, changed_ns;
 	uint64_t inode;
-	bool failed; /* it is not tried again before it changes */
 };
 
 struct watched {
@@ -35,10 +34,11 @@ struct follow {
 	uv_loop_t loop;
 	uv_timer_t timer;
 	uv_signal_t signals[2];
-	struct seen *seen; /* sorted by path */
+	struct nx_arena *memory; /* of what was seen */
+	struct seen *seen;       /* sorted by path */
 	size_t nseen;
-	struct watched **watched;
-	size_t nwatched, cap;
+	struct watched **watched; /* DIRECTORIES of them at most */
+	size_t nwatched;
 	struct nx_arena *round; /* of one look */
 	struct nx_error *err;   /* what ends it */
 };
@@ -54,31 +54,41 @@ static void free_watched(uv_handle_t *h)
 
 static void on_event(uv_fs_event_t *e, const char *name, int events, int status);
 
-static int watch(struct follow *f, const char *path, struct nx_error **err)
+static bool is_watched(struct follow *f, const char *path)
 {
 	for (size_t i = 0; i < f->nwatched; i++) {
-		if (strcmp(f->watched[i]->path, path) == 0) {
-			f->watched[i]->is_there = true;
-			return 0;
-		}
+		if (strcmp(f->watched[i]->path, path) != 0)
+			continue;
+		f->watched[i]->is_there = true;
+		return true;
 	}
-	if (f->nwatched == f->cap) {
-		size_t cap = f->cap ? 2 * f->cap : 64;
-		struct watched **v = cap > DIRECTORIES ? NULL : realloc(f->watched, cap * sizeof(struct watched *));
-		if (!v)
-			return nx_error_set(err, NX_ELIMIT, "%s: more than %d directories to follow", f->root,
-					    DIRECTORIES);
-		f->watched = v;
-		f->cap = cap;
-	}
+	return false;
+}
+
+static struct watched *new_watched(struct follow *f, const char *path)
+{
 	struct watched *w = calloc(1, sizeof(*w));
-	if (!w || !(w->path = strdup(path)) || uv_fs_event_init(&f->loop, &w->event) < 0) {
-		free(w ? w->path : NULL);
+	char *copy = strdup(path);
+	if (!w || !copy || uv_fs_event_init(&f->loop, &w->event) < 0) {
+		free(copy);
 		free(w);
-		return nx_error_set(err, NX_ENOMEM, "no memory to follow %s", path);
+		return NULL;
 	}
+	w->path = copy;
 	w->follow = f;
 	w->is_there = true;
+	return w;
+}
+
+static int watch(struct follow *f, const char *path, struct nx_error **err)
+{
+	if (is_watched(f, path))
+		return 0;
+	if (f->nwatched == DIRECTORIES)
+		return nx_error_set(err, NX_ELIMIT, "%s: more than %d directories to follow", f->root, DIRECTORIES);
+	struct watched *w = new_watched(f, path);
+	if (!w)
+		return nx_error_set(err, NX_ENOMEM, "no memory to follow %s", path);
 	w->event.data = w;
 	f->watched[f->nwatched++] = w;
 	int n = uv_fs_event_start(&w->event, on_event, path, 0);
@@ -134,41 +144,34 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct seen *)a)->path, ((const struct seen *)b)->path);
 }
 
-static struct seen *find(struct seen *v, size_t n, const char *path)
+static const struct seen *find(const struct seen *v, size_t n, const char *path)
 {
-	struct seen key = {.path = (char *)(uintptr_t)path};
+	struct seen key = {.path = path};
 	return n ? bsearch(&key, v, n, sizeof(key), by_path) : NULL;
 }
 
-static void free_seen(struct seen *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		free(v[i].path);
-	free(v);
-}
-
 /* The tree as it is now; what vanishes meanwhile is not in it. */
-static int look(struct follow *f, struct seen **ret, size_t *ret_n, struct nx_error **err)
+static int look(struct follow *f, struct nx_arena *a, struct seen **ret, size_t *ret_n, struct nx_error **err)
 {
 	struct nx_cli_files files = {0};
 	size_t n = 0;
 	int rc = nx_cli_find_files(f->cli, f->root, f->is_wanted, &files, err);
-	struct seen *v = rc == 0 ? calloc(files.n + 1, sizeof(*v)) : NULL;
-	if (!v)
-		return rc < 0 ? rc : nx_error_set(err, NX_ENOMEM, "no memory to follow %s", f->root);
-	for (size_t i = 0; i < files.n; i++) {
+	if (rc < 0)
+		return rc;
+	struct seen *v = nx_arena_array(a, struct seen, files.n + 1);
+	for (size_t i = 0; v && i < files.n; i++) {
 		struct stat st;
 		if (stat(files.paths[i], &st) < 0 || !S_ISREG(st.st_mode))
 			continue;
-		v[n] = (struct seen){.path = strdup(files.paths[i]),
+		v[n] = (struct seen){.path = nx_arena_strdup(a, files.paths[i]),
 				     .size = st.st_size,
 				     .changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
 				     .inode = st.st_ino};
-		if (!v[n++].path) {
-			free_seen(v, n);
-			return nx_error_set(err, NX_ENOMEM, "no memory to follow %s", f->root);
-		}
+		if (!v[n++].path)
+			v = NULL;
 	}
+	if (!v)
+		return nx_error_set(err, NX_ENOMEM, "no memory to follow %s", f->root);
 	qsort(v, n, sizeof(*v), by_path);
 	*ret = v;
 	*ret_n = n;
@@ -188,7 +191,7 @@ static void tell(const struct follow *f, const char *what, const struct seen *s)
 }
 
 /* One at a time, so that a file that cannot be read is named and passed over, and the next is sent. */
-static int send_file(struct follow *f, struct nx_feed *feed, struct seen *s, struct nx_error **err)
+static int send_file(struct follow *f, struct nx_feed *feed, const struct seen *s, struct nx_error **err)
 {
 	struct nx_error *why = NULL;
 	struct nx_feed one = {.cli = feed->cli, .follows = true};
@@ -205,31 +208,23 @@ static int send_file(struct follow *f, struct nx_feed *feed, struct seen *s, str
 	}
 	if (rc == NX_EUNREACHABLE || rc == NX_EBUSY || rc == NX_EUNAUTHORIZED || rc == NX_ENETWORK)
 		return nx_error_move(err, why);
-	s->failed = true;
 	fprintf(stderr, "nexus: %s: %s\n", s->path, nx_error_message(why));
 	nx_error_free(why);
 	return 0;
 }
 
-/* What was not sent is left unlike the file, so that the next look finds it changed. */
-static int send_changed(struct follow *f, struct nx_feed *feed, struct seen *now, size_t n, struct nx_error **err)
+static int send_changed(struct follow *f, struct nx_feed *feed, const struct seen *now, size_t n, struct nx_error **err)
 {
 	int rc = 0;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct seen *before = find(f->seen, f->nseen, now[i].path);
-		if (before && is_same(before, &now[i])) {
-			now[i].failed = before->failed;
-			continue;
-		}
-		if (rc == 0)
+		if (!before || !is_same(before, &now[i]))
 			rc = send_file(f, feed, &now[i], err);
-		if (rc < 0)
-			now[i].inode = 0;
 	}
 	return rc;
 }
 
-static int delete_gone(struct follow *f, struct nx_feed *feed, struct seen *now, size_t n, struct nx_error **err)
+static int delete_gone(struct follow *f, struct nx_feed *feed, const struct seen *now, size_t n, struct nx_error **err)
 {
 	int rc = 0;
 	for (size_t i = 0; i < f->nseen && rc == 0; i++) {
@@ -244,23 +239,22 @@ static int delete_gone(struct follow *f, struct nx_feed *feed, struct seen *now,
 
 static int round_of(struct follow *f, struct nx_error **err)
 {
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
 	struct nx_feed feed = {.cli = f->cli};
 	struct seen *now = NULL;
 	size_t n = 0;
-	int rc = watch_tree(f, err);
+	int rc = a ? watch_tree(f, err) : nx_error_set(err, NX_ENOMEM, "no memory to follow %s", f->root);
 	if (rc == 0)
-		rc = look(f, &now, &n, err);
-	if (rc < 0)
-		return rc;
+		rc = look(f, a, &now, &n, err);
 	/* Files that came first: a rename never leaves the store without the document. */
-	rc = send_changed(f, &feed, now, n, err);
+	if (rc == 0)
+		rc = send_changed(f, &feed, now, n, err);
 	if (rc == 0)
 		rc = delete_gone(f, &feed, now, n, err);
-	if (rc < 0) { /* what is gone is still to be deleted: the list before stays, with what was sent forgotten */
-		free_seen(now, n);
+	if (rc < 0) /* what was seen before stays, so that all of it is done again: what was sent is unchanged then */
 		return rc;
-	}
-	free_seen(f->seen, f->nseen);
+	nx_arena_free(f->memory);
+	f->memory = nx_steal(a);
 	f->seen = now;
 	f->nseen = n;
 	return 0;
@@ -319,7 +313,8 @@ static void on_signal(uv_signal_t *s, int number)
 static int open_loop(struct follow *f, struct nx_error **err)
 {
 	static const int numbers[] = {SIGINT, SIGTERM};
-	if (uv_loop_init(&f->loop) < 0)
+	f->watched = calloc(DIRECTORIES, sizeof(*f->watched));
+	if (!f->watched || uv_loop_init(&f->loop) < 0)
 		return nx_error_set(err, NX_ENOMEM, "no memory to follow %s", f->root);
 	f->loop.data = &f->loop;
 	(void)uv_timer_init(&f->loop, &f->timer);
@@ -341,7 +336,7 @@ static void close_loop(struct follow *f)
 	(void)uv_run(&f->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&f->loop);
 	free(f->watched);
-	free_seen(f->seen, f->nseen);
+	nx_arena_free(f->memory);
 	nx_arena_free(f->round);
 }
 
@@ -389,8 +384,11 @@ int nx_follow(struct nx_cli *c, const char *directory, bool (*is_wanted)(const c
 		return nx_error_set(err, NX_ENOTFOUND, "%s is not a directory", directory);
 	}
 	int rc = open_loop(&f, err);
-	if (rc < 0)
+	if (rc < 0) {
+		free(f.watched);
+		nx_arena_free(f.round);
 		return rc;
+	}
 	rc = round_of(&f, err); /* in the arena of the verb, in which the server of a verb alone is named */
 	if (rc == 0)
 		rc = delete_old(&f, err);
