@@ -134,7 +134,7 @@ static void answer(struct nx_hnsw *h, const struct pass *p, uint32_t ef, double 
 	int64_t start = nx_time_mono_us();
 	for (; seconds(start) < for_seconds; done += p->n)
 		(void)run(h, p, ef);
-	printf("{\"ef\":%u,\"recall\":%.4f,\"qps\":%.0f}\n", ef, recall, (double)done / seconds(start));
+	printf("{\"ef\":%u,\"recall\":%.4f,\"qps\":%.0f}\n", ef, recall, done ? (double)done / seconds(start) : 0);
 	fflush(stdout);
 }
 

@@ -5,7 +5,7 @@
 Vectors are clustered Gaussians of 384 dimensions, or, with --store, those of a NEXUS database (SQLite). 1,000 of them are
 kept back as queries. Each engine is built once with M 16 and ef_construction 200 (ours: its defaults); the smallest beam
 that reaches each recall is found, and then all engines are timed in turn, --rounds times. Needs numpy, hnswlib, faiss-cpu
-and usearch (`pip install -r bench/hnsw_peers.txt`), and build/bench/bench_hnsw.
+and usearch (`pip install -r bench/hnsw_peers.txt`), and `ninja -C build bench/bench_hnsw`.
 """
 import argparse
 import json

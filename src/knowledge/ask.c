@@ -29,27 +29,11 @@ static int add_step(struct nx_ask *a, const char *name, nx_str detail, int64_t u
 
 /* ---- weights ---- */
 
-static bool least_df(void *ctx, nx_str part)
-{
-	struct {
-		const struct nx_partition *p;
-		uint32_t df;
-	} *least = ctx;
-	least->df = nx_min(least->df,
-			   nx_postings_df(&least->p->text, nx_partition_find_term(least->p, NX_TERM_STEM, part)));
-	return true;
-}
-
 /* A word that no document holds weighs as one that a single document does. */
 static double idf(void *ctx, const struct nx_term *t)
 {
 	struct ask_run *r = ctx;
-	struct {
-		const struct nx_partition *p;
-		uint32_t df;
-	} least = {r->p, UINT32_MAX};
-	(void)nx_stem_parts(t->stem, t->flags & NX_W_ARABIC, least_df, &least);
-	return nx_postings_idf(&r->p->text, nx_max(least.df, UINT32_C(1)));
+	return nx_text_idf(&r->p->text, nx_max(nx_text_word_df(&r->p->text, t), UINT32_C(1)));
 }
 
 /* ---- the answer ---- */

@@ -179,6 +179,7 @@ static void delete_index(struct nx_job *j)
 	if (p)
 		nx_partition_remove(p, &del->key, 1);
 	nx_knowledge_purge(del->k);
+	nx_knowledge_tend(del->k);
 }
 
 static void delete_done(struct nx_job *j)

@@ -13,7 +13,7 @@ void nx_entities_done(struct nx_entities *e)
 	nx_map_done(&e->by_key);
 	nx_map_done(&e->by_id);
 	nx_map_done(&e->relation_by_key);
-	nx_postings_done(&e->text);
+	nx_text_index_done(&e->text);
 	*e = (struct nx_entities){0};
 }
 
@@ -187,51 +187,10 @@ static int link_names(struct nx_partition *p, uint32_t entity, const struct row 
 	return 0;
 }
 
-struct collector {
-	struct nx_partition *p;
-	uint32_t ids[512];
-	size_t n;
-};
-
-static bool collect(void *ctx, nx_str part)
-{
-	struct collector *c = ctx;
-	uint32_t id = nx_partition_add_term(c->p, NX_TERM_STEM, part);
-	if (id && c->n < nx_countof(c->ids))
-		c->ids[c->n++] = id;
-	return id != 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
 /* Its words get a slot of their own; the slot before it is outdated. */
 static int index_text(struct nx_partition *p, uint32_t entity, const struct row *r, struct nx_error **err)
 {
 	struct nx_entities *e = &p->entities;
-	struct collector c = {.p = p};
-	struct nx_term_freq f[nx_countof(c.ids)];
-	size_t n = 0;
-	for (size_t i = 0; i < r->nterms; i++) {
-		if (r->terms[i].flags & NX_W_STOP)
-			continue;
-		uint32_t surface = nx_partition_add_term(p, NX_TERM_SURFACE, r->terms[i].surface);
-		if (surface && c.n < nx_countof(c.ids))
-			c.ids[c.n++] = surface;
-		if (!surface || !nx_stem_parts(r->terms[i].stem, r->terms[i].flags & NX_W_ARABIC, collect, &c))
-			return no_memory(err);
-	}
-	if (c.n)
-		qsort(c.ids, c.n, sizeof(*c.ids), by_number);
-	for (size_t i = 0; i < c.n; i++) {
-		if (n && f[n - 1].term == c.ids[i])
-			f[n - 1].tf++;
-		else
-			f[n++] = (struct nx_term_freq){c.ids[i], 1};
-	}
 	if (e->nversions == e->versions_cap) {
 		uint32_t cap = e->versions_cap ? 2 * e->versions_cap : 32;
 		uint32_t *v = realloc(e->version_of, cap * sizeof(*v));
@@ -240,7 +199,7 @@ static int index_text(struct nx_partition *p, uint32_t entity, const struct row 
 		e->version_of = v;
 		e->versions_cap = cap;
 	}
-	int rc = nx_postings_add(&e->text, e->nversions, f, n, err);
+	int rc = nx_text_index_add(&e->text, e->nversions, e->v[entity].key, r->terms, r->nterms, NULL, 0, err);
 	if (rc < 0)
 		return rc;
 	e->version_of[e->nversions] = entity;

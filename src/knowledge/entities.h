@@ -9,7 +9,7 @@
 #define NX_KNOWLEDGE_ENTITIES_H
 
 #include "knowledge/map.h"
-#include "knowledge/postings.h"
+#include "knowledge/text_index.h"
 
 #include "base/id.h"
 
@@ -38,9 +38,9 @@ struct nx_entities {
 	struct nx_relation *relations;
 	uint32_t nrelations, relations_cap, relations_alive;
 	struct nx_map relation_by_key;
-	struct nx_postings text; /* slots are versions of entities: see version_of */
-	uint32_t *version_of;    /* slot of `text` → entity */
-	uint32_t *versions;      /* entity → its newest slot */
+	struct nx_text_index text; /* slots are versions of entities: see version_of */
+	uint32_t *version_of;      /* slot of `text` → entity */
+	uint32_t *versions;        /* entity → its newest slot */
 	uint32_t nversions, versions_cap;
 };
 void nx_entities_done(struct nx_entities *e);

@@ -18,8 +18,6 @@ struct fusion {
 	struct nx_arena *a;
 	const struct nx_term *terms;
 	size_t nterms;
-	struct nx_query_term *query;
-	size_t nquery;
 	bool has_vectors;
 	double vector_share;
 	struct nx_hnsw_query q;
@@ -29,12 +27,10 @@ struct fusion {
 	struct nx_map by_slot; /* slot + 1 → candidate */
 
 	/* The question's words, for the cover. */
-	struct nx_map word_of_root;
+	nx_str roots[WORDS_MAX];
 	double idf[WORDS_MAX], idf_sum;
 	uint32_t nwords;
-	struct nx_map masks; /* slot + 1 → index of masks_v */
-	uint64_t *masks_v;
-	uint32_t nmasks, masks_cap;
+	uint64_t *masks; /* by candidate: which of them it has */
 };
 
 static int no_memory(struct nx_error **err)
@@ -88,9 +84,7 @@ static int pool_words(struct fusion *f, struct nx_error **err)
 {
 	struct nx_scored *best;
 	size_t n;
-	int r = nx_partition_query_terms(f->p, f->terms, f->nterms, f->a, &f->query, &f->nquery, err);
-	if (r == 0)
-		r = nx_search_best_text(f->r, f->terms, f->nterms, POOL, &best, &n, err);
+	int r = nx_search_best_text(f->r, f->terms, f->nterms, POOL, &best, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (!add(f, best[i].slot))
 			r = no_memory(err);
@@ -121,7 +115,10 @@ static int score(struct fusion *f, size_t from, struct nx_error **err)
 	for (size_t i = 0; i < n; i++)
 		s[i].slot = f->v[from + i].slot;
 	qsort(s, n, sizeof(*s), by_slot);
-	nx_postings_score(&f->p->text, f->query, f->nquery, &(struct nx_bm25){.k1 = NX_BM25_K1, .b = NX_BM25_B}, s, n);
+	struct nx_text_query q = {.k1 = NX_BM25_K1, .b = NX_BM25_B};
+	int r = nx_text_score(&f->p->text, f->terms, f->nterms, &q, f->a, s, n, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		struct nx_candidate *c = add(f, s[i].slot);
 		if (!c)
@@ -288,69 +285,49 @@ static int rank(struct fusion *f, struct nx_subgraph *s, const struct range *g, 
 
 /* ---- cover ---- */
 
-static bool least_df(void *ctx, nx_str part)
+static bool is_asked(const struct fusion *f, nx_str root)
 {
-	struct {
-		const struct nx_partition *p;
-		uint32_t df;
-	} *least = ctx;
-	least->df = nx_min(least->df,
-			   nx_postings_df(&least->p->text, nx_partition_find_term(least->p, NX_TERM_STEM, part)));
-	return true;
+	for (uint32_t i = 0; i < f->nwords; i++)
+		if (nx_str_eq(f->roots[i], root))
+			return true;
+	return false;
 }
 
 static void read_question(struct fusion *f)
 {
 	for (size_t i = 0; i < f->nterms && f->nwords < WORDS_MAX; i++) {
 		const struct nx_term *t = &f->terms[i];
-		bool arabic = t->flags & NX_W_ARABIC;
-		uint32_t root = nx_partition_find_term(f->p, arabic ? NX_TERM_ARABIC : NX_TERM_STEM, t->stem);
-		if ((t->flags & NX_W_STOP) || !root || nx_map_get(&f->word_of_root, root) != NX_MAP_NONE)
+		if ((t->flags & NX_W_STOP) || is_asked(f, t->stem) ||
+		    nx_text_df(&f->p->text, NX_TEXT_ROOT, t->stem) == 0)
 			continue;
-		struct {
-			const struct nx_partition *p;
-			uint32_t df;
-		} least = {f->p, UINT32_MAX};
-		(void)nx_stem_parts(t->stem, arabic, least_df, &least);
-		if (!nx_map_set(&f->word_of_root, root, f->nwords))
-			return;
-		f->idf[f->nwords] = nx_postings_idf(&f->p->text, least.df);
+		f->roots[f->nwords] = t->stem;
+		f->idf[f->nwords] = nx_text_idf(&f->p->text, nx_text_word_df(&f->p->text, t));
 		f->idf_sum += f->idf[f->nwords++];
 	}
 }
 
-static uint64_t read_mask(const struct fusion *f, uint32_t slot)
+static int by_number(const void *a, const void *b)
 {
-	uint64_t mask = 0;
-	uint32_t w;
-	for (struct nx_word_reader r = nx_slot_words(f->p, slot); nx_word_read(&r, &w);) {
-		uint32_t form = w >> 1;
-		uint32_t root = form < f->p->roots_cap && f->p->roots[form] ? f->p->roots[form] : form;
-		uint32_t word = nx_map_get(&f->word_of_root, root ? root : UINT64_MAX);
-		if (word != NX_MAP_NONE)
-			mask |= UINT64_C(1) << word;
-	}
-	return mask;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
 }
 
-/* Which of the question's words a passage holds. */
-static uint64_t mask_of(struct fusion *f, uint32_t slot)
+/* Which of the question's words the candidates hold. */
+static int read_masks(struct fusion *f, struct nx_error **err)
 {
-	uint32_t i = nx_map_get(&f->masks, (uint64_t)slot + 1);
-	if (i != NX_MAP_NONE)
-		return f->masks_v[i];
-	uint64_t mask = read_mask(f, slot);
-	if (f->nmasks == f->masks_cap) {
-		uint32_t cap = f->masks_cap ? 2 * f->masks_cap : 256;
-		uint64_t *v = nx_arena_realloc(f->a, f->masks_v, f->masks_cap * sizeof(*v), cap * sizeof(*v));
-		if (!v)
-			return mask;
-		f->masks_v = v;
-		f->masks_cap = cap;
-	}
-	if (nx_map_set(&f->masks, (uint64_t)slot + 1, f->nmasks))
-		f->masks_v[f->nmasks++] = mask;
-	return mask;
+	uint32_t *slots = nx_arena_array(f->a, uint32_t, f->n + 1);
+	uint64_t *masks = nx_arena_array(f->a, uint64_t, f->n + 1);
+	f->masks = nx_arena_array(f->a, uint64_t, f->n + 1);
+	if (!slots || !masks || !f->masks)
+		return no_memory(err);
+	for (size_t i = 0; i < f->n; i++)
+		slots[i] = f->v[i].slot;
+	if (f->n)
+		qsort(slots, f->n, sizeof(*slots), by_number);
+	int r = nx_text_masks(&f->p->text, f->roots, f->nwords, slots, f->n, f->a, masks, err);
+	for (size_t i = 0; r == 0 && i < f->n; i++)
+		f->masks[nx_map_get(&f->by_slot, (uint64_t)slots[i] + 1)] = masks[i];
+	return r;
 }
 
 static double idf_share(const struct fusion *f, uint64_t mask)
@@ -370,7 +347,7 @@ static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor,
 		return;
 	struct nx_candidate *c = &f->v[i];
 	double similar = isnan(c->vector) ? 0 : c->vector;
-	double fresh = idf_share(f, mask_of(f, slot) & ~mask_of(f, anchor->slot));
+	double fresh = idf_share(f, f->masks[i] & ~f->masks[anchor - f->v]);
 	double value = anchor->score / best * weight * (fresh + COVER_COSINE * similar);
 	if (value > c->cover || (c->from == NX_MAP_NONE && anchor->fused > c->fused)) {
 		c->cover = fmax(c->cover, value);
@@ -378,9 +355,12 @@ static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor,
 	}
 }
 
-static void cover(struct fusion *f, const struct nx_subgraph *s)
+static int cover(struct fusion *f, const struct nx_subgraph *s, struct nx_error **err)
 {
 	read_question(f);
+	int r = read_masks(f, err);
+	if (r < 0)
+		return r;
 	double best = f->n ? f->v[0].score : 0;
 	for (size_t i = 0; i < f->n && i < COVER_ANCHORS && best > 0; i++) {
 		uint32_t node = f->p->slots[f->v[i].slot].node;
@@ -395,6 +375,7 @@ static void cover(struct fusion *f, const struct nx_subgraph *s)
 	}
 	for (size_t i = 0; i < f->n; i++)
 		f->v[i].score += f->v[i].cover;
+	return 0;
 }
 
 /* ---- all of it ---- */
@@ -414,7 +395,8 @@ static int run(struct fusion *f, struct nx_subgraph *s, struct nx_error **err)
 	if ((r = rank(f, s, &g, err)) < 0)
 		return r;
 	sort(f, by_score);
-	cover(f, s);
+	if ((r = cover(f, s, err)) < 0)
+		return r;
 	sort(f, by_score);
 	return 0;
 }
@@ -429,8 +411,6 @@ int nx_fuse(struct nx_search_run *r, const struct nx_term *t, size_t n, bool wit
 	int e = run(&f, &s, err);
 	nx_subgraph_done(&s);
 	nx_map_done(&f.by_slot);
-	nx_map_done(&f.word_of_root);
-	nx_map_done(&f.masks);
 	*ret = f.v;
 	*ret_n = e == 0 ? f.n : 0;
 	return e;

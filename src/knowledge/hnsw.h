@@ -37,7 +37,7 @@
 
 #include "base/str.h"
 #include "knowledge/pages.h"
-#include "knowledge/postings.h"
+#include "knowledge/scored.h"
 
 #define NX_HNSW_M 16
 #define NX_HNSW_M_MAX 48

@@ -301,8 +301,10 @@ static void index_run(struct nx_job *j)
 		nx_workers_post(in->k->workers, &in->job);
 		return;
 	}
-	if (!in->err)
+	if (!in->err) {
 		nx_partition_show(in->p, in->changed, in->nchanged);
+		nx_knowledge_tend(in->k);
+	}
 	index_done(in);
 }
 

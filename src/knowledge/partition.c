@@ -36,9 +36,9 @@ int nx_partition_new(int64_t tenant, nx_str space, struct nx_partition **ret, st
 		memcpy(copy, space.p, space.n);
 	p->tenant = tenant;
 	p->space = nx_str_n(copy, space.n);
-	nx_postings_init(&p->text);
+	nx_text_index_init(&p->text);
 	nx_graph_init(&p->graph);
-	nx_postings_init(&p->entities.text);
+	nx_text_index_init(&p->entities.text);
 	int r = init_locks(p, err);
 	if (r == 0) {
 		r = nx_dict_init(&p->dict, err);
@@ -63,12 +63,10 @@ void nx_partition_free(struct nx_partition *p)
 	free(p->docs);
 	free(p->slots);
 	free(p->alive);
-	free(p->roots);
-	free(p->words);
 	nx_map_done(&p->doc_by_key);
 	nx_map_done(&p->slot_by_key);
 	nx_dict_done(&p->dict);
-	nx_postings_done(&p->text);
+	nx_text_index_done(&p->text);
 	nx_titles_done(&p->titles);
 	nx_graph_done(&p->graph);
 	nx_map_done(&p->name_nodes);
@@ -84,24 +82,19 @@ void nx_partition_free(struct nx_partition *p)
 /* Words are at most NX_WORD_MAX bytes; names may be longer and are cut. */
 #define TERM_MAX (4 * NX_WORD_MAX)
 
-static nx_str term_key(enum nx_term_kind kind, nx_str s, char buf[TERM_MAX + 1])
+static nx_str cut(nx_str s)
 {
-	size_t n = nx_min(s.n, (size_t)TERM_MAX);
-	buf[0] = (char)kind;
-	memcpy(buf + 1, s.p, n);
-	return nx_str_n(buf, n + 1);
+	return nx_str_slice(s, 0, TERM_MAX);
 }
 
 uint32_t nx_partition_find_term(const struct nx_partition *p, enum nx_term_kind kind, nx_str s)
 {
-	char buf[TERM_MAX + 1];
-	return nx_dict_find(&p->dict, term_key(kind, s, buf));
+	return nx_dict_find(&p->dict, (uint8_t)kind, cut(s));
 }
 
 uint32_t nx_partition_add_term(struct nx_partition *p, enum nx_term_kind kind, nx_str s)
 {
-	char buf[TERM_MAX + 1];
-	return nx_dict_add(&p->dict, term_key(kind, s, buf));
+	return nx_dict_add(&p->dict, (uint8_t)kind, cut(s));
 }
 
 static void hide_vector(struct nx_partition *p, uint32_t slot)

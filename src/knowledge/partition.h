@@ -21,7 +21,7 @@
 #include "knowledge/hnsw.h"
 #include "knowledge/map.h"
 #include "knowledge/names.h"
-#include "knowledge/postings.h"
+#include "knowledge/text_index.h"
 #include "knowledge/titles.h"
 
 #include "base/id.h"
@@ -46,8 +46,6 @@ struct nx_slot {
 	uint32_t doc;
 	uint32_t node;   /* of the graph; NX_MAP_NONE: not in it */
 	uint32_t vector; /* in the vector index; NX_HNSW_NONE: none */
-	uint32_t nwords;
-	uint64_t words; /* where its words begin in the partition's `words` */
 };
 
 /* A chunk on its way into the indexes. */
@@ -94,13 +92,7 @@ struct nx_partition {
 	struct nx_map slot_by_key; /* chunk row → slot */
 
 	struct nx_dict dict; /* terms, each with a letter for its kind before it: see enum nx_term_kind */
-	struct nx_postings text;
-	uint32_t *roots; /* by number of a surface: its stem; 0: none */
-	uint32_t roots_cap;
-	/* The passages' words in order, title first, as (form << 1 | capital) varints: what phrases are checked against. The
-	 * form is the surface, in Arabic the stem. 0 stands between title and text. */
-	uint8_t *words;
-	uint64_t nwords, words_cap;
+	struct nx_text_index text;
 
 	struct nx_titles titles;
 	struct nx_graph graph;
@@ -124,11 +116,9 @@ enum { NX_EDGE_SAYS_TITLE, NX_EDGE_HAS_TITLE, NX_EDGE_SAYS_NAME, NX_EDGE_BEARS, 
 int nx_partition_add_node(struct nx_partition *p, enum nx_node_kind kind, uint32_t ref, uint32_t *ret,
 			  struct nx_error **err);
 
-/* 'w': surface; 's': stem, or 4-gram of an Arabic one; 'a': whole Arabic stem, in sequences of words only; 'n': folded
- * name; 'e': id of an entity; 't': type of relationships. */
+/* 'w': surface of a title; 'a': Arabic stem of a title; 'n': folded name; 'e': id of an entity; 't': type of relationships. */
 enum nx_term_kind {
 	NX_TERM_SURFACE = 'w',
-	NX_TERM_STEM = 's',
 	NX_TERM_ARABIC = 'a',
 	NX_TERM_ENTITY = 'e',
 	NX_TERM_TYPE = 't',
@@ -146,31 +136,6 @@ static inline bool nx_slot_alive(const struct nx_partition *p, uint32_t slot)
 	return p->alive[slot / 64] >> (slot % 64) & 1;
 }
 
-/* The words of a slot. */
-struct nx_word_reader {
-	const uint8_t *p;
-	uint32_t left;
-};
-static inline struct nx_word_reader nx_slot_words(const struct nx_partition *p, uint32_t slot)
-{
-	return (struct nx_word_reader){p->words + p->slots[slot].words, p->slots[slot].nwords};
-}
-static inline bool nx_word_read(struct nx_word_reader *r, uint32_t *ret)
-{
-	uint32_t v = 0;
-	if (r->left == 0)
-		return false;
-	r->left--;
-	for (unsigned shift = 0;; shift += 7) {
-		uint8_t b = *r->p++;
-		v |= (uint32_t)(b & 0x7f) << shift;
-		if (b < 0x80)
-			break;
-	}
-	*ret = v;
-	return true;
-}
-
 /* The node of a folded name, new when it is not there. Under `lock`, exclusively. */
 int nx_partition_name_node(struct nx_partition *p, nx_str folded, uint32_t *ret, struct nx_error **err);
 
@@ -183,6 +148,10 @@ int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemm
 /* Under `lock`, exclusively. `t` is the text's analysis, `says` everything that the passage says, its title included. */
 int nx_partition_link_slot(struct nx_partition *p, uint32_t slot, const struct nx_form *says, size_t nsays,
 			   const struct nx_name *names, size_t nnames, struct nx_error **err);
+
+/* Freezes the tail of the text index or merges segments, once, when there is need; true when something was done. Any
+ * worker, one at a time. */
+bool nx_partition_tend_text(struct nx_partition *p);
 
 /* ---- vectors: partition_vectors.c; any worker, they take the locks themselves ---- */
 
@@ -212,9 +181,5 @@ int nx_partition_add_hidden(struct nx_partition *p, const struct nx_prepared_doc
 /* Shows documents and hides those they replace, all in one step. */
 void nx_partition_show(struct nx_partition *p, struct nx_prepared_doc *const *docs, size_t n);
 void nx_partition_remove(struct nx_partition *p, const int64_t *docs, size_t n);
-
-/* Terms of a query with the weights of search; borrowed from the arena. Under `lock`. */
-int nx_partition_query_terms(const struct nx_partition *p, const struct nx_term *t, size_t n, struct nx_arena *a,
-			     struct nx_query_term **ret, size_t *ret_n, struct nx_error **err);
 
 #endif

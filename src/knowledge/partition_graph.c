@@ -69,94 +69,46 @@ struct reverse {
 	const struct nx_title *title;
 	uint32_t number, doc;
 	struct nx_error **err;
+	int result;
 };
 
-static bool form_is(const struct nx_partition *p, uint32_t form, uint32_t wanted, bool first, bool arabic)
+static bool link_slot_to_title(void *ctx, uint32_t slot)
 {
-	if (form == wanted)
+	struct reverse *r = ctx;
+	struct nx_partition *p = r->p;
+	const struct nx_slot *s = &p->slots[slot];
+	if (s->doc == r->doc || s->node == NX_MAP_NONE)
 		return true;
-	if (!first || !arabic)
-		return false;
-	nx_str have = nx_dict_string(&p->dict, form), want = nx_dict_string(&p->dict, wanted);
-	if (have.n != want.n + 2 || have.p[0] != NX_TERM_ARABIC)
-		return false;
-	have = nx_str_slice(have, 1, have.n);
-	return has_particle(have) && nx_str_eq(nx_str_slice(have, 2, have.n), nx_str_slice(want, 1, want.n));
+	pthread_rwlock_wrlock(&p->lock);
+	r->result = nx_graph_add_edge(&p->graph, s->node, r->title->node, NX_EDGE_SAYS_TITLE,
+				      NX_EDGE_SAYS_TITLE + NX_EDGE_BACK, r->number, 1, r->err);
+	pthread_rwlock_unlock(&p->lock);
+	return r->result == 0;
 }
 
-static bool slot_says(const struct nx_partition *p, uint32_t slot, const struct nx_title *t)
+/* What to look for; false when its words are too common, or function words alone. */
+static bool sequence_of(const struct nx_partition *p, const struct nx_title *t, struct nx_text_sequence *ret)
 {
-	struct nx_word_reader start = nx_slot_words(p, slot);
-	uint32_t w;
-	for (struct nx_word_reader at = start; nx_word_read(&at, &w); start = at) {
-		struct nx_word_reader r = start;
-		uint32_t i = 0;
-		while (i < t->n && nx_word_read(&r, &w) && form_is(p, w >> 1, t->forms[i], i == 0, t->arabic) &&
-		       (t->n > 1 || t->arabic || (w & 1)))
-			i++;
-		if (i == t->n)
-			return true;
-	}
-	return false;
-}
-
-static bool find_rarest_part(void *ctx, nx_str part)
-{
-	struct {
-		const struct nx_partition *p;
-		uint32_t term, df;
-	} *best = ctx;
-	uint32_t term = nx_partition_find_term(best->p, NX_TERM_STEM, part);
-	uint32_t df = nx_postings_df(&best->p->text, term);
-	if (term && df && df < best->df) {
-		best->df = df;
-		best->term = term;
-	}
-	return true;
-}
-
-/* The rarest term that every passage with the title holds; 0 when the title is made of function words or too common. */
-static uint32_t rarest_term(const struct nx_partition *p, const struct nx_title *t)
-{
-	struct {
-		const struct nx_partition *p;
-		uint32_t term, df;
-	} best = {p, 0, REVERSE_MAX};
+	uint32_t rarest = REVERSE_MAX;
+	*ret = (struct nx_text_sequence){.n = t->n, .is_arabic = t->arabic, .needs_capital = t->n == 1 && !t->arabic};
 	for (uint32_t i = 0; i < t->n; i++) {
 		nx_str s = nx_dict_string(&p->dict, t->forms[i]);
-		uint32_t df = nx_postings_df(&p->text, t->forms[i]);
-		if (s.n && s.p[0] == NX_TERM_ARABIC) {
-			/* Its first word may carry a particle, which changes its first gram: only the others are sure. */
-			if (i > 0 || t->n == 1)
-				(void)nx_stem_parts(nx_str_slice(s, 1, s.n), true, find_rarest_part, &best);
-		} else if (df && df < best.df) {
-			best.df = df;
-			best.term = t->forms[i];
-		}
+		ret->words[i] = s;
+		if (nx_stop_word(s, t->arabic ? NX_W_ARABIC : 0))
+			continue;
+		uint32_t df = nx_text_df(&p->text, t->arabic ? NX_TEXT_ROOT : NX_TEXT_SURFACE, s);
+		rarest = nx_min(rarest, df ? df : rarest);
 	}
-	return best.term;
+	return rarest < REVERSE_MAX;
 }
 
-static int link_earlier(struct reverse *r)
+static int link_earlier(struct reverse *r, struct nx_arena *a)
 {
-	struct nx_partition *p = r->p;
-	uint32_t term = rarest_term(p, r->title);
-	struct nx_posting_cursor c;
-	if (!term)
+	struct nx_text_sequence q;
+	if (!sequence_of(r->p, r->title, &q))
 		return 0;
-	nx_posting_cursor_init(&c, &p->text, term);
-	for (; c.slot != UINT32_MAX; nx_posting_cursor_seek(&c, c.slot + 1)) {
-		const struct nx_slot *s = &p->slots[c.slot];
-		if (s->doc == r->doc || s->node == NX_MAP_NONE || !slot_says(p, c.slot, r->title))
-			continue;
-		pthread_rwlock_wrlock(&p->lock);
-		int e = nx_graph_add_edge(&p->graph, s->node, r->title->node, NX_EDGE_SAYS_TITLE,
-					  NX_EDGE_SAYS_TITLE + NX_EDGE_BACK, r->number, 1, r->err);
-		pthread_rwlock_unlock(&p->lock);
-		if (e < 0)
-			return e;
-	}
-	return 0;
+	int e = nx_text_find_sequence(&r->p->text, &q, a, link_slot_to_title, r, r->err);
+	return e < 0 ? e : r->result;
 }
 
 /* Forms of a title; 0 when it is no name: nothing but function words, or a lone number. */
@@ -202,7 +154,7 @@ int nx_partition_add_title(struct nx_partition *p, uint32_t doc, struct nx_stemm
 	pthread_rwlock_unlock(&p->lock);
 	if (!is_new || r < 0)
 		return r;
-	return link_earlier(&(struct reverse){p, &p->titles.v[number], number, doc, err});
+	return link_earlier(&(struct reverse){p, &p->titles.v[number], number, doc, err, 0}, scratch);
 }
 
 /* ---- a new passage ---- */

@@ -148,14 +148,13 @@ static void add_posting(struct nx_posting_list *l, uint32_t slot, uint32_t tf, u
 	}
 }
 
-int nx_postings_add(struct nx_postings *p, uint32_t slot, const struct nx_term_freq *t, size_t n, struct nx_error **err)
+int nx_postings_add(struct nx_postings *p, uint32_t slot, const struct nx_term_freq *t, size_t n, uint32_t length,
+		    struct nx_error **err)
 {
 	nx_assert(slot >= p->nslots && slot < UINT32_C(1) << 31);
-	uint32_t top = 0, length = 0;
-	for (size_t i = 0; i < n; i++) {
+	uint32_t top = 0;
+	for (size_t i = 0; i < n; i++)
 		top = nx_max(top, t[i].term);
-		length += t[i].tf;
-	}
 	if (NX_FAULT(index_add) || !reserve_lists(p, top + 1) || !reserve_slots(p, slot + 1))
 		return nx_error_set(err, NX_ENOMEM, "no memory for the text index");
 	for (size_t i = 0; i < n; i++)
@@ -168,42 +167,6 @@ int nx_postings_add(struct nx_postings *p, uint32_t slot, const struct nx_term_f
 	for (size_t i = 0; i < n; i++)
 		add_posting(&p->lists[t[i].term], slot, t[i].tf, length);
 	return 0;
-}
-
-static int copy_list(const struct nx_postings *p, uint32_t term, bool (*is_alive)(void *ctx, uint32_t slot), void *ctx,
-		     struct nx_posting_list *ret)
-{
-	struct nx_posting_cursor c;
-	nx_posting_cursor_init(&c, p, term);
-	for (nx_posting_cursor_seek(&c, 0); c.slot != UINT32_MAX; nx_posting_cursor_seek(&c, c.slot + 1)) {
-		if (!is_alive(ctx, c.slot))
-			continue;
-		if (!reserve_posting(ret, p->lengths))
-			return NX_ENOMEM;
-		add_posting(ret, c.slot, nx_posting_cursor_tf(&c), p->lengths[c.slot]);
-	}
-	return 0;
-}
-
-int nx_postings_compact(const struct nx_postings *p, bool (*is_alive)(void *ctx, uint32_t slot), void *ctx,
-			struct nx_postings *ret, struct nx_error **err)
-{
-	nx_postings_init(ret);
-	bool ok = reserve_lists(ret, nx_max(p->nlists, UINT32_C(1))) &&
-		  reserve_slots(ret, nx_max(p->nslots, UINT32_C(1)));
-	for (uint32_t s = 0; ok && s < p->nslots; s++) {
-		if (p->lengths[s] && is_alive(ctx, s)) {
-			ret->lengths[s] = p->lengths[s];
-			ret->total_length += p->lengths[s];
-			ret->npassages++;
-		}
-	}
-	for (uint32_t i = 0; ok && i < p->nlists; i++)
-		ok = copy_list(p, i, is_alive, ctx, &ret->lists[i]) == 0;
-	if (ok)
-		return 0;
-	nx_postings_done(ret);
-	return nx_error_set(err, NX_ENOMEM, "no memory to compact the text index");
 }
 
 size_t nx_postings_bytes(const struct nx_postings *p)

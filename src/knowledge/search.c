@@ -50,16 +50,11 @@ static bool accepts(void *ctx, uint32_t slot)
 int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
 			size_t *ret_n, struct nx_error **err)
 {
-	struct nx_query_term *q;
-	size_t nq;
-	struct nx_bm25 bm25 = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = accepts, .ctx = r};
+	struct nx_text_query q = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = accepts, .ctx = r};
 	*ret = nx_arena_array(r->s->arena, struct nx_scored, k + 1);
 	if (!*ret)
 		return nx_error_set(err, NX_ENOMEM, "no memory for %zu hits", k);
-	int e = nx_partition_query_terms(r->p, t, n, r->s->arena, &q, &nq, err);
-	if (e < 0)
-		return e;
-	return nx_postings_search(&r->p->text, q, nq, k, &bm25, r->s->arena, *ret, ret_n, err);
+	return nx_text_search(&r->p->text, t, n, k, &q, r->s->arena, *ret, ret_n, err);
 }
 
 static struct nx_hit *new_hits(struct nx_search_run *r, size_t n, struct nx_error **err)

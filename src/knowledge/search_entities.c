@@ -52,13 +52,11 @@ static bool is_current(void *ctx, uint32_t version)
 static int by_words(struct hits *h, const struct nx_term *t, size_t n, struct nx_error **err)
 {
 	const struct nx_partition *p = h->r->p;
-	size_t limit = h->r->s->limit, nq, nbest;
-	struct nx_query_term *q;
+	size_t limit = h->r->s->limit, nbest = 0;
 	struct nx_scored *best = nx_arena_array(h->r->s->arena, struct nx_scored, limit + 1);
-	struct nx_bm25 bm25 = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = is_current, .ctx = h->r};
-	int r = best ? nx_partition_query_terms(p, t, n, h->r->s->arena, &q, &nq, err) : no_memory(err);
-	if (r == 0)
-		r = nx_postings_search(&p->entities.text, q, nq, limit, &bm25, h->r->s->arena, best, &nbest, err);
+	struct nx_text_query q = {.k1 = NX_BM25_K1, .b = NX_BM25_B, .accept = is_current, .ctx = h->r};
+	int r = best ? nx_text_search(&p->entities.text, t, n, limit, &q, h->r->s->arena, best, &nbest, err)
+		     : no_memory(err);
 	for (size_t i = 0; r == 0 && i < nbest; i++) {
 		uint32_t entity = p->entities.version_of[best[i].slot];
 		struct nx_hit *x = hit_of(h, (uint64_t)entity + 1, p->entities.v[entity].id);

@@ -7,10 +7,11 @@
  *   - an ending goes when 3 letters stay; before a pronoun ت is ة and goes too (محطتها meets محطة)
  * Broken plurals never meet by rules; the 4-grams of the stem give them something in common.
  */
-#include "knowledge/text.h"
+#include "knowledge/text_internal.h"
 #include "knowledge/wordlists.h"
 
 #include <libstemmer.h>
+#include <pthread.h>
 
 /* Letters of a word that the Arabic rules look at; a longer one is not a word of prose. */
 #define LETTERS_MAX (NX_WORD_MAX / 2)
@@ -20,28 +21,58 @@
 #define LONE_WAW_MIN 6
 #define GRAM 4
 
-struct nx_stemmer {
-	struct sb_stemmer *english;
-};
+/* Made once, used again: what one has learnt of words serves the next text. */
+#define SPARE_MAX 16
+static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct nx_stemmer *spare;
+static unsigned nspare;
+
+static struct nx_stemmer *take_spare(void)
+{
+	pthread_mutex_lock(&spare_lock);
+	struct nx_stemmer *s = spare;
+	if (s) {
+		spare = s->next;
+		nspare--;
+	}
+	pthread_mutex_unlock(&spare_lock);
+	return s;
+}
+
+static bool put_spare(struct nx_stemmer *s)
+{
+	pthread_mutex_lock(&spare_lock);
+	bool fits = nspare < SPARE_MAX;
+	if (fits) {
+		s->next = spare;
+		spare = s;
+		nspare++;
+	}
+	pthread_mutex_unlock(&spare_lock);
+	return fits;
+}
 
 struct nx_stemmer *nx_stemmer_new(void)
 {
-	struct nx_stemmer *s = calloc(1, sizeof(*s));
+	struct nx_stemmer *s = take_spare();
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->english = sb_stemmer_new("english", "UTF_8");
-	if (!s->english) {
-		free(s);
-		return NULL;
-	}
-	return s;
+	if (s->english)
+		return s;
+	free(s);
+	return NULL;
 }
 
 void nx_stemmer_free(struct nx_stemmer *s)
 {
-	if (!s)
+	if (!s || put_spare(s))
 		return;
 	sb_stemmer_delete(s->english);
+	free(s->words);
 	free(s);
 }
 

@@ -40,7 +40,7 @@ static int read_stems(nx_str text, struct nx_stemmer *s, struct nx_dict *d, stru
 		return nx_error_set(err, NX_ENOMEM, "no memory to summarize");
 	for (size_t i = 0; i < n; i++)
 		if (!(t[i].flags & NX_W_STOP))
-			ret->stems[k++] = nx_dict_add(d, t[i].stem);
+			ret->stems[k++] = nx_dict_add(d, 0, t[i].stem);
 	if (k)
 		qsort(ret->stems, k, sizeof(*ret->stems), by_number);
 	for (size_t i = 0; i < k; i++)

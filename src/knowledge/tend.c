@@ -1,6 +1,6 @@
 /*
- * Upkeep of the vector indexes: what is new is linked into the graphs, what was deleted leaves them, and snapshots are
- * written so that a start need not build the graphs anew. One long job that gives way after every slice; who asks while
+ * Upkeep of the indexes: new vectors are linked into the graphs, tails of the text indexes frozen, segments merged, what was
+ * deleted leaves both, and snapshots of the graphs are written so that a start need not build them anew. One long job that gives way after every slice; who asks while
  * it runs makes it look once more.
  */
 #include "knowledge/knowledge_internal.h"
@@ -49,7 +49,7 @@ static bool tend_some(struct nx_knowledge *k)
 {
 	struct nx_partition *p;
 	for (size_t i = 0; (p = partition_at(k, i)) != NULL; i++)
-		if (nx_partition_tend_vectors(p, SLICE_US))
+		if (nx_partition_tend_vectors(p, SLICE_US) || nx_partition_tend_text(p))
 			return true;
 	return false;
 }

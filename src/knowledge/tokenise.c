@@ -23,6 +23,11 @@ static bool is_ignored(uint32_t cp)
 	       (cp >= 0x2060 && cp <= 0x2069) || cp == 0xfeff;
 }
 
+static bool is_ascii_letter(unsigned char c)
+{
+	return (unsigned char)((c | 32) - 'a') < 26;
+}
+
 static int classify(uint32_t cp)
 {
 	if (cp < 0x80) {
@@ -116,6 +121,13 @@ bool nx_words_next(struct nx_words *w, struct nx_word *ret)
 	size_t end = i;
 	int before = class;
 	while (class != CP_IDEOGRAPH && i < w->text.n) {
+		if (is_ascii_letter((unsigned char)w->text.p[i])) { /* the most of most texts */
+			l.letters++;
+			l.lower += (w->text.p[i] & 32) != 0;
+			before = CP_WORD;
+			end = ++i;
+			continue;
+		}
 		cp = nx_utf8_next(w->text, &i);
 		int c = classify(cp);
 		if (c == CP_WORD || c == CP_DIGIT) {
