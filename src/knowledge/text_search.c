@@ -95,7 +95,7 @@ static void weigh(struct question *q, const struct nx_text_query *o)
 		length += (double)(p->segment ? p->segment->total_length : p->tail->postings.total_length);
 	}
 	q->base = o->k1 * (1 - o->b);
-	q->slope = o->k1 * o->b / fmax(passages ? length / passages : 1, 1);
+	q->slope = o->k1 * o->b / fmax(passages > 0 ? length / passages : 1, 1);
 	for (size_t i = 0; i < q->n; i++)
 		q->v[i].scale *= nx_text_idf(q->x, nx_text_df(q->x, q->v[i].kind, q->v[i].string)) * (o->k1 + 1);
 }
