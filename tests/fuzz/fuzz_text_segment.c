@@ -70,6 +70,18 @@ static void read_list(const struct nx_segment *s, uint32_t term)
 	}
 }
 
+static void seek_in_list(const struct nx_segment *s, uint32_t term, uint32_t step)
+{
+	struct nx_segment_cursor c;
+	nx_segment_cursor_init(&c, s, term);
+	for (uint32_t doc = 0; doc < s->n && c.doc != UINT32_MAX; doc += step) {
+		nx_segment_cursor_seek(&c, doc);
+		nx_assert(c.doc == UINT32_MAX || (c.doc >= doc && c.doc < s->n));
+		if (c.doc != UINT32_MAX && nx_segment_cursor_skip(&c, nx_min(doc + step, s->n)) && c.nblocks)
+			nx_assert(nx_segment_cursor_block(&c, c.block)->last < s->n);
+	}
+}
+
 static void read_all(const struct nx_segment *s)
 {
 	uint32_t n;
@@ -81,6 +93,8 @@ static void read_all(const struct nx_segment *s)
 			(void)nx_segment_forms(s, t, &n);
 		else
 			read_list(s, t);
+		for (uint32_t step = 1; s->terms[t].kind != NX_TEXT_ROOT && step < s->n; step = step * 5 + 3)
+			seek_in_list(s, t, step);
 	}
 }
 
