@@ -339,6 +339,56 @@ TEST(a_segment_comes_back_from_its_file_and_a_damaged_one_does_not)
 	ASSERT_ERR(nx_segment_open(path, &back, NULL), NX_ECORRUPT);
 }
 
+/* Its sums agree: what is wrong was wrong when it was written. */
+static void refuses(struct nx_segment *s, const char *what)
+{
+	nx_auto_arena struct nx_arena *a = nx_arena_new(0);
+	nx_auto_error struct nx_error *err = NULL;
+	struct nx_segment *back;
+	const char *path = nx_path_join(a, nx_test_dir(), "lies");
+	ASSERT_OK(nx_segment_save(s, path, NULL));
+	if (nx_segment_open(path, &back, &err) == 0)
+		print_message("%s was not refused\n", what);
+	ASSERT_EQ(nx_error_code(err), NX_ECORRUPT);
+}
+
+TEST(a_segment_that_lies_about_its_blocks_is_refused)
+{
+	struct nx_text_index x;
+	make_texts();
+	fill(&x, 1);
+	merge(&x, NULL);
+	struct nx_segment *s = x.parts[0].segment;
+	uint32_t t = 1;
+	while (s->terms[t].kind != NX_TEXT_SURFACE || s->lists[t].n & NX_SEGMENT_ONE ||
+	       s->lists[t].n < 3 * NX_SEGMENT_BLOCK)
+		t++;
+	struct nx_segment_block *b = (void *)(uintptr_t)(s->postings + (size_t)s->lists[t].at * 4);
+	struct nx_segment_list *l = (void *)(uintptr_t)&s->lists[t];
+	const struct nx_segment_block was[2] = {b[0], b[1]};
+	b[0].last = b[1].last;
+	b[1].last = was[0].last;
+	refuses(s, "falling blocks");
+	b[0] = was[0];
+	b[1] = was[1];
+	b[1].last--;
+	refuses(s, "a block that ends before its last passage");
+	b[1] = was[1];
+	b[1].max_tf = 0;
+	refuses(s, "a frequency above the block's greatest");
+	b[1] = was[1];
+	b[1].min_length = UINT16_MAX;
+	refuses(s, "a passage below the block's shortest");
+	b[1] = was[1];
+	struct nx_segment_list had = *l;
+	for (uint32_t u = 1; u < t; u++)
+		if (s->terms[u].kind != NX_TEXT_ROOT && s->lists[u].n)
+			l->at = s->lists[u].at;
+	refuses(s, "a list in the place of another");
+	*l = had;
+	nx_text_index_done(&x);
+}
+
 /* ---- words ---- */
 
 struct found {
