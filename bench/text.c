@@ -72,7 +72,7 @@ static size_t ask(struct nx_text_index *x, struct nx_stemmer *s, struct nx_arena
 		  struct nx_scored *ret)
 {
 	struct nx_term *t;
-	size_t n, found;
+	size_t n, found = 0;
 	struct nx_text_query o = {.k1 = NX_BM25_K1, .b = NX_BM25_B};
 	nx_auto_error struct nx_error *err = NULL;
 	nx_arena_reset(a);
