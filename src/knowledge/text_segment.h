@@ -9,10 +9,11 @@
  *   gram      four letters of an Arabic root (a whole one when it is no longer), with postings
  *
  * Postings are blocks of NX_SEGMENT_BLOCK gaps and frequencies in as few bits as the largest needs, and of Rice codes of
- * positions; each block has its last doc, its greatest frequency and its shortest passage, so that a search skips blocks that cannot win (Ding
- * and Suel 2011). A position is the number of a word in its passage, title first, with NX_SEGMENT_GAP numbers left out between
- * title and text, so that no row of words reaches from one into the other; with each goes whether the word begins with a capital. Grams have none. Stop words have lists too, which rows of words
- * are looked for in; scores, lengths and roots do without them.
+ * positions; each block has its last doc, its greatest frequency and its shortest passage, so that a search skips blocks
+ * that cannot win (Ding and Suel 2011). A position is the number of a word in its passage, title first, with
+ * NX_SEGMENT_GAP numbers left out between title and text, so that no row of words reaches from one into the other; with
+ * each goes whether the word begins with a capital. Grams have none. Stop words have lists too, which rows of words are
+ * looked for in; scores, lengths and roots do without them.
  *
  * Read-only after it was made or opened: any thread.
  */
