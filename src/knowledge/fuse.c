@@ -1,4 +1,4 @@
-#include "knowledge/fuse.h"
+#include "knowledge/fuse_internal.h"
 
 #include "knowledge/subgraph.h"
 
@@ -6,39 +6,16 @@
 
 #define POOL 100 /* best of each kind that are fused */
 #define ANCHORS 10
-#define COVER_ANCHORS 8
 #define TITLE_WEIGHT 2.0
-#define FUSED_WEIGHT 0.3
-#define COVER_COSINE 0.6
-#define WORDS_MAX 64
+#define NAMED_WEIGHT 0.4
+#define SAID_MAX 10000 /* a title that is said more often is as good as said everywhere */
 
-struct fusion {
-	struct nx_search_run *r;
-	const struct nx_partition *p;
-	struct nx_arena *a;
-	const struct nx_term *terms;
-	size_t nterms;
-	bool has_vectors;
-	double vector_share;
-	struct nx_hnsw_query q;
-
-	struct nx_candidate *v;
-	size_t n, cap;
-	struct nx_map by_slot; /* slot + 1 → candidate */
-
-	/* The question's words, for the cover. */
-	nx_str roots[WORDS_MAX];
-	double idf[WORDS_MAX], idf_sum;
-	uint32_t nwords;
-	uint64_t *masks; /* by candidate: which of them it has */
-};
-
-static int no_memory(struct nx_error **err)
+int nx_fusion_no_memory(struct nx_error **err)
 {
 	return nx_error_set(err, NX_ENOMEM, "no memory to rank passages");
 }
 
-static struct nx_candidate *add(struct fusion *f, uint32_t slot)
+struct nx_candidate *nx_fusion_add(struct nx_fusion *f, uint32_t slot)
 {
 	uint32_t i = nx_map_get(&f->by_slot, (uint64_t)slot + 1);
 	if (i != NX_MAP_NONE)
@@ -64,34 +41,34 @@ static bool is_alive(void *ctx, uint32_t slot)
 	return nx_slot_alive(ctx, slot);
 }
 
-static int pool_vectors(struct fusion *f, struct nx_error **err)
+static int pool_vectors(struct nx_fusion *f, struct nx_error **err)
 {
 	struct nx_scored *best = nx_arena_array(f->a, struct nx_scored, POOL + 1);
 	size_t n;
 	if (!best)
-		return no_memory(err);
+		return nx_fusion_no_memory(err);
 	int r = nx_hnsw_query(&f->p->vectors, f->r->query_vector, f->a, &f->q, err);
 	if (r == 0)
 		r = nx_hnsw_search((struct nx_hnsw *)&f->p->vectors, &f->q, POOL, 2 * POOL, is_alive, (void *)f->p,
 				   best, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (!add(f, best[i].slot))
-			r = no_memory(err);
+		if (!nx_fusion_add(f, best[i].slot))
+			r = nx_fusion_no_memory(err);
 	return r;
 }
 
-static int pool_words(struct fusion *f, struct nx_error **err)
+static int pool_words(struct nx_fusion *f, struct nx_error **err)
 {
 	struct nx_scored *best;
 	size_t n;
-	int r = nx_search_best_text(f->r, f->terms, f->nterms, POOL, &best, &n, err);
+	int r = nx_search_best_text(f->r, f->asked.terms, f->asked.nterms, POOL, &best, &n, err);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		if (!add(f, best[i].slot))
-			r = no_memory(err);
+		if (!nx_fusion_add(f, best[i].slot))
+			r = nx_fusion_no_memory(err);
 	return r;
 }
 
-static double cosine(const struct fusion *f, uint32_t slot)
+static double cosine(const struct nx_fusion *f, uint32_t slot)
 {
 	uint32_t v = f->p->slots[slot].vector;
 	if (!f->has_vectors || v == NX_HNSW_NONE)
@@ -99,64 +76,121 @@ static double cosine(const struct fusion *f, uint32_t slot)
 	return (double)nx_hnsw_query_cosine(&f->p->vectors, &f->q, v);
 }
 
-static int by_slot(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
-	const struct nx_scored *x = a, *y = b;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
 }
 
-/* Exact scores of both kinds for the candidates from `from` on. */
-static int score(struct fusion *f, size_t from, struct nx_error **err)
+/* The slots of the candidates from `from` on, in order. */
+static uint32_t *slots_from(const struct nx_fusion *f, size_t from)
 {
-	size_t n = f->n - from;
-	struct nx_scored *s = nx_arena_array(f->a, struct nx_scored, n + 1);
-	if (!s)
-		return no_memory(err);
-	for (size_t i = 0; i < n; i++)
-		s[i].slot = f->v[from + i].slot;
-	qsort(s, n, sizeof(*s), by_slot);
+	uint32_t *slots = nx_arena_array(f->a, uint32_t, f->n - from + 1);
+	for (size_t i = from; slots && i < f->n; i++)
+		slots[i - from] = f->v[i].slot;
+	if (slots && f->n > from)
+		qsort(slots, f->n - from, sizeof(*slots), by_number);
+	return slots;
+}
+
+static struct nx_candidate *candidate_of(struct nx_fusion *f, uint32_t slot)
+{
+	return &f->v[nx_map_get(&f->by_slot, (uint64_t)slot + 1)];
+}
+
+static int score_words(struct nx_fusion *f, const uint32_t *slots, size_t n, struct nx_error **err)
+{
 	struct nx_text_query q = {.k1 = NX_BM25_K1, .b = NX_BM25_B};
-	int r = nx_text_score(&f->p->text, f->terms, f->nterms, &q, f->a, s, n, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		struct nx_candidate *c = add(f, s[i].slot);
-		if (!c)
-			return no_memory(err);
+	struct nx_scored *s = nx_arena_array(f->a, struct nx_scored, n + 1);
+	uint64_t *words = nx_arena_array(f->a, uint64_t, n + 1);
+	if (!s || !words)
+		return nx_fusion_no_memory(err);
+	for (size_t i = 0; i < n; i++)
+		s[i].slot = slots[i];
+	int r = nx_text_score(&f->p->text, f->asked.terms, f->asked.nterms, &q, f->a, s, n, err);
+	if (r == 0)
+		r = nx_text_masks(&f->p->text, f->roots, f->nwords, slots, n, f->a, words, err);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct nx_candidate *c = candidate_of(f, slots[i]);
 		c->text = s[i].score;
-		c->vector = cosine(f, s[i].slot);
+		c->words = words[i];
 	}
-	return 0;
+	return r;
 }
 
-struct range {
-	double text_max, vector_min, vector_max;
-};
-
-static struct range range_of(const struct fusion *f)
+static void set_range(struct nx_fusion *f)
 {
-	struct range g = {.vector_min = INFINITY, .vector_max = -INFINITY};
+	f->text_max = 0;
+	f->vector_min = INFINITY;
+	f->vector_max = -INFINITY;
 	for (size_t i = 0; i < f->n; i++) {
-		g.text_max = fmax(g.text_max, f->v[i].text);
+		f->text_max = fmax(f->text_max, f->v[i].text);
 		if (isnan(f->v[i].vector))
 			continue;
-		g.vector_min = fmin(g.vector_min, f->v[i].vector);
-		g.vector_max = fmax(g.vector_max, f->v[i].vector);
+		f->vector_min = fmin(f->vector_min, f->v[i].vector);
+		f->vector_max = fmax(f->vector_max, f->v[i].vector);
 	}
-	return g;
 }
 
-static void fuse_from(struct fusion *f, size_t from, const struct range *g)
+static void fuse_from(struct nx_fusion *f, size_t from)
 {
 	double share = f->has_vectors ? f->vector_share : 0;
 	for (size_t i = from; i < f->n; i++) {
 		struct nx_candidate *c = &f->v[i];
-		double text = g->text_max > 0 ? c->text / g->text_max : 0;
+		double text = f->text_max > 0 ? c->text / f->text_max : 0;
 		double vector = 0;
-		if (!isnan(c->vector) && g->vector_max > g->vector_min)
-			vector = fmax(0, (c->vector - g->vector_min) / (g->vector_max - g->vector_min));
+		if (!isnan(c->vector) && f->vector_max > f->vector_min)
+			vector = fmax(0, (c->vector - f->vector_min) / (f->vector_max - f->vector_min));
 		c->fused = (1 - share) * text + share * vector;
 	}
+}
+
+int nx_fusion_score(struct nx_fusion *f, size_t from, struct nx_error **err)
+{
+	uint32_t *slots = slots_from(f, from);
+	if (!slots)
+		return nx_fusion_no_memory(err);
+	int r = score_words(f, slots, f->n - from, err);
+	if (r < 0)
+		return r;
+	for (size_t i = from; i < f->n; i++)
+		f->v[i].vector = cosine(f, f->v[i].slot);
+	if (from == 0)
+		set_range(f);
+	fuse_from(f, from);
+	return 0;
+}
+
+/* ---- the question's words ---- */
+
+static bool is_asked(const struct nx_fusion *f, nx_str root)
+{
+	for (uint32_t i = 0; i < f->nwords; i++)
+		if (nx_str_eq(f->roots[i], root))
+			return true;
+	return false;
+}
+
+static void read_words(struct nx_fusion *f)
+{
+	for (size_t i = 0; i < f->asked.nterms && f->nwords < NX_QUESTION_WORDS_MAX; i++) {
+		const struct nx_term *t = &f->asked.terms[i];
+		if ((t->flags & NX_W_STOP) || is_asked(f, t->stem) ||
+		    nx_text_df(&f->p->text, NX_TEXT_ROOT, t->stem) == 0)
+			continue;
+		f->roots[f->nwords] = t->stem;
+		f->idf[f->nwords] = nx_text_idf(&f->p->text, nx_text_word_df(&f->p->text, t));
+		f->idf_sum += f->idf[f->nwords++];
+	}
+}
+
+double nx_fusion_idf_share(const struct nx_fusion *f, uint64_t words)
+{
+	double sum = 0;
+	for (uint32_t i = 0; i < f->nwords; i++)
+		if (words >> i & 1)
+			sum += f->idf[i];
+	return f->idf_sum > 0 ? sum / f->idf_sum : 0;
 }
 
 /* ---- rank ---- */
@@ -177,13 +211,18 @@ static int by_score(const void *a, const void *b)
 	return x->score < y->score ? 1 : x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-/* Sorts the candidates and renews the map. */
-static void sort(struct fusion *f, int (*compare)(const void *, const void *))
+/* Renews the map, too. */
+static void sort(struct nx_fusion *f, int (*compare)(const void *, const void *))
 {
 	if (f->n)
 		qsort(f->v, f->n, sizeof(*f->v), compare);
 	for (size_t i = 0; i < f->n; i++)
 		(void)nx_map_set(&f->by_slot, (uint64_t)f->v[i].slot + 1, (uint32_t)i);
+}
+
+void nx_fusion_sort(struct nx_fusion *f)
+{
+	sort(f, by_score);
 }
 
 struct restart {
@@ -199,63 +238,38 @@ static void put_restart(struct restart *r, uint32_t node, double weight)
 		r->v[i] += weight;
 }
 
-static void restart_anchors(struct fusion *f, struct restart *r)
+static void restart_anchors(struct nx_fusion *f, struct restart *r)
 {
 	for (size_t i = 0; i < f->n && i < ANCHORS; i++)
 		put_restart(r, f->p->slots[f->v[i].slot].node, pow(f->v[i].fused, 3));
 }
 
-/* Passages that bear a title of the question; the first ones of each document. */
-static void restart_title(struct fusion *f, struct restart *r, uint32_t title, double weight)
+static void restart_named(struct nx_fusion *f, struct restart *r)
 {
-	const struct nx_title *t = &f->p->titles.v[title];
-	uint32_t bearers[32], n = 0;
-	struct nx_edge e;
-	for (struct nx_edge_iter it = nx_graph_edges(&f->p->graph, t->node);
-	     n < nx_countof(bearers) && nx_edge_next(&it, &e);) {
-		const struct nx_node *node = &f->p->nodes[e.to];
-		if (e.label == NX_EDGE_HAS_TITLE + NX_EDGE_BACK && nx_slot_alive(f->p, node->ref))
-			bearers[n++] = e.to;
+	for (size_t i = 0; i < f->asked.nlinks; i++) {
+		const struct nx_asked_link *l = &f->asked.links[i];
+		for (uint32_t j = 0; j < l->nslots; j++)
+			put_restart(r, f->p->slots[l->slots[j]].node, TITLE_WEIGHT * l->weight / l->nslots);
 	}
-	for (uint32_t i = 0; i < n; i++)
-		put_restart(r, bearers[i], weight / n);
 }
 
-static int restart_titles(struct fusion *f, struct restart *r, struct nx_error **err)
-{
-	struct nx_form *forms;
-	int e = nx_partition_forms(f->p, f->terms, f->nterms, f->a, &forms, err);
-	if (e < 0)
-		return e;
-	for (size_t i = 0; i < f->nterms;) {
-		struct nx_title_match m;
-		if (nx_titles_match(&f->p->titles, forms, f->nterms, i, &m)) {
-			restart_title(f, r, m.title, TITLE_WEIGHT);
-			i += m.n;
-		} else {
-			i++;
-		}
-	}
-	return 0;
-}
-
-static int restart_vector(struct fusion *f, struct nx_subgraph *s, double **ret, struct nx_error **err)
+static int restart_vector(struct nx_fusion *f, struct nx_subgraph *s, double **ret, struct nx_error **err)
 {
 	struct restart r = {.s = s, .cap = s->max, .v = nx_arena_array(f->a, double, s->max)};
 	if (!r.v)
-		return no_memory(err);
+		return nx_fusion_no_memory(err);
 	restart_anchors(f, &r);
-	int e = restart_titles(f, &r, err);
+	restart_named(f, &r);
 	double sum = 0;
 	for (uint32_t i = 0; i < s->n; i++)
 		sum += r.v[i];
 	for (uint32_t i = 0; i < s->n && sum > 0; i++)
 		r.v[i] /= sum;
 	*ret = r.v;
-	return e;
+	return 0;
 }
 
-static int rank(struct fusion *f, struct nx_subgraph *s, const struct range *g, struct nx_error **err)
+static int rank(struct nx_fusion *f, struct nx_subgraph *s, struct nx_error **err)
 {
 	double *restart = NULL, *ranks = NULL;
 	int r = restart_vector(f, s, &restart, err);
@@ -270,145 +284,86 @@ static int rank(struct fusion *f, struct nx_subgraph *s, const struct range *g, 
 		uint32_t slot = nx_subgraph_slot(s, i);
 		if (slot == NX_MAP_NONE || ranks[i] <= 0)
 			continue;
-		struct nx_candidate *c = add(f, slot);
+		struct nx_candidate *c = nx_fusion_add(f, slot);
 		if (!c)
-			return no_memory(err);
+			return nx_fusion_no_memory(err);
 		c->rank = ranks[i];
 	}
-	if ((r = score(f, known, err)) < 0)
+	if ((r = nx_fusion_score(f, known, err)) < 0)
 		return r;
-	fuse_from(f, known, g);
 	for (size_t i = 0; i < f->n; i++)
-		f->v[i].score = f->v[i].rank + FUSED_WEIGHT * f->v[i].fused;
+		f->v[i].score = f->v[i].rank + NX_FUSED_WEIGHT * f->v[i].fused;
 	return 0;
 }
 
-/* ---- cover ---- */
+/* ---- named ---- */
 
-static bool is_asked(const struct fusion *f, nx_str root)
+/* 1 for a title that no passage says, 0 for one that all do. */
+static double rarity(const struct nx_fusion *f, uint32_t title)
 {
-	for (uint32_t i = 0; i < f->nwords; i++)
-		if (nx_str_eq(f->roots[i], root))
-			return true;
-	return false;
+	uint32_t said = 0;
+	struct nx_edge e;
+	struct nx_edge_iter it = nx_graph_edges(&f->p->graph, f->p->titles.v[title].node);
+	while (said < SAID_MAX && nx_edge_next(&it, &e))
+		said += e.label == NX_EDGE_SAYS_TITLE + NX_EDGE_BACK && nx_slot_alive(f->p, f->p->nodes[e.to].ref);
+	double all = log((double)f->p->nalive + 1);
+	return all > 0 ? fmax(0, 1 - log((double)said + 1) / all) : 0;
 }
 
-static void read_question(struct fusion *f)
+/* The best of each document's passages: they stand side by side. */
+static void raise_best(struct nx_fusion *f, const struct nx_asked_link *l, double by)
 {
-	for (size_t i = 0; i < f->nterms && f->nwords < WORDS_MAX; i++) {
-		const struct nx_term *t = &f->terms[i];
-		if ((t->flags & NX_W_STOP) || is_asked(f, t->stem) ||
-		    nx_text_df(&f->p->text, NX_TEXT_ROOT, t->stem) == 0)
-			continue;
-		f->roots[f->nwords] = t->stem;
-		f->idf[f->nwords] = nx_text_idf(&f->p->text, nx_text_word_df(&f->p->text, t));
-		f->idf_sum += f->idf[f->nwords++];
+	struct nx_candidate *best = NULL;
+	for (uint32_t i = 0; i < l->nslots; i++) {
+		uint32_t at = nx_map_get(&f->by_slot, (uint64_t)l->slots[i] + 1);
+		struct nx_candidate *c = at == NX_MAP_NONE ? NULL : &f->v[at];
+		if (c && (!best || c->fused > best->fused))
+			best = c;
+		bool is_last = i + 1 == l->nslots || f->p->slots[l->slots[i]].doc != f->p->slots[l->slots[i + 1]].doc;
+		if (is_last && best)
+			best->score += by;
+		best = is_last ? NULL : best;
 	}
 }
 
-static int by_number(const void *a, const void *b)
+static void raise_named(struct nx_fusion *f)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-/* Which of the question's words the candidates hold. */
-static int read_masks(struct fusion *f, struct nx_error **err)
-{
-	uint32_t *slots = nx_arena_array(f->a, uint32_t, f->n + 1);
-	uint64_t *masks = nx_arena_array(f->a, uint64_t, f->n + 1);
-	f->masks = nx_arena_array(f->a, uint64_t, f->n + 1);
-	if (!slots || !masks || !f->masks)
-		return no_memory(err);
-	for (size_t i = 0; i < f->n; i++)
-		slots[i] = f->v[i].slot;
-	if (f->n)
-		qsort(slots, f->n, sizeof(*slots), by_number);
-	int r = nx_text_masks(&f->p->text, f->roots, f->nwords, slots, f->n, f->a, masks, err);
-	for (size_t i = 0; r == 0 && i < f->n; i++)
-		f->masks[nx_map_get(&f->by_slot, (uint64_t)slots[i] + 1)] = masks[i];
-	return r;
-}
-
-static double idf_share(const struct fusion *f, uint64_t mask)
-{
-	double sum = 0;
-	for (uint32_t i = 0; i < f->nwords; i++)
-		if (mask >> i & 1)
-			sum += f->idf[i];
-	return f->idf_sum > 0 ? sum / f->idf_sum : 0;
-}
-
-static void cover_neighbour(struct fusion *f, const struct nx_candidate *anchor, double best, uint32_t slot,
-			    double weight)
-{
-	uint32_t i = nx_map_get(&f->by_slot, (uint64_t)slot + 1);
-	if (i == NX_MAP_NONE || slot == anchor->slot)
-		return;
-	struct nx_candidate *c = &f->v[i];
-	double similar = isnan(c->vector) ? 0 : c->vector;
-	double fresh = idf_share(f, f->masks[i] & ~f->masks[anchor - f->v]);
-	double value = anchor->score / best * weight * (fresh + COVER_COSINE * similar);
-	if (value > c->cover || (c->from == NX_MAP_NONE && anchor->fused > c->fused)) {
-		c->cover = fmax(c->cover, value);
-		c->from = anchor->slot;
+	for (size_t i = 0; i < f->asked.nlinks; i++) {
+		const struct nx_asked_link *l = &f->asked.links[i];
+		raise_best(f, l, NAMED_WEIGHT * l->weight * rarity(f, l->title) / l->ndocs);
 	}
-}
-
-static int cover(struct fusion *f, const struct nx_subgraph *s, struct nx_error **err)
-{
-	read_question(f);
-	int r = read_masks(f, err);
-	if (r < 0)
-		return r;
-	double best = f->n ? f->v[0].score : 0;
-	for (size_t i = 0; i < f->n && i < COVER_ANCHORS && best > 0; i++) {
-		uint32_t node = f->p->slots[f->v[i].slot].node;
-		uint32_t at = node == NX_MAP_NONE ? NX_MAP_NONE : nx_map_get(&s->local, (uint64_t)node + 1);
-		if (at >= s->n)
-			continue;
-		for (uint32_t e = s->rows.starts[at]; e < s->rows.starts[at + 1]; e++) {
-			uint32_t slot = nx_subgraph_slot(s, s->rows.to[e]);
-			if (slot != NX_MAP_NONE)
-				cover_neighbour(f, &f->v[i], best, slot, fmin(1, (double)s->rows.weights[e]));
-		}
-	}
-	for (size_t i = 0; i < f->n; i++)
-		f->v[i].score += f->v[i].cover;
-	return 0;
 }
 
 /* ---- all of it ---- */
 
-static int run(struct fusion *f, struct nx_subgraph *s, struct nx_error **err)
+static int run(struct nx_fusion *f, struct nx_subgraph *s, struct nx_error **err)
 {
+	read_words(f);
 	int r = pool_words(f, err);
 	if (r == 0 && f->has_vectors)
 		r = pool_vectors(f, err);
 	if (r == 0)
-		r = score(f, 0, err);
+		r = nx_fusion_score(f, 0, err);
 	if (r < 0)
 		return r;
-	struct range g = range_of(f);
-	fuse_from(f, 0, &g);
 	sort(f, by_fused);
-	if ((r = rank(f, s, &g, err)) < 0)
+	if ((r = rank(f, s, err)) < 0)
 		return r;
-	sort(f, by_score);
-	if ((r = cover(f, s, err)) < 0)
-		return r;
-	sort(f, by_score);
-	return 0;
+	raise_named(f);
+	nx_fusion_sort(f);
+	return nx_fusion_hop(f, err);
 }
 
 int nx_fuse(struct nx_search_run *r, const struct nx_term *t, size_t n, bool with_vectors, struct nx_candidate **ret,
 	    size_t *ret_n, struct nx_error **err)
 {
-	struct fusion f = {.r = r, .p = r->p, .a = r->s->arena, .terms = t, .nterms = n, .vector_share = 0.5};
+	struct nx_fusion f = {.r = r, .p = r->p, .a = r->s->arena, .vector_share = 0.5};
 	struct nx_subgraph s;
 	f.has_vectors = with_vectors && r->query_vector && r->p->vectors.n > 0;
 	nx_subgraph_init(&s, r->p, f.a);
-	int e = run(&f, &s, err);
+	int e = nx_asked_read(r->p, t, n, f.a, &f.asked, err);
+	if (e == 0)
+		e = run(&f, &s, err);
 	nx_subgraph_done(&s);
 	nx_map_done(&f.by_slot);
 	*ret = f.v;

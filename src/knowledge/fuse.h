@@ -3,15 +3,19 @@
  *
  *   fused     the best passages by BM25 and by cosine, each scaled to 0…1, half and half. A question in Arabic goes by words
  *             alone where the encoder knows no Arabic
- *   restart   the ten best fused, to the third power (their lead counts, not their number), and the passages whose title
- *             the question says, longest title first, with weight 2 shared among those that bear it
- *   rank      personalised PageRank over the subgraph around them, plus 0.3 · fused
- *   cover     what the eight best passages leave of the question is looked for among their neighbours: for anchor a and
- *             neighbour n, score(a)/best · weight of the edge · (idf share of the question's words that n holds and a does
- *             not, plus 0.6 · cosine(question, n)); the most over a is added to n's score
- * The idea of PageRank from passages and names is HippoRAG's (Gutiérrez et al. 2024), without its extracted triples; the cover
- * step stands for a second hop's query. The constants are round numbers that held on three data sets alike; bench/retrieval
- * measures them (2WikiMultihopQA, 500 questions: R@5 93.5).
+ *   restart   the ten best fused, to the third power (their lead counts, not their number), and the passages of the
+ *             documents that the question names (asked.h), with weight 2 shared among those of one title
+ *   rank      personalised PageRank over the subgraph around them, plus 0.3 · fused; the best passage of each document that
+ *             is named gets 0.4 · how rare its title is in the text besides
+ *   hops      two rounds. What the eight best passages lead to (hops_read.c) is judged by what they leave of the question:
+ *             strength of the passage / best · weight of the lead · (idf share of the question's words that the other one
+ *             holds and the way to it does not, + 0.8 · its cosine, + 0.4 · how near to the lead a word stands that says the
+ *             relation which the question asks for: relation_words.h). The most over all leads is added to its score; in
+ *             the second round it is worth 0.7
+ * The idea of PageRank from passages and names is HippoRAG's (Gutiérrez et al. 2024), without its extracted triples; hops stand
+ * for the queries that a language model would write, and relation words for the facts that it would extract. The constants
+ * are round numbers in the middle of where nothing changes much, chosen on half of 2WikiMultihopQA's questions;
+ * bench/retrieval measures them.
  */
 #ifndef NX_KNOWLEDGE_FUSE_H
 #define NX_KNOWLEDGE_FUSE_H
@@ -22,7 +26,8 @@ struct nx_candidate {
 	uint32_t slot;
 	double text, vector; /* BM25; cosine, NaN: the passage or the query has none */
 	double fused, rank, cover, score;
-	uint32_t from; /* slot of the anchor that led here; NX_MAP_NONE: none */
+	uint64_t words, way; /* of the question: that it holds; that it and the way to it hold */
+	uint32_t from;       /* slot of the passage that led here; NX_MAP_NONE: none */
 };
 
 /* Ranked candidates, best first, before filters; under the partition's lock. `with_vectors` false: graph mode. */

@@ -125,6 +125,8 @@ int nx_search_fill_entity(struct nx_search_run *r, struct nx_db *db, struct nx_h
 /* The k best passages by BM25, and a hit without its text. Under the partition's lock. */
 int nx_search_best_text(struct nx_search_run *r, const struct nx_term *t, size_t n, size_t k, struct nx_scored **ret,
 			size_t *ret_n, struct nx_error **err);
+/* A passage's text, from the store. Empty when it was deleted meanwhile. */
+int nx_search_passage(struct nx_search_run *r, uint32_t slot, struct nx_arena *a, nx_str *ret, struct nx_error **err);
 void nx_hit_of_slot(const struct nx_partition *p, uint32_t slot, struct nx_hit *ret);
 /* Loads what is shown of the hits from the store. */
 int nx_search_fill(struct nx_search_run *r, struct nx_error **err);

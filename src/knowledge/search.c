@@ -120,6 +120,18 @@ static int search_vector(struct nx_search_run *r, struct nx_error **err)
 
 /* ---- hybrid and graph ---- */
 
+int nx_search_passage(struct nx_search_run *r, uint32_t slot, struct nx_arena *a, nx_str *ret, struct nx_error **err)
+{
+	nx_auto_rows struct nx_rows *rows = NULL;
+	*ret = NX_STR("");
+	int e = nx_db_query(nx_store_reader(r->k->store), "SELECT text FROM chunks WHERE id = $1 AND tenant_id = $2",
+			    NX_PARAMS(nx_v_int(r->p->slots[slot].key), nx_v_int(r->s->tenant)), &rows, err);
+	if (e < 0 || (e = nx_rows_next(rows, err)) <= 0)
+		return e;
+	*ret = nx_rows_textdup(rows, 0, a);
+	return ret->p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a passage");
+}
+
 /* Why it is there: the title of the passage that led to it. */
 static int explain(struct nx_search_run *r, const struct nx_candidate *c, struct nx_hit *h, struct nx_error **err)
 {
