@@ -30,7 +30,7 @@ struct nx_candidate *nx_fusion_add(struct nx_fusion *f, uint32_t slot)
 	}
 	if (!nx_map_set(&f->by_slot, (uint64_t)slot + 1, (uint32_t)f->n))
 		return NULL;
-	f->v[f->n] = (struct nx_candidate){.slot = slot, .vector = NAN, .from = NX_MAP_NONE};
+	f->v[f->n] = (struct nx_candidate){.slot = slot, .vector = NAN, .from = NX_MAP_NONE, .before = NX_MAP_NONE};
 	return &f->v[f->n++];
 }
 

@@ -28,6 +28,7 @@ struct nx_candidate {
 	double fused, rank, cover, score;
 	uint64_t words, way; /* of the question: that it holds; that it and the way to it hold */
 	uint32_t from;       /* slot of the passage that led here; NX_MAP_NONE: none */
+	uint32_t before;     /* of the one that led there */
 };
 
 /* Ranked candidates, best first, before filters; under the partition's lock. `with_vectors` false: graph mode. */

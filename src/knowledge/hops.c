@@ -9,8 +9,8 @@
 #define RELATION_WEIGHT 0.4
 
 struct anchor {
-	uint32_t slot;
-	double strength;
+	uint32_t slot, from;
+	double strength, fused;
 	uint64_t words; /* of the question, that it or what led to it holds */
 	struct nx_leads leads;
 };
@@ -21,8 +21,11 @@ static size_t choose(const struct nx_fusion *f, int round, struct anchor *ret)
 	double best = f->n ? f->v[0].score : 0;
 	for (; n < f->n && n < ANCHORS && best > 0 && f->v[n].score > 0; n++) {
 		const struct nx_candidate *c = &f->v[n];
-		ret[n] = (struct anchor){
-			.slot = c->slot, .strength = c->score / best * (round ? LATER : 1), .words = c->words | c->way};
+		ret[n] = (struct anchor){.slot = c->slot,
+					 .from = c->from,
+					 .fused = c->fused,
+					 .strength = c->score / best * (round ? LATER : 1),
+					 .words = c->words | c->way};
 	}
 	return n;
 }
@@ -41,6 +44,13 @@ static int add_found(struct nx_fusion *f, const struct anchor *v, size_t n, stru
 	return e;
 }
 
+/* The way to a passage is that of its best lead; one that adds nothing still explains what only the graph has found. */
+static void explain(struct nx_candidate *c, const struct anchor *a)
+{
+	c->from = a->slot;
+	c->before = a->from == c->slot ? NX_MAP_NONE : a->from;
+}
+
 static void give(struct nx_fusion *f, const struct anchor *a, const struct nx_lead *l)
 {
 	struct nx_candidate *c = &f->v[nx_map_get(&f->by_slot, (uint64_t)l->slot + 1)];
@@ -48,12 +58,14 @@ static void give(struct nx_fusion *f, const struct anchor *a, const struct nx_le
 	double fresh = nx_fusion_idf_share(f, c->words & ~a->words);
 	double value = a->strength * (double)l->weight *
 		       (fresh + COSINE_WEIGHT * similar + RELATION_WEIGHT * (double)l->relation);
-	if (value <= c->cover)
-		return;
-	c->score += value - c->cover;
-	c->cover = value;
-	c->way = c->words | a->words;
-	c->from = a->slot;
+	if (value > c->cover) {
+		c->score += value - c->cover;
+		c->cover = value;
+		c->way = c->words | a->words;
+		explain(c, a);
+	} else if (c->from == NX_MAP_NONE && a->fused > c->fused) {
+		explain(c, a);
+	}
 }
 
 static int hop(struct nx_fusion *f, int round, struct nx_stemmer *s, struct nx_error **err)

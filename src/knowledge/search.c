@@ -132,18 +132,21 @@ int nx_search_passage(struct nx_search_run *r, uint32_t slot, struct nx_arena *a
 	return ret->p ? 0 : nx_error_set(err, NX_ENOMEM, "no memory for a passage");
 }
 
-/* Why it is there: the title of the passage that led to it. */
+/* Why it is there: the titles of the passages that led to it, the first one first. */
 static int explain(struct nx_search_run *r, const struct nx_candidate *c, struct nx_hit *h, struct nx_error **err)
 {
+	const uint32_t way[] = {c->before, c->from};
 	if (!r->s->explain || c->from == NX_MAP_NONE)
 		return 0;
-	h->path = nx_arena_array(r->s->arena, nx_str, 1);
-	if (h->path)
-		h->path[0] = nx_str_dup(r->s->arena, r->p->docs[r->p->slots[c->from].doc].title);
-	if (!h->path || !h->path[0].p)
-		return nx_error_set(err, NX_ENOMEM, "no memory to explain a hit");
-	h->npath = 1;
-	return 0;
+	h->path = nx_arena_array(r->s->arena, nx_str, nx_countof(way));
+	for (size_t i = 0; h->path && i < nx_countof(way); i++) {
+		if (way[i] == NX_MAP_NONE)
+			continue;
+		h->path[h->npath] = nx_str_dup(r->s->arena, r->p->docs[r->p->slots[way[i]].doc].title);
+		if (!h->path[h->npath++].p)
+			h->path = NULL;
+	}
+	return h->path ? 0 : nx_error_set(err, NX_ENOMEM, "no memory to explain a hit");
 }
 
 static int search_graph(struct nx_search_run *r, const struct nx_term *t, size_t n, struct nx_error **err)
