@@ -24,7 +24,7 @@ void nx_dict_done(struct nx_dict *d)
 
 static bool is_entry(const struct nx_dict_entry *e, uint8_t kind, nx_str s)
 {
-	return e->kind == kind && e->n == s.n && memcmp(e->p, s.p, s.n) == 0;
+	return e->kind == kind && e->n == s.n && (s.n == 0 || memcmp(e->p, s.p, s.n) == 0);
 }
 
 static struct nx_dict_slot *slot_of(const struct nx_dict *d, uint8_t kind, nx_str s, uint64_t hash)

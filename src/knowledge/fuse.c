@@ -277,7 +277,7 @@ static int rank(struct nx_fusion *f, struct nx_subgraph *s, struct nx_error **er
 		r = nx_subgraph_build(s, NX_SUBGRAPH_DEPTH, err);
 	if (r == 0)
 		r = nx_pagerank(&s->rows, restart, NX_PAGERANK_DAMPING, NX_PAGERANK_STEPS, f->a, &ranks, err);
-	if (r < 0)
+	if (r < 0 || !ranks)
 		return r;
 	size_t known = f->n;
 	for (uint32_t i = 0; i < s->n; i++) {
