@@ -4,8 +4,9 @@
  *   nexus bench retrieval --data DIR [--home DIR] [--limit N] [--verbose]
  *
  * Ingests the corpus into a store of its own, asks every question in each mode, and prints a table on stderr and one JSON
- * object as the last line of stdout. Whoever tunes a constant of ranking does it on the even questions; the odd ones are
- * reported beside the whole. The store lives in a temporary directory, or in --home, where vectors once made are kept.
+ * object as the last line of stdout. Whoever tunes a constant of ranking does it on the even questions, by their order in
+ * the file; the odd ones are reported beside the whole. Below it stands where 95 % of the means of questions drawn anew
+ * lie (bootstrap, Efron 1979). The store lives in a temporary directory, or in --home, where vectors once made are kept.
  */
 #include "base/assert.h"
 #include "base/clock.h"
@@ -23,6 +24,7 @@
 #define DOCUMENTS_AT_ONCE 500
 #define DEPTH 10
 #define GOLD_MAX 32
+#define DRAWS 2000
 
 static const size_t cutoffs[] = {1, 2, 5, 10};
 
@@ -30,6 +32,7 @@ struct question {
 	nx_str id, text;
 	nx_str gold[GOLD_MAX];
 	size_t ngold;
+	bool is_odd;
 };
 
 struct bench {
@@ -110,7 +113,9 @@ static void read_queries(struct bench *b)
 		if (line.n == 0)
 			continue;
 		must(nx_json_read(b->arena, line, NULL, &v, &err), &err);
-		b->q[b->nq++] = (struct question){.id = nx_json_str(v, "_id"), .text = nx_json_str(v, "text")};
+		b->q[b->nq] = (struct question){
+			.id = nx_json_str(v, "_id"), .text = nx_json_str(v, "text"), .is_odd = b->nq & 1};
+		b->nq++;
 	}
 }
 
@@ -176,10 +181,14 @@ static void ingest(struct bench *b)
 
 /* ---- questions ---- */
 
+struct answer {
+	double recall[nx_countof(cutoffs)];
+	double ms;
+	bool is_odd;
+};
 struct result {
-	double recall[2][nx_countof(cutoffs)]; /* of even and odd questions, summed */
-	size_t n[2];
-	double seconds;
+	struct answer *v;
+	size_t n;
 };
 
 static void searched(struct nx_search *s, struct nx_error *err)
@@ -239,44 +248,123 @@ static void ask(struct bench *b, size_t i, enum nx_search_mode mode, struct resu
 	int64_t start = nx_time_mono_us();
 	nx_knowledge_search(b->k, &s);
 	wait_done();
-	r->seconds += (double)(nx_time_mono_us() - start) / 1e6;
+	struct answer *answer = &r->v[r->n++];
+	*answer = (struct answer){.ms = (double)(nx_time_mono_us() - start) / 1e3, .is_odd = q->is_odd};
 	size_t n = documents_of(&s, docs);
 	if (b->verbose && mode == NX_SEARCH_HYBRID)
 		show(q, &s);
 	for (size_t c = 0; c < nx_countof(cutoffs); c++)
-		r->recall[i & 1][c] += recall(q, docs, n, cutoffs[c]);
-	r->n[i & 1]++;
+		answer->recall[c] = recall(q, docs, n, cutoffs[c]);
 }
 
-static double mean(const struct result *r, size_t cutoff, int half)
+enum half { EVEN, ODD, ALL };
+
+static double mean(const struct result *r, size_t cutoff, enum half half)
 {
-	double sum = half < 0 ? r->recall[0][cutoff] + r->recall[1][cutoff] : r->recall[half][cutoff];
-	size_t n = half < 0 ? r->n[0] + r->n[1] : r->n[half];
+	double sum = 0;
+	size_t n = 0;
+	for (size_t i = 0; i < r->n; i++) {
+		if (half != ALL && r->v[i].is_odd != (half == ODD))
+			continue;
+		sum += r->v[i].recall[cutoff];
+		n++;
+	}
 	return n ? 100 * sum / (double)n : 0;
 }
 
-static void print_row(const char *mode, const char *half, const struct result *r, int which)
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return x < y ? -1 : x > y;
+}
+
+static double quantile(double *v, size_t n, double q)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return n ? v[(size_t)(q * (double)(n - 1) + 0.5)] : 0;
+}
+
+/* Xorshift (Marsaglia 2003): the same intervals in each run. */
+static size_t draw(uint64_t *state, size_t n)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (size_t)(*state % n);
+}
+
+static void interval(const struct result *r, size_t cutoff, double ret[2])
+{
+	static double means[DRAWS];
+	uint64_t state = 0x9e3779b97f4a7c15;
+	for (size_t i = 0; i < DRAWS; i++) {
+		double sum = 0;
+		for (size_t j = 0; j < r->n; j++)
+			sum += r->v[draw(&state, r->n)].recall[cutoff];
+		means[i] = 100 * sum / (double)r->n;
+	}
+	ret[0] = quantile(means, DRAWS, 0.025);
+	ret[1] = quantile(means, DRAWS, 0.975);
+}
+
+static void times(const struct bench *b, const struct result *r, double ret[2])
+{
+	double *ms = nx_arena_array(b->arena, double, r->n + 1);
+	nx_assert(ms);
+	for (size_t i = 0; i < r->n; i++)
+		ms[i] = r->v[i].ms;
+	ret[0] = quantile(ms, r->n, 0.5);
+	ret[1] = quantile(ms, r->n, 0.99);
+}
+
+static void print_row(const char *mode, const char *half, const struct result *r, enum half which)
 {
 	(void)fprintf(stderr, "  %-8s %-6s", mode, half);
 	for (size_t c = 0; c < nx_countof(cutoffs); c++)
-		(void)fprintf(stderr, " %6.1f", mean(r, c, which));
-	(void)fprintf(stderr, which < 0 ? "  %8.2f ms\n" : "\n",
-		      1e3 * r->seconds / (double)nx_max(r->n[0] + r->n[1], (size_t)1));
+		(void)fprintf(stderr, " %11.1f", mean(r, c, which));
 }
 
-static void print_json(struct bench *b, const struct result *r, struct nx_buf *out)
+static void print_rows(const struct bench *b, const char *mode, const struct result *r)
 {
+	double ms[2], range[2];
+	times(b, r, ms);
+	print_row(mode, "even", r, EVEN);
+	(void)fprintf(stderr, "\n");
+	print_row("", "odd", r, ODD);
+	(void)fprintf(stderr, "\n");
+	print_row("", "all", r, ALL);
+	(void)fprintf(stderr, "  %6.2f %6.2f ms\n  %-8s %-6s", ms[0], ms[1], "", "95 %");
+	for (size_t c = 0; c < nx_countof(cutoffs); c++) {
+		interval(r, c, range);
+		(void)fprintf(stderr, "  %4.1f..%4.1f", range[0], range[1]);
+	}
+	(void)fprintf(stderr, "\n");
+}
+
+static void print_mode(const struct bench *b, const char *mode, const struct result *r, struct nx_buf *out)
+{
+	double ms[2], range[2];
+	nx_buf_addf(out, "\"%s\":{", mode);
+	for (size_t c = 0; c < nx_countof(cutoffs); c++) {
+		interval(r, c, range);
+		nx_buf_addf(out, "\"recall_%zu\":%.1f,\"odd_recall_%zu\":%.1f,\"interval_%zu\":[%.1f,%.1f],",
+			    cutoffs[c], mean(r, c, ALL), cutoffs[c], mean(r, c, ODD), cutoffs[c], range[0], range[1]);
+	}
+	times(b, r, ms);
+	nx_buf_addf(out, "\"p50_ms\":%.2f,\"p99_ms\":%.2f}", ms[0], ms[1]);
+}
+
+static void print_json(const struct bench *b, const struct result *r, struct nx_buf *out)
+{
+	bool is_first = true;
 	nx_buf_addf(out, "{\"bench\":\"retrieval\",\"data\":\"%s\",\"questions\":%zu,\"modes\":{",
 		    strrchr(b->data, '/') ? strrchr(b->data, '/') + 1 : b->data, b->nq);
-	for (int mode = 0, first = 1; nx_search_mode_names[mode]; mode++) {
-		if (r[mode].n[0] == 0)
+	for (int mode = 0; nx_search_mode_names[mode]; mode++) {
+		if (r[mode].n == 0)
 			continue;
-		nx_buf_addf(out, "%s\"%s\":{", first ? "" : ",", nx_search_mode_names[mode]);
-		first = 0;
-		for (size_t c = 0; c < nx_countof(cutoffs); c++)
-			nx_buf_addf(out, "\"recall_%zu\":%.1f,\"odd_recall_%zu\":%.1f,", cutoffs[c],
-				    mean(&r[mode], c, -1), cutoffs[c], mean(&r[mode], c, 1));
-		nx_buf_addf(out, "\"ms\":%.2f}", 1e3 * r[mode].seconds / (double)(r[mode].n[0] + r[mode].n[1]));
+		nx_buf_addz(out, is_first ? "" : ",");
+		print_mode(b, nx_search_mode_names[mode], &r[mode], out);
+		is_first = false;
 	}
 	nx_buf_addz(out, "}}");
 }
@@ -285,16 +373,18 @@ static void measure(struct bench *b)
 {
 	struct result r[4] = {0};
 	bool vectors = nx_models_has_embedding(b->models);
-	(void)fprintf(stderr, "  %-8s %-6s    R@1    R@2    R@5   R@10      time\n", "mode", "half");
+	(void)fprintf(stderr, "  %-8s %-6s %11s %11s %11s %11s     p50    p99\n", "mode", "half", "R@1", "R@2", "R@5",
+		      "R@10");
 	for (int mode = 0; nx_search_mode_names[mode]; mode++) {
 		if (mode == NX_SEARCH_VECTOR && !vectors)
 			continue;
+		r[mode].v = nx_arena_array(b->arena, struct answer, b->nq + 1);
+		nx_assert(r[mode].v);
 		for (size_t i = 0; i < b->nq && (!b->limit || i < b->limit); i++)
 			if (b->q[i].ngold)
 				ask(b, i, (enum nx_search_mode)mode, &r[mode]);
-		print_row(nx_search_mode_names[mode], "even", &r[mode], 0);
-		print_row("", "odd", &r[mode], 1);
-		print_row("", "all", &r[mode], -1);
+		if (r[mode].n)
+			print_rows(b, nx_search_mode_names[mode], &r[mode]);
 	}
 	nx_auto_buf struct nx_buf out = NX_BUF_INIT;
 	print_json(b, r, &out);
