@@ -174,7 +174,32 @@ static int find_spans(const struct nx_config *c, const struct nx_document *doc, 
 	if (o->n)
 		return nx_chunk_blocks(d->text, o->blocks, o->n, d->title, target, a, ret, &d->nchunks, err);
 	bool markdown = nx_str_eqz(d->mime, "text/markdown");
-	return nx_chunk(d->text, markdown, d->title, target, a, ret, &d->nchunks, err);
+	r = nx_chunk(d->text, markdown, d->title, target, a, ret, &d->nchunks, err);
+	if (r == 0)
+		find_lines(d->text, *ret, d->nchunks);
+	return r;
+}
+
+static uint32_t lines_in(nx_str s)
+{
+	uint32_t n = 0;
+	for (const char *p = s.p, *end = s.p + s.n; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		n++;
+	return n;
+}
+
+/* Text that came without an outline is its own source: its chunks, which are in order, stand in lines. */
+static void find_lines(nx_str text, struct nx_chunk_span *v, size_t n)
+{
+	uint32_t line = 1;
+	size_t at = 0;
+	for (size_t i = 0; i < n; i++) {
+		line += lines_in(nx_str_slice(text, at, v[i].start));
+		v[i].from = line;
+		line += lines_in(nx_str_n(text.p + v[i].start, v[i].length));
+		v[i].to = line;
+		at = (size_t)v[i].start + v[i].length;
+	}
 }
 
 static nx_str place_json(struct nx_arena *a, enum nx_place_unit unit, const struct nx_chunk_span *s)

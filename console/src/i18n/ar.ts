@@ -179,7 +179,7 @@ export const ar: Record<Key, Message> = {
   "know.score.graph": "الرسم",
   "know.path": "المسار",
   "know.upload": "أضف مستندات",
-  "know.upload.help": "ملفات txt أو md أو jsonl. الكل أو لا شيء.",
+  "know.upload.help": "نص أو Markdown أو HTML أو PDF أو Word أو جداول أو JSON أو شيفرة. الكل أو لا شيء.",
   "know.upload.pick": "اختر ملفات",
   "know.upload.drop": "أو أفلتها هنا",
   "know.uploading": "تجري الإضافة والفهرسة",

@@ -166,7 +166,7 @@ export const en = {
   "know.score.graph": "graph",
   "know.path": "Path",
   "know.upload": "Add documents",
-  "know.upload.help": "Files of .txt, .md or .jsonl. All or nothing.",
+  "know.upload.help": "Text, Markdown, HTML, PDF, Word, tables, JSON or code. All or nothing.",
   "know.upload.pick": "Choose files",
   "know.upload.drop": "or drop them here",
   "know.uploading": "Adding and indexing",

@@ -131,7 +131,7 @@ function Upload({ onDone }: { onDone: () => void }): JSX.Element {
       <p class="meta">{t("know.upload.help")}</p>
       <div class="row">
         <label class="button file"><Icon name="upload" />{t("know.upload.pick")}
-          <input ref={input} class="visually-hidden" type="file" multiple accept=".txt,.md,.jsonl" disabled={busy} onChange={(e) => void send(e.currentTarget.files)} /></label>
+          <input ref={input} class="visually-hidden" type="file" multiple accept=".txt,.md,.html,.htm,.pdf,.docx,.csv,.tsv,.json,.jsonl,.py,.js,.ts,.c,.h,.go,.rs,.java,.sh,.sql" disabled={busy} onChange={(e) => void send(e.currentTarget.files)} /></label>
         <span class="meta">{t("know.upload.drop")}</span>
       </div>
       <div role="status">

@@ -27,6 +27,18 @@ TEST(an_ingested_document_is_found_with_its_text_and_title)
 	fixture_close(&f);
 }
 
+TEST(a_hit_says_where_it_stands)
+{
+	fixture_open(&f, "place");
+	ASSERT_OK(fixture_put(&f, "lake", "Lakes", "\n\nThe first line.\nThe second of them speaks of Orin.\n"));
+	struct nx_search s = {0};
+	ASSERT_OK(fixture_search(&f, "Orin", NX_SEARCH_TEXT, &s));
+	ASSERT_EQ(s.hits[0].start, 2);
+	ASSERT_EQ(s.hits[0].length, 50);
+	ASSERT_TRUE(nx_str_eqz(s.hits[0].place, "{\"line\":[3,4]}"));
+	fixture_close(&f);
+}
+
 TEST(the_indexes_come_back_after_a_restart)
 {
 	fixture_open(&f, "restart");
