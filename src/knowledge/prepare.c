@@ -164,22 +164,6 @@ static int find_outline(const struct nx_config *c, const struct nx_document *d, 
 	return r < 0 ? nx_error_at(err, "/text") : 0;
 }
 
-static int find_spans(const struct nx_config *c, const struct nx_document *doc, struct nx_arena *a,
-		      struct nx_prepared_doc *d, struct outline *o, struct nx_chunk_span **ret, struct nx_error **err)
-{
-	size_t target = (size_t)c->knowledge_chunk_bytes;
-	int r = find_outline(c, doc, d, a, o, err);
-	if (r < 0)
-		return r;
-	if (o->n)
-		return nx_chunk_blocks(d->text, o->blocks, o->n, d->title, target, a, ret, &d->nchunks, err);
-	bool markdown = nx_str_eqz(d->mime, "text/markdown");
-	r = nx_chunk(d->text, markdown, d->title, target, a, ret, &d->nchunks, err);
-	if (r == 0)
-		find_lines(d->text, *ret, d->nchunks);
-	return r;
-}
-
 static uint32_t lines_in(nx_str s)
 {
 	uint32_t n = 0;
@@ -200,6 +184,22 @@ static void find_lines(nx_str text, struct nx_chunk_span *v, size_t n)
 		v[i].to = line;
 		at = (size_t)v[i].start + v[i].length;
 	}
+}
+
+static int find_spans(const struct nx_config *c, const struct nx_document *doc, struct nx_arena *a,
+		      struct nx_prepared_doc *d, struct outline *o, struct nx_chunk_span **ret, struct nx_error **err)
+{
+	size_t target = (size_t)c->knowledge_chunk_bytes;
+	int r = find_outline(c, doc, d, a, o, err);
+	if (r < 0)
+		return r;
+	if (o->n)
+		return nx_chunk_blocks(d->text, o->blocks, o->n, d->title, target, a, ret, &d->nchunks, err);
+	bool markdown = nx_str_eqz(d->mime, "text/markdown");
+	r = nx_chunk(d->text, markdown, d->title, target, a, ret, &d->nchunks, err);
+	if (r == 0)
+		find_lines(d->text, *ret, d->nchunks);
+	return r;
 }
 
 static nx_str place_json(struct nx_arena *a, enum nx_place_unit unit, const struct nx_chunk_span *s)
