@@ -29,6 +29,8 @@
 	X(http_client_start) \
 	X(index_add)         \
 	X(ingest_chunk)      \
+	X(ingest_keep)       \
+	X(intake_run)        \
 	X(memory_store)      \
 	X(model_call)        \
 	X(model_embed)       \

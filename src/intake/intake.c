@@ -1,6 +1,7 @@
 #include "intake/intake.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/io.h"
 #include "base/macros.h"
 
@@ -199,7 +200,9 @@ static int add_run(struct nx_intake *in, size_t item, enum nx_format format, str
 	}
 	run->arena = nx_arena_new(0);
 	in->nruns++;
-	return run->program.args && run->arena ? 0 : nx_error_set(err, NX_ENOMEM, "no memory to read a document");
+	return run->program.args && run->arena && !NX_FAULT(intake_run)
+		       ? 0
+		       : nx_error_set(err, NX_ENOMEM, "no memory to read a document");
 }
 
 static int read_item(struct nx_intake *in, size_t i, struct nx_error **err)

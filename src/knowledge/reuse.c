@@ -9,6 +9,7 @@
  */
 #include "knowledge/ingest_internal.h"
 
+#include "base/fault.h"
 #include "knowledge/map.h"
 
 struct before { /* chunks of the visible version */
@@ -140,6 +141,8 @@ int nx_ingest_copy_vectors(struct nx_db *db, const struct nx_prepared_chunk *c, 
 {
 	if (c->kept_key == 0)
 		return 0;
+	if (NX_FAULT(ingest_keep))
+		return nx_error_set(err, NX_EIO, "copy the vectors of a passage");
 	return nx_db_exec(db,
 			  "INSERT INTO embeddings(owner_kind, owner_id, model, tenant_id, vector)"
 			  " SELECT 'chunk', $1, model, tenant_id, vector FROM embeddings"

@@ -1,4 +1,5 @@
 /* What an update keeps, and that nothing is left of what is gone: every index is set beside one that was built anew. */
+#include "base/fault.h"
 #include "tests/unit/knowledge/fixture.h"
 
 #include <stdio.h>
@@ -48,6 +49,29 @@ TEST(an_update_keeps_the_ids_and_vectors_of_what_did_not_change)
 	fixture_reopen(&f);
 	ASSERT_OK(fixture_search(&f, "Varnholm0 lighthouse", NX_SEARCH_TEXT, &s));
 	ASSERT_TRUE(nx_id_eq(s.hits[0].chunk, first));
+	fixture_close(&f);
+}
+
+TEST(an_update_that_fails_halfway_leaves_the_version_before)
+{
+	if (nx_fault_plan("ingest_keep=3", NULL) == NX_EUNSUPPORTED)
+		SKIP("this build has no fault points");
+	fixture_open(&f, "halfway");
+	put(&f, "doc", long_text(f.arena, -1));
+	int64_t n = fixture_count(&f, "SELECT count(*) FROM chunks");
+	struct nx_document d = {
+		.name = NX_STR("doc"), .text = long_text(f.arena, PARAGRAPHS - 1), .title = NX_STR("Harbours")};
+	ASSERT_OK(nx_fault_plan("ingest_keep=3", NULL));
+	ASSERT_ERR(fixture_ingest(&f, &d, 1, NULL), NX_EIO);
+	ASSERT_OK(nx_fault_plan(NULL, NULL));
+	struct nx_search s = {0};
+	ASSERT_OK(fixture_search(&f, "observatory", NX_SEARCH_TEXT, &s));
+	ASSERT_EQ(s.nhits, 0);
+	ASSERT_EQ(fixture_count(&f, "SELECT count(*) FROM chunks"), n);
+	ASSERT_EQ(fixture_count(&f, "SELECT count(*) FROM documents"), 1);
+	put(&f, "doc", d.text);
+	ASSERT_OK(fixture_search(&f, "observatory", NX_SEARCH_TEXT, &s));
+	ASSERT_GT(s.nhits, 0);
 	fixture_close(&f);
 }
 
