@@ -16,13 +16,7 @@ static const struct nx_cli_option options[] = {
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
 	{"cpu-policy", "NAME", "throttle (default) or kill what takes more CPU", &cpu_policy, NULL},
 	{"policy", "NAME", "strict, standard (default) or off: what the scanner blocks", &policy, NULL},
-	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &grants.allow,
-	 NULL},
-	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &grants.deny,
-	 NULL},
-	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &grants.read, NULL},
-	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &grants.write,
-	 NULL},
+	NX_CLI_GRANT_OPTIONS(grants),
 	{"image", "NAME", "run it in this image (nexus sandbox image list)", &image, NULL},
 	{"session", "ID", "in this session (nexus sandbox session), whose language, memory and CPU count", &session,
 	 NULL},
@@ -36,22 +30,6 @@ static const char *language_of(const char *path)
 	const char *known = nx_cli_language_of(path);
 
 	return language ? language : known ? known : "python";
-}
-
-static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *option, const char *text,
-		      struct nx_error **err)
-{
-	double v;
-
-	if (!text)
-		return 0;
-	if (!nx_str_to_f64(nx_str_z(text), &v) || v <= 0)
-		return nx_error_set(err, NX_EINVAL, "--%s takes a number above zero, not `%s`", option, text);
-	if (strcmp(key, "max_execution_time_s") == 0)
-		yyjson_mut_obj_add_real(d, o, key, v);
-	else
-		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
-	return 0;
 }
 
 /* The files beside the program: each lies in its work directory under its own last name. */
@@ -106,9 +84,9 @@ static int build(struct nx_cli *c, int argc, char **argv, yyjson_mut_val **ret, 
 	if (cold)
 		yyjson_mut_obj_add_bool(d, o, "warm", false);
 	yyjson_mut_val *k = yyjson_mut_obj_add_obj(d, o, "constraints");
-	if ((rc = add_number(d, k, "max_execution_time_s", "time", seconds, err)) < 0 ||
-	    (rc = add_number(d, k, "max_memory_mb", "memory", memory, err)) < 0 ||
-	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, err)) < 0 ||
+	if ((rc = nx_cli_add_number("time", seconds, false, d, k, "max_execution_time_s", err)) < 0 ||
+	    (rc = nx_cli_add_number("memory", memory, true, d, k, "max_memory_mb", err)) < 0 ||
+	    (rc = nx_cli_add_number("cpu", cpu, true, d, k, "max_cpu_percent", err)) < 0 ||
 	    (rc = nx_cli_add_grants(&grants, d, k, err)) < 0)
 		return rc;
 	if (cpu_policy)

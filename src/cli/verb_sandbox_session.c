@@ -8,34 +8,12 @@ const struct nx_cli_option nx_sandbox_session_options[] = {
 	{"image", "NAME", "in this image (nexus sandbox image list)", &image, NULL},
 	{"memory", "MIB", "memory of the whole session (512)", &memory, NULL},
 	{"cpu", "PERCENT", "of one core (20)", &cpu, NULL},
-	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &grants.allow,
-	 NULL},
-	{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these", &grants.deny,
-	 NULL},
-	{"read", "DIR", "directories of the server's host that it may read, separated by colons", &grants.read, NULL},
-	{"write", "DIR", "directories of the server's host that it may change, separated by colons", &grants.write,
-	 NULL},
+	NX_CLI_GRANT_OPTIONS(grants),
 	{"idle", "SECONDS", "it ends when nobody used it for so long", &idle, NULL},
 	{"lifetime", "SECONDS", "it ends after so long", &lifetime, NULL},
 	{"snapshot", "ID", "begin with the files of this snapshot", &snapshot, NULL},
 	{NULL, NULL, NULL, NULL, NULL},
 };
-
-static int add_number(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *option, const char *text,
-		      bool is_whole, struct nx_error **err)
-{
-	double v;
-
-	if (!text)
-		return 0;
-	if (!nx_str_to_f64(nx_str_z(text), &v) || v <= 0 || v > 1e9)
-		return nx_error_set(err, NX_EINVAL, "--%s takes a number above zero, not `%s`", option, text);
-	if (is_whole)
-		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
-	else
-		yyjson_mut_obj_add_real(d, o, key, v);
-	return 0;
-}
 
 static int build(struct nx_cli *c, double idle_s, yyjson_mut_val **ret, struct nx_error **err)
 {
@@ -51,10 +29,10 @@ static int build(struct nx_cli *c, double idle_s, yyjson_mut_val **ret, struct n
 	if (snapshot)
 		nx_json_add_strz(d, o, "snapshot_id", snapshot);
 	k = yyjson_mut_obj_add_obj(d, o, "constraints");
-	if ((rc = add_number(d, k, "max_memory_mb", "memory", memory, true, err)) < 0 ||
-	    (rc = add_number(d, k, "max_cpu_percent", "cpu", cpu, true, err)) < 0 ||
-	    (rc = add_number(d, o, "idle_timeout_s", "idle", idle, false, err)) < 0 ||
-	    (rc = add_number(d, o, "lifetime_s", "lifetime", lifetime, false, err)) < 0 ||
+	if ((rc = nx_cli_add_number("memory", memory, true, d, k, "max_memory_mb", err)) < 0 ||
+	    (rc = nx_cli_add_number("cpu", cpu, true, d, k, "max_cpu_percent", err)) < 0 ||
+	    (rc = nx_cli_add_number("idle", idle, false, d, o, "idle_timeout_s", err)) < 0 ||
+	    (rc = nx_cli_add_number("lifetime", lifetime, false, d, o, "lifetime_s", err)) < 0 ||
 	    (rc = nx_cli_add_grants(&grants, d, k, err)) < 0)
 		return rc;
 	if (!idle && idle_s > 0)

@@ -32,9 +32,26 @@ struct nx_cli_grants {
 	const char *allow, *deny; /* hosts, separated by commas; "all" */
 	const char *read, *write; /* directories, separated by colons */
 };
+/* Their rows in a table of options; g: a static struct nx_cli_grants. */
+#define NX_CLI_GRANT_OPTIONS(g)                                                                                      \
+	{"allow", "HOST[:PORT],...", "hosts it may reach, through a proxy; `all`: every public address", &(g).allow, \
+	 NULL},                                                                                                      \
+		{"deny", "HOST[:PORT],...", "hosts it may not reach, whatever --allow says; alone: all but these",   \
+		 &(g).deny, NULL},                                                                                   \
+		{"read", "DIR", "directories of the server's host that it may read, separated by colons", &(g).read, \
+		 NULL},                                                                                              \
+	{                                                                                                            \
+		"write", "DIR", "directories of the server's host that it may change, separated by colons",          \
+			&(g).write, NULL                                                                             \
+	}
+
 /* Into `constraints` of a run or of a session. NX_ENOMEM. */
 int nx_cli_add_grants(const struct nx_cli_grants *g, yyjson_mut_doc *d, yyjson_mut_val *constraints,
 		      struct nx_error **err);
+
+/* The number that an option gives, into `o`; text NULL: nothing is. NX_EINVAL. */
+int nx_cli_add_number(const char *option, const char *text, bool is_whole, yyjson_mut_doc *d, yyjson_mut_val *o,
+		      const char *key, struct nx_error **err);
 
 /* The parts of `nexus sandbox`, without its first word; the options are those of `session new` and of `shell`. */
 extern const struct nx_cli_option nx_sandbox_session_options[];

@@ -1,5 +1,24 @@
-/* What a program is granted, from options to constraints: --allow, --deny, --read, --write. */
+/* From options to the constraints of a program: numbers, and what it is granted. */
 #include "cli/verbs.h"
+
+#define NUMBER_MAX 1e9
+
+int nx_cli_add_number(const char *option, const char *text, bool is_whole, yyjson_mut_doc *d, yyjson_mut_val *o,
+		      const char *key, struct nx_error **err)
+{
+	double v;
+
+	if (!text)
+		return 0;
+	if (!nx_str_to_f64(nx_str_z(text), &v) || v <= 0 || v > NUMBER_MAX)
+		return nx_error_set(err, NX_EINVAL, "--%s takes a number above zero, at most %.0f, not `%s`", option,
+				    NUMBER_MAX, text);
+	if (is_whole)
+		yyjson_mut_obj_add_int(d, o, key, (int64_t)v);
+	else
+		yyjson_mut_obj_add_real(d, o, key, v);
+	return 0;
+}
 
 static int add_list(yyjson_mut_doc *d, yyjson_mut_val *o, const char *key, const char *text, char separator,
 		    struct nx_error **err)
