@@ -11,6 +11,11 @@ int nx_file_write_durable(const char *path, nx_str bytes, unsigned mode, struct 
 /* The same of parts that lie apart, one behind the other. */
 int nx_file_write_durable_parts(const char *path, const nx_str *parts, size_t n, unsigned mode, struct nx_error **err);
 int nx_mkdirs(const char *path, unsigned mode, struct nx_error **err);
+/* "." or "..", as readdir(3) has them. */
+static inline bool nx_is_dots(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
 int nx_rmtree(const char *path, struct nx_error **err); /* never follows a link; absent is fine */
 char *nx_path_join(struct nx_arena *a, const char *dir, const char *name);
 int nx_write_all(int fd, nx_str bytes); /* 0 or -errno */

@@ -122,7 +122,7 @@ static int walk_sweep(struct walk *w, bool *ret_entered, struct nx_error **err)
 	}
 	*ret_entered = false;
 	for (struct dirent *e; (errno = 0, e = readdir(dir)) != NULL;) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (nx_is_dots(e->d_name))
 			continue;
 		if (unlinkat(w->fd, e->d_name, 0) == 0 || errno == ENOENT)
 			continue;

@@ -2,6 +2,7 @@
 #include "execution/changes.h"
 
 #include "base/fault.h"
+#include "base/io.h"
 #include "execution/changes_internal.h"
 
 #include <dirent.h>
@@ -147,7 +148,7 @@ static int watch_below(struct nx_changes *c, int dir, int wd, bool is_new, struc
 		char path[NX_EXEC_PATH_MAX + 1];
 		unsigned depth;
 		bool is_dir = e->d_type == DT_DIR;
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (nx_is_dots(e->d_name))
 			continue;
 		if (is_new && nx_watch_tree_path(&c->tree, wd, nx_str_z(e->d_name), path, &depth))
 			tell(c, "created", NULL, path, is_dir);

@@ -9,6 +9,7 @@
 #include "execution/execution_internal.h"
 
 #include "base/fault.h"
+#include "base/io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -159,7 +160,7 @@ static int walk(struct walk *w, int dir, size_t len, unsigned depth, struct nx_e
 	}
 	int r = 0;
 	for (struct dirent *e; r == 0 && (e = readdir(d));) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (nx_is_dots(e->d_name))
 			continue;
 		if (is_over(w)) {
 			w->left_out = true;

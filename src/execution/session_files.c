@@ -4,6 +4,8 @@
  */
 #include "execution/session_internal.h"
 
+#include "base/io.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -278,7 +280,7 @@ static int walk_dir(struct walk *w, int dir, size_t len, unsigned depth, struct 
 	}
 	int r = 0;
 	for (struct dirent *entry; r == 0 && !w->is_cut && (entry = readdir(d));) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (nx_is_dots(entry->d_name))
 			continue;
 		w->is_cut = ++w->visits > VISITS_MAX || nx_time_mono_us() > w->until_us;
 		r = w->is_cut ? 0 : walk_one(w, dir, entry->d_name, len, depth, err);

@@ -148,7 +148,7 @@ static int64_t count_files(const char *dir, unsigned depth)
 	int64_t n = 0;
 	for (struct dirent *e; d && (e = readdir(d));) {
 		char path[1024];
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (nx_is_dots(e->d_name))
 			continue;
 		n++;
 		if (e->d_type == DT_DIR && depth < DEPTH_MAX &&
@@ -175,8 +175,8 @@ void nx_traces_count(pid_t spawner, const char *dir, struct nx_traces *ret)
 
 static bool is_same(const struct nx_traces *a, const struct nx_traces *b)
 {
-	return a->processes == b->processes && a->cgroups == b->cgroups && a->spawner_fds == b->spawner_fds &&
-	       a->server_fds == b->server_fds && a->files == b->files;
+	return a->processes == b->processes && a->cgroups == b->cgroups && a->mounts == b->mounts &&
+	       a->spawner_fds == b->spawner_fds && a->server_fds == b->server_fds && a->files == b->files;
 }
 
 void nx_traces_settle(pid_t spawner, const char *dir, int64_t still_ms, struct nx_traces *ret)
