@@ -155,6 +155,15 @@ static int check_count(size_t n, struct nx_error **err)
 	return 0;
 }
 
+/* What is wrong in the configuration is told before a layer is unpacked. */
+static int take_config(struct nx_image_reader *r, yyjson_val *config, size_t nlayers, struct nx_error **err)
+{
+	int result = check_count(nlayers, err);
+	if (result == 0)
+		result = nx_image_config_check(config, err);
+	return result == 0 ? nx_image_env_take(r, config, err) : result;
+}
+
 static int read_manifest(struct nx_image_reader *r, yyjson_val *manifest, struct nx_arena *a, struct nx_error **err)
 {
 	yyjson_val *v, *config, *layers = nx_json_get(manifest, "layers");
@@ -167,11 +176,7 @@ static int read_manifest(struct nx_image_reader *r, yyjson_val *manifest, struct
 		result = nx_error_set(err, NX_EUNSUPPORTED, "the image is for %.*s, this machine is %s",
 				      NX_FMT(nx_str_slice(nx_json_str(config, "architecture"), 0, 40)), architecture());
 	if (result == 0)
-		result = check_count(yyjson_arr_size(layers), err);
-	if (result == 0)
-		result = nx_image_config_check(config, err);
-	if (result == 0)
-		result = nx_image_env_take(r, config, err);
+		result = take_config(r, config, yyjson_arr_size(layers), err);
 	if (result < 0)
 		return result;
 	yyjson_arr_foreach (layers, i, n, v) {
@@ -244,11 +249,7 @@ static int read_docker(struct nx_image_reader *r, struct nx_arena *a, struct nx_
 	if (result == 0 && yyjson_arr_size(layers) != yyjson_arr_size(ids))
 		result = nx_error_set(err, NX_EPARSE, "the image has other layers than its configuration");
 	if (result == 0)
-		result = check_count(yyjson_arr_size(layers), err);
-	if (result == 0)
-		result = nx_image_config_check(config, err);
-	if (result == 0)
-		result = nx_image_env_take(r, config, err);
+		result = take_config(r, config, yyjson_arr_size(layers), err);
 	if (result < 0)
 		return result;
 	yyjson_arr_foreach (layers, i, n, layer) {

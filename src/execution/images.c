@@ -306,7 +306,13 @@ struct release {
 	char id[NX_SPAWN_IMAGE_MAX];
 };
 
-static bool has_row(struct nx_store *s, const char *id);
+static bool has_row(struct nx_store *s, const char *id)
+{
+	int64_t n = 1;
+	int r = nx_db_get_int(nx_store_reader(s), "SELECT count(*) FROM images WHERE path = $1",
+			      NX_PARAMS(nx_v_textz(id)), &n, NULL);
+	return r < 0 || n > 0; /* in doubt it is kept */
+}
 
 static void run_release(struct nx_job *j)
 {
@@ -329,14 +335,6 @@ void nx_image_release(struct nx_execution *e, const char *id)
 }
 
 /* ---- what nobody names ---- */
-
-static bool has_row(struct nx_store *s, const char *id)
-{
-	int64_t n = 1;
-	int r = nx_db_get_int(nx_store_reader(s), "SELECT count(*) FROM images WHERE path = $1",
-			      NX_PARAMS(nx_v_textz(id)), &n, NULL);
-	return r < 0 || n > 0; /* in doubt it is kept */
-}
 
 void nx_images_sweep(struct nx_store *s, int64_t before_ms)
 {

@@ -212,32 +212,34 @@ struct account {
 	char names[256]; /* of what is left */
 };
 
+static void note_left(struct account *a, int64_t n, const char *what)
+{
+	size_t used = strlen(a->names);
+	(void)snprintf(a->names + used, sizeof(a->names) - used, "%s%lld %s", used ? ", " : "", (long long)n, what);
+}
+
 static void put(struct account *a, const char *name, int64_t before, int64_t after)
 {
 	yyjson_mut_val *row = yyjson_mut_obj_add_obj(a->d, a->left, name);
-	size_t n = strlen(a->names);
 	yyjson_mut_obj_add_int(a->d, row, "before", before);
 	yyjson_mut_obj_add_int(a->d, row, "after", after);
 	bool is_left = after > before || after < 0;
 	fprintf(stderr, "  %-34s %8lld %8lld   %s\n", name, (long long)before, (long long)after, is_left ? "LEFT" : "");
 	if (is_left)
-		(void)snprintf(a->names + n, sizeof(a->names) - n, "%s%lld %s", n ? ", " : "",
-			       (long long)(after - before), name);
+		note_left(a, after - before, name);
 }
 
 static void put_memory(struct account *a, yyjson_mut_val *o, const char *name, const double *sums, bool is_judged)
 {
 	const unsigned *n = a->s->samples;
 	double first = n[0] ? sums[0] / n[0] : 0, last = n[1] ? sums[1] / n[1] : 0;
-	size_t used = strlen(a->names);
 	yyjson_mut_val *row = yyjson_mut_obj_add_obj(a->d, o, name);
 	yyjson_mut_obj_add_real(a->d, row, "first_quarter", first);
 	yyjson_mut_obj_add_real(a->d, row, "last_quarter", last);
 	bool is_left = is_judged && last > first + GROWTH_KIB_MAX;
 	fprintf(stderr, "  %-34s %8.0f %8.0f   %s\n", name, first, last, is_left ? "LEFT" : "");
 	if (is_left)
-		(void)snprintf(a->names + used, sizeof(a->names) - used, "%s%.0f KiB in the spawner", used ? ", " : "",
-			       last - first);
+		note_left(a, (int64_t)(last - first), "KiB in the spawner");
 }
 
 static void tell_runs(const struct soak *s, double seconds)
@@ -304,11 +306,12 @@ static int soak(struct soak *s, const char *dir, struct nx_arena *a, nx_str *ret
 int nx_execution_soak(struct nx_execution *e, const char *dir, unsigned runs, struct nx_arena *a, nx_str *ret_json,
 		      struct nx_error **err)
 {
-	struct nx_spawn_hello hello;
+	struct nx_spawn_features features;
 	if (runs < 1 || runs > RUNS_MAX)
 		return nx_error_set(err, NX_EINVAL, "runs must be 1 to %d", RUNS_MAX);
-	if (!nx_spawner_hello(e->spawner, &hello) || !hello.features.usable)
-		return nx_error_set(err, NX_ESANDBOX, "this host cannot isolate a program: %s", hello.refusal);
+	int r = nx_native_check_host(e, &features, err);
+	if (r < 0)
+		return r;
 	struct soak *s = nx_arena_new_of(a, struct soak);
 	if (!s || uv_mutex_init(&s->lock) < 0)
 		return nx_error_set(err, NX_ENOMEM, "no memory for a soak");
@@ -319,7 +322,7 @@ int nx_execution_soak(struct nx_execution *e, const char *dir, unsigned runs, st
 	s->e = e;
 	s->spawner = nx_spawner_pid(e->spawner);
 	s->total = runs;
-	int r = soak(s, dir, a, ret_json, err);
+	r = soak(s, dir, a, ret_json, err);
 	uv_cond_destroy(&s->came);
 	uv_mutex_destroy(&s->lock);
 	return r;
