@@ -74,9 +74,15 @@ static bool reserve_places(struct nx_text_index *x, uint32_t slot)
 		x->places = v;
 		x->places_cap = cap;
 	}
-	for (; x->nplaces <= slot; x->nplaces++)
-		x->places[x->nplaces] = (struct nx_text_place){0};
 	return true;
+}
+
+/* Last, so that a slot whose passage could not be added may be tried again. */
+static void put_place(struct nx_text_index *x, uint32_t slot, struct nx_text_place place)
+{
+	while (x->nplaces < slot)
+		x->places[x->nplaces++] = (struct nx_text_place){0};
+	x->places[x->nplaces++] = place;
 }
 
 struct passage {
@@ -126,7 +132,7 @@ int nx_text_index_add(struct nx_text_index *x, uint32_t slot, int64_t key, const
 	int r = nx_tail_add(p->tail, key, at.words, at.n, err);
 	if (r < 0)
 		return r;
-	x->places[slot] = (struct nx_text_place){p->serial, p->n};
+	put_place(x, slot, (struct nx_text_place){p->serial, p->n});
 	p->slots[p->n++] = slot;
 	return 0;
 }
